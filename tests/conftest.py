@@ -1,0 +1,113 @@
+"""Fixtures that several test folders share. No test touches the user's cache or the network."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from exporters.preprocess import Preprocessing, prepend_preprocessing
+from tlbench.backbones import resolve_model
+from tlbench.model import CARD_KEY, ModelCard, OnnxModel, Parity, Weights, encode_card
+from tlbench.progress import Silent
+
+REPOSITORY = Path(__file__).parents[1]
+N_FEATURES = 16
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    """Every test has an empty cache and no data folder."""
+    monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("TLBENCH_DATA", raising=False)
+    return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder with real CIFAR rows; skips where it is absent."""
+    folder = Path(os.environ.get("TLBENCH_TEST_DATA", REPOSITORY.parent / "shared" / "data"))
+    if not (folder / "cifar-10-batches-py" / "test_batch").is_file():
+        pytest.skip(f"no real CIFAR rows at {folder} (TLBENCH_TEST_DATA names another place)")
+    return folder
+
+
+def tiny_network(seed: int = 0) -> onnx.ModelProto:
+    """Build a backbone of raw images with one convolution: 8x8 input, 16 features."""
+    generator = np.random.default_rng(seed)
+    kernel = generator.normal(0, 0.3, (N_FEATURES, 3, 3, 3)).astype(np.float32)
+    nodes = [
+        helper.make_node("Conv", ["pixels_in", "kernel"], ["hidden"], pads=[1, 1, 1, 1]),
+        helper.make_node("Relu", ["hidden"], ["active"]),
+        helper.make_node("GlobalAveragePool", ["active"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["features"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("pixels_in", TensorProto.FLOAT, ["N", 3, 8, 8])],
+        [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["N", N_FEATURES])],
+        [numpy_helper.from_array(kernel, "kernel")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return prepend_preprocessing(
+        model,
+        network_input="pixels_in",
+        size=(8, 8),
+        preprocessing=Preprocessing("x / 255", scale=(1 / 255, 1 / 255, 1 / 255)),
+    )
+
+
+def save_tiny(path: Path, *, weights: str = "file", seed: int = 0) -> Path:
+    """Write the tiny backbone with a card that says its weights are of this kind."""
+    model = tiny_network(seed)
+    card = ModelCard(
+        backbone="tiny",
+        source="the tests",
+        weights=Weights(kind=weights, sha256=None, origin="the tests", licence="none"),
+        input_size=(8, 8),
+        resize="bilinear",
+        preprocessing="x / 255",
+        layer="pooled",
+        pooling="avg",
+        feature_shape=(N_FEATURES,),
+        opset=18,
+        parity=Parity(reference="none", n_images=0, max_abs=0.0, max_rel=0.0, min_cosine=1.0),
+        exported_by="the tests",
+    )
+    model.metadata_props.add(key=CARD_KEY, value=encode_card(card))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny_path(tmp_path_factory):
+    """A backbone that runs in microseconds."""
+    return save_tiny(tmp_path_factory.mktemp("tiny") / "tiny.onnx")
+
+
+@pytest.fixture(scope="session")
+def tiny_random_path(tmp_path_factory):
+    """The same, but its card says that its weights are random."""
+    return save_tiny(tmp_path_factory.mktemp("tiny") / "tiny-random.onnx", weights="random")
+
+
+@pytest.fixture
+def tiny_model(tiny_path):
+    return OnnxModel(tiny_path)
+
+
+@pytest.fixture
+def images():
+    """100 raw images of one size."""
+    return np.random.default_rng(7).integers(0, 256, (100, 20, 24, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def lite0(tmp_path_factory):
+    """EfficientNet-Lite0 with its published weights, exported once."""
+    return resolve_model(
+        "efficientnet-lite0", cache_dir=tmp_path_factory.mktemp("models"), listener=Silent()
+    )

@@ -1,0 +1,123 @@
+"""Numbers for people: three significant digits, the fitting unit, never an exponent."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tlbench.units import format_bytes, format_count, format_percent, format_seconds
+
+SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+BYTES = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+def _parse(text, units):
+    """Return the value that a text like '4.20 ms' or '2 min 05 s' stands for, and its last unit."""
+    pairs = re.findall(r"([\d,.]+) ([a-zA-Zµ]+)", text)
+    assert " ".join(f"{number} {unit}" for number, unit in pairs) == text
+    total = sum(float(number.replace(",", "")) * units[unit] for number, unit in pairs)
+    return total, units[pairs[-1][1]]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 s"),
+        (1e-9, "1.00 ns"),
+        (9.994e-7, "999 ns"),
+        (9.996e-7, "1.00 µs"),
+        (0.0042, "4.20 ms"),
+        (0.03, "30.0 ms"),
+        (0.9996, "1.00 s"),
+        (1, "1.00 s"),
+        (59.94, "59.9 s"),
+        (99.97, "100 s"),
+        (119.9, "120 s"),
+        (120, "2 min 00 s"),
+        (125.4, "2 min 05 s"),
+        (3599.4, "59 min 59 s"),
+        (3599.6, "1 h 00 min"),
+        (3659, "1 h 01 min"),
+        (7199, "2 h 00 min"),
+        (100_000, "27 h 47 min"),
+    ],
+)
+def test_seconds(value, text):
+    """A duration reads as people write it."""
+    assert format_seconds(value) == text
+
+
+@given(st.floats(1e-9, 1e5))
+def test_seconds_parse_back(value):
+    """The text is within 0.5 % of the value, or half of the last unit where it shows two."""
+    parsed, last_unit = _parse(format_seconds(value), SECONDS)
+    # three significant digits: at most 0.5 of the last, which is at least 1 of 100
+    tolerance = 0.005 * value if value < 120 else max(0.005 * value, last_unit / 2)
+    assert abs(parsed - value) <= tolerance * (1 + 1e-9)
+
+
+@given(st.floats(1e-9, 119))
+def test_seconds_show_three_digits(value):
+    """No more than three and no fewer: 4.20 and not 4.2."""
+    digits = re.sub(r"\D", "", format_seconds(value).split()[0]).lstrip("0")
+    assert len(digits) == 3
+
+
+@given(st.floats(0, 1e5), st.floats(0, 1e5))
+def test_longer_never_reads_as_shorter(one, other):
+    """Rounding keeps the order, also where the unit changes."""
+    texts = [format_seconds(value) for value in sorted((one, other))]
+    low, high = (_parse(text, SECONDS)[0] for text in texts)
+    assert low <= high * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0 B"),
+        (999, "999 B"),
+        (1000, "1.00 kB"),
+        (17_400_000, "17.4 MB"),
+        (999_600_000, "1.00 GB"),
+        (2.5e15, "2,500 TB"),
+    ],
+)
+def test_bytes(value, text):
+    """Sizes are in decimal units."""
+    assert format_bytes(value) == text
+
+
+@given(st.integers(1, 10**16))
+def test_bytes_parse_back(value):
+    """The text is within 0.5 % of the size."""
+    assert _parse(format_bytes(value), BYTES)[0] == pytest.approx(value, rel=0.005001)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"), [(0.8741, 1, "87.4 %"), (1, 1, "100.0 %"), (0.87412, 2, "87.41 %")]
+)
+def test_percent(value, digits, text):
+    """Fractions become percents only here."""
+    assert format_percent(value, digits) == text
+
+
+@given(st.floats(0, 1))
+def test_percent_parses_back(fraction):
+    """The text is within half of its last digit of the fraction."""
+    text = format_percent(fraction)
+    assert float(text.removesuffix(" %")) / 100 == pytest.approx(fraction, abs=0.0005 + 1e-12)
+
+
+@given(st.integers(0, 10**12))
+def test_count_keeps_every_digit(value):
+    """A count is never rounded."""
+    assert int(format_count(value).replace(",", "")) == value
+
+
+@given(st.floats(0, 1e18))
+def test_no_text_has_an_exponent(value):
+    """However small or large: nobody has to read 1e-05."""
+    number = re.compile(r"\de[+-]?\d")
+    for text in (format_seconds(value), format_bytes(value), format_count(value)):
+        assert not number.search(text)

@@ -1,0 +1,183 @@
+"""The machine and software that a measurement ran on."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+__all__ = ["Environment", "Gpu", "available_cpus", "capture_environment"]
+
+_LIBRARIES = (
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "onnx",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pillow",
+    "tensorflow",
+    "keras",
+    "tf2onnx",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """One GPU, as its driver describes it."""
+
+    name: str
+    driver: str
+    memory_bytes: int | None
+    sm_clock_hz: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Facts of the machine at the start of a run; None where the machine does not tell.
+
+    ``cpus_usable`` counts the processors that this process may run on, after affinity and container
+    limits of the cpuset, which is what thread defaults derive from; ``cpus_total`` counts the
+    machine's.
+    """
+
+    machine: str
+    cpu: str
+    cpus_total: int
+    cpus_usable: int
+    ram_bytes: int | None
+    gpus: tuple[Gpu, ...]
+    os: str
+    python: str
+    libraries: dict[str, str]
+    onnxruntime_build: str | None
+    providers: tuple[
+        str, ...
+    ]  # compiled into this ONNX Runtime; whether they load is probed when asked for
+    governor: str | None
+    on_ac_power: bool | None
+    git_commit: str | None
+
+
+def available_cpus() -> int:
+    """Return how many processors this process may use: its affinity, not the machine's cores."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def capture_environment(
+    *, onnxruntime_build: str | None = None, providers: tuple[str, ...] = ()
+) -> Environment:
+    """Describe this machine; what only ONNX Runtime knows is handed in."""
+    return Environment(
+        machine=platform.machine(),
+        cpu=_cpu_name(),
+        cpus_total=os.cpu_count() or 1,
+        cpus_usable=available_cpus(),
+        ram_bytes=_ram_bytes(),
+        gpus=_gpus(),
+        os=platform.platform(terse=True),
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        libraries=_library_versions(),
+        onnxruntime_build=onnxruntime_build,
+        providers=providers,
+        governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
+        on_ac_power=_on_ac_power(),
+        git_commit=_git_commit(),
+    )
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
+    except OSError:
+        return None
+
+
+def _run(*command: str) -> str | None:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed commands, no shell
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+def _cpu_name() -> str:
+    fields: dict[str, str] = {}
+    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(key.strip(), value.strip())
+    name = fields.get("model name")
+    if name and name.lower() != "unknown":
+        return name
+    if sys.platform == "darwin" and (brand := _run("sysctl", "-n", "machdep.cpu.brand_string")):
+        return brand
+    if (
+        "vendor_id" in fields
+    ):  # virtual machines may hide the name: vendor, family and model still identify it
+        return (
+            f"{fields['vendor_id']} family {fields.get('cpu family')} model {fields.get('model')}"
+        )
+    return platform.processor() or platform.machine()
+
+
+def _ram_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):
+        return None
+
+
+def _gpus() -> tuple[Gpu, ...]:
+    table = _run(
+        "nvidia-smi",
+        "--query-gpu=name,driver_version,memory.total,clocks.sm",
+        "--format=csv,noheader,nounits",
+    )
+    gpus = []
+    for line in (table or "").splitlines():
+        cells = [cell.strip() for cell in line.split(",")]
+        if len(cells) == 4:  # noqa: PLR2004 - the four columns asked for above
+            name, driver, memory_mib, clock_mhz = cells
+            gpus.append(
+                Gpu(
+                    name=name,
+                    driver=driver,
+                    memory_bytes=int(memory_mib) << 20 if memory_mib.isdigit() else None,
+                    sm_clock_hz=int(clock_mhz) * 1e6 if clock_mhz.isdigit() else None,
+                )
+            )
+    return tuple(gpus)
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for name in _LIBRARIES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _on_ac_power() -> bool | None:
+    states = [
+        _read(supply / "online")
+        for supply in Path("/sys/class/power_supply").glob("*")
+        if _read(supply / "type") == "Mains"
+    ]
+    return any(state == "1" for state in states) if states else None
+
+
+def _git_commit() -> str | None:
+    """Commit of the working folder, marked if changed; None outside a repository."""
+    commit = _run("git", "rev-parse", "HEAD")
+    if commit and _run("git", "status", "--porcelain", "--untracked-files=no"):
+        return f"{commit}-dirty"
+    return commit

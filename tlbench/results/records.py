@@ -1,0 +1,204 @@
+"""The records of a run: frozen values with units in their names.
+
+Times are seconds, accuracies and intervals are fractions in [0, 1], sizes are bytes. A record never
+prints itself: ``tlbench.reports`` does. Every number that a report shows derives from what is kept
+here.
+"""
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from tlbench.environment import Environment
+from tlbench.model import ModelCard
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "AccuracyResult",
+    "DatasetInfo",
+    "ExtractionResult",
+    "Interval",
+    "LatencyResult",
+    "ModelInfo",
+    "Percentile",
+    "Placement",
+    "RunConfigRecord",
+    "RunResult",
+    "SkippedImage",
+]
+
+# History of the schema of run.json. A new version needs a step in migrations.py and a golden file
+# in the tests. 1: the first.
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A confidence interval."""
+
+    low: float
+    high: float
+    confidence_fraction: float = 0.95
+    method: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentile:
+    """A percentile of latency samples, or the reason why there is none.
+
+    ``value_s`` is None where *n_samples* is below *n_needed*: a percentile is never extrapolated.
+    """
+
+    fraction: float
+    value_s: float | None
+    n_needed: int
+    n_samples: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SkippedImage:
+    """An image that could not be decoded and was left out."""
+
+    split: str
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    """The data that a run was measured on, after limits and skips."""
+
+    name: str
+    source: str
+    fingerprint: str
+    n_train: int
+    n_test: int
+    classes: tuple[str, ...]
+    skipped: tuple[SkippedImage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """How many graph nodes each execution provider runs, after ONNX Runtime's optimisations.
+
+    ``operators`` names the operator types on every provider but the requested one.
+    """
+
+    nodes: dict[str, int]
+    operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInfo:
+    """The measured model: identity of the file, and its card if it has one."""
+
+    path_name: str
+    sha256: str
+    size_bytes: int
+    card: ModelCard | None = None
+    assumptions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExtractionResult:
+    """One pass of a split through the backbone, or a hit in the feature store (``from_store``).
+
+    On a hit ``elapsed_s`` is the time of the pass that filled the store.
+    """
+
+    split: str
+    n_images: int
+    n_features: int
+    n_batches: int  # calls of the network: more than images / batch_size where sizes differ
+    batch_size: int  # as asked for
+    tail: Literal["exact", "padded"]
+    elapsed_s: float
+    from_store: bool
+    provider: str
+    placement: Placement | None = None
+
+    @property
+    def images_per_s(self) -> float:
+        """Throughput of the pass, decoding and batching included."""
+        return self.n_images / self.elapsed_s if self.elapsed_s > 0 else float("inf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyResult:
+    """Accuracy of one head on one kind of features."""
+
+    features: str  # "backbone", or the name of a feature baseline such as "pixels"
+    head: str
+    params: dict[str, Any]  # every parameter of the head, defaults included
+    n_train: int
+    n_test: int
+    n_correct: int
+    accuracy_fraction: float
+    interval: Interval
+    fit_s: float
+    predict_s: float  # for all n_test images together
+    baseline: bool
+    from_store: bool = False  # fitted in an earlier run; the times are that run's
+    notes: tuple[str, ...] = ()  # for example: the solver did not converge
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LatencyResult:
+    """Latency of one model in one scenario; every sample is one call of *batch_size* images."""
+
+    scenario: str
+    provider: str
+    precision: str
+    batch_size: int
+    boundary: Literal["numpy->numpy", "device->device"]
+    create_s: float  # session creation, once
+    first_s: float  # the first call after creation
+    warmup_s: tuple[float, ...]  # kept for inspection, never counted
+    samples_s: tuple[float, ...]  # raw, in the order measured: every statistic derives from these
+    percentiles: tuple[Percentile, ...]
+    input_shape: tuple[int, ...]  # of one input as given to the graph: (H, W, 3) for raw images
+    cpu_s_per_image: float
+    threads: int
+    placement: Placement | None = None
+    peak_rss_bytes: int | None = None
+    energy_j_per_image: float | None = None
+    verdict: Literal["VALID", "INVALID"] | None = None  # None: not judged
+    reasons: tuple[str, ...] = ()
+
+    @property
+    def median_s(self) -> float:
+        """Median seconds of a call."""
+        return statistics.median(self.samples_s)
+
+    @property
+    def images_per_s(self) -> float:
+        """Throughput: images of a batch over the median seconds of a call."""
+        return self.batch_size / self.median_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunConfigRecord:
+    """What was asked for and what was done, both as plain values; ``command`` repeats the run."""
+
+    requested: dict[str, Any]
+    effective: dict[str, Any]
+    command: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """One run: ``runs/<id>/run.json``."""
+
+    schema_version: int = SCHEMA_VERSION
+    id: str
+    created_at: str  # ISO 8601, UTC
+    tlbench_version: str
+    config: RunConfigRecord
+    environment: Environment
+    model: ModelInfo
+    dataset: DatasetInfo | None = None
+    extraction: tuple[ExtractionResult, ...] = ()
+    accuracy: tuple[AccuracyResult, ...] = ()
+    latency: tuple[LatencyResult, ...] = ()
+    breakdown: dict[str, float] | None = None
+    cautions: tuple[str, ...] = ()
