@@ -1,0 +1,1 @@
+"""EfficientNet-Lite, built natively as ONNX graphs: no TensorFlow, no torch."""

