@@ -1,0 +1,201 @@
+"""Small datasets in the original formats, made on the spot, and a server that lends archives."""
+
+import functools
+import http.server
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+CIFAR10_CLASSES = [b"airplane", b"bird", b"cat"]
+FINE_CLASSES = [b"apple", b"baby", b"bear", b"bed"]
+COARSE_CLASSES = [b"fruit", b"people"]
+
+
+class Recorder:
+    """A listener that remembers what it was told."""
+
+    def __init__(self):
+        self.warnings = []
+        self.tasks = []
+        self.steps = 0
+        self.running = 0
+
+    def start(self, task, total=None, unit=""):
+        """Remember the task."""
+        self.tasks.append((task, total, unit))
+        self.running += 1
+
+    def advance(self, steps=1):
+        """Count the steps."""
+        self.steps += steps
+
+    def finish(self):
+        """Count the task as ended."""
+        self.running -= 1
+
+    def warn(self, message):
+        """Remember the message."""
+        self.warnings.append(message)
+
+
+@pytest.fixture
+def recorder():
+    return Recorder()
+
+
+def _text2(value):
+    if len(value) < 256:
+        return b"U" + bytes([len(value)]) + value
+    return b"T" + len(value).to_bytes(4, "little") + value
+
+
+def _array2(array):
+    shape = b"".join(b"M" + size.to_bytes(2, "little") for size in array.shape)
+    return (
+        b"cnumpy.core.multiarray\n_reconstruct\nq\xf0cnumpy\nndarray\nq\xf1K\x00\x85"
+        + _text2(b"b")
+        + b"\x87R(K\x01("
+        + shape
+        + b"tcnumpy\ndtype\nq\xf2"
+        + _text2(array.dtype.str[1:].encode())
+        + b"K\x00K\x01\x87R(K\x03"
+        + _text2(array.dtype.str[:1].encode())
+        + b"NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb\x89"
+        + _text2(array.tobytes())
+        + b"tb"
+    )
+
+
+def _value2(value):
+    if isinstance(value, bytes):
+        return _text2(value)
+    if isinstance(value, int):
+        return b"J" + value.to_bytes(4, "little", signed=True)
+    if isinstance(value, list):
+        return b"](" + b"".join(map(_value2, value)) + b"e"
+    return _array2(value)
+
+
+def dump_python2(content):
+    """Write a dictionary with byte-string keys as Python 2 and numpy 1 wrote it, protocol 2."""
+    items = b"".join(_text2(key) + _value2(value) for key, value in content.items())
+    return b"\x80\x02}q\x00(" + items + b"u."
+
+
+@pytest.fixture
+def python2_pickle():
+    return dump_python2
+
+
+def _rows(n, seed):
+    return np.random.default_rng(seed).integers(0, 256, size=(n, 3072), dtype=np.uint8)
+
+
+@pytest.fixture
+def make_cifar10():
+    """Return a function that writes a small CIFAR-10 folder (2 rows a file) under a parent."""
+
+    def make(parent):
+        folder = parent / "cifar-10-batches-py"
+        folder.mkdir(parents=True)
+        names = [*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"]
+        for seed, name in enumerate(names):
+            content = {b"batch_label": name.encode(), b"data": _rows(2, seed)}
+            content[b"labels"] = [seed % 3, (seed + 1) % 3]
+            (folder / name).write_bytes(dump_python2(content))
+        meta = {b"num_vis": 3072, b"label_names": CIFAR10_CLASSES}
+        (folder / "batches.meta").write_bytes(dump_python2(meta))
+        (folder / "readme.html").write_bytes(b"<html></html>")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def make_cifar100():
+    """Return a function that writes a small CIFAR-100 folder (4 and 3 rows) under a parent."""
+
+    def make(parent):
+        folder = parent / "cifar-100-python"
+        folder.mkdir(parents=True)
+        for name, n, seed in (("train", 4, 10), ("test", 3, 11)):
+            fine = [3, 0, 1, 2][:n]
+            content = {
+                b"data": _rows(n, seed),
+                b"fine_labels": fine,
+                b"coarse_labels": [f // 2 for f in fine],
+            }
+            (folder / name).write_bytes(dump_python2(content))
+        meta = {b"fine_label_names": FINE_CLASSES, b"coarse_label_names": COARSE_CLASSES}
+        (folder / "meta").write_bytes(dump_python2(meta))
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def make_images():
+    """Return a function that writes *n* different PNG images of 5 x 4 pixels into a folder."""
+
+    def make(folder, n, seed=0):
+        folder.mkdir(parents=True, exist_ok=True)
+        generator = np.random.default_rng([seed, *folder.name.encode()])
+        for number in range(n):
+            pixels = generator.integers(0, 256, size=(5, 4, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(folder / f"{number:02}.png")
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def real_data():
+    """Return the folder with the real, smaller copies, or skip."""
+    beside = Path(__file__).parents[2].parent / "shared" / "data"
+    folder = Path(os.environ.get("TLBENCH_DATA") or beside)
+    batch = folder / "cifar-10-batches-py" / "data_batch_1"
+    # The originals have ten times the rows, in files of the same names.
+    if not batch.is_file() or batch.stat().st_size > 4_000_000:
+        pytest.skip("needs the real, smaller CIFAR copies: set TLBENCH_DATA to their folder")
+    return folder
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Return a function that serves a folder on 127.0.0.1 and gives the address."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    servers = []
+
+    def start(folder):
+        handler = functools.partial(_QuietHandler, directory=str(folder))
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def closed_address(monkeypatch):
+    """Return an address at which nothing listens."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.HTTPServer(("127.0.0.1", 0), _QuietHandler) as server:
+        port = server.server_port
+    return f"http://127.0.0.1:{port}"

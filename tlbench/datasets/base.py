@@ -1,0 +1,168 @@
+"""What a dataset is to the rest of tlbench: two labelled splits of raw images."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from tlbench.arrays import ImageArray, Images, LabelArray
+from tlbench.errors import DataError
+from tlbench.hashing import sha256_array, sha256_value
+from tlbench.progress import Listener, Silent
+from tlbench.registry import Registry
+
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "DatasetLoader",
+    "DatasetRequest",
+    "Split",
+    "load_dataset",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class _Subset:
+    images: Images
+    indices: LabelArray
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int, /) -> ImageArray:
+        return self.images[int(self.indices[index])]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """Labelled images.
+
+    Parameters
+    ----------
+    images : Images
+        Raw images, possibly decoded on access.
+    labels : ndarray of shape (n_images,), int64
+        Index of each image's class.
+    fingerprint : str
+        SHA-256 over the content of images and labels: two splits of one fingerprint hold the same
+        data.
+    """
+
+    images: Images
+    labels: LabelArray
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        if len(self.images) != len(self.labels):
+            msg = (
+                f"{len(self.images)} images but {len(self.labels)} labels: the dataset is damaged."
+            )
+            raise DataError(msg)
+
+    def __len__(self) -> int:
+        """Return the number of images."""
+        return len(self.labels)
+
+    @classmethod
+    def from_arrays(cls, images: ImageArray, labels: LabelArray) -> "Split":
+        """Make a split from arrays (n_images, H, W, 3) and (n_images,)."""
+        fingerprint = sha256_value([sha256_array(images), sha256_array(labels)])
+        return cls(images=images, labels=labels, fingerprint=fingerprint)
+
+    def take(self, indices: LabelArray) -> "Split":
+        """Return the split of the given rows, in the given order."""
+        indices = np.asarray(indices, dtype=np.int64)
+        fingerprint = sha256_value([self.fingerprint, sha256_array(indices)])
+        return Split(
+            images=_Subset(self.images, indices),
+            labels=self.labels[indices],
+            fingerprint=fingerprint,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """A train and a test split over the same classes.
+
+    Parameters
+    ----------
+    name : str
+        As the user gave it, for example ``"cifar10"`` or ``"folder:photos"``.
+    classes : tuple of str
+        Class names; a label is an index into it.
+    source : str
+        Where the data came from, for the record.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    train: Split
+    test: Split
+    source: str
+
+    def __post_init__(self) -> None:
+        for title, split in (("train", self.train), ("test", self.test)):
+            if len(split) == 0:
+                msg = (
+                    f"Dataset {self.name!r} has no {title} images ({self.source}). "
+                    "Add images, or check the path."
+                )
+                raise DataError(msg)
+            low, high = int(split.labels.min()), int(split.labels.max())
+            if low < 0 or high >= len(self.classes):
+                msg = (
+                    f"Dataset {self.name!r} has {title} labels from {low} to {high}, "
+                    f"but {len(self.classes)} classes: labels must be 0 to {len(self.classes) - 1}."
+                )
+                raise DataError(msg)
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 over both splits and the class names."""
+        return sha256_value([self.train.fingerprint, self.test.fingerprint, list(self.classes)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetRequest:
+    """What a dataset loader is asked for.
+
+    Parameters
+    ----------
+    name : str
+        The whole name as the user gave it.
+    argument : str or None
+        What follows the first colon of the name: the path of ``folder:PATH``.
+    data_dir : Path or None
+        The user's data folder (``--data-dir`` or ``TLBENCH_DATA``); None if there is none.
+    download_dir : Path
+        Where a dataset that must be downloaded is kept.
+    seed : int
+        For loaders that split a single tree of images.
+    listener : Listener
+        Told about downloads and other long work.
+    """
+
+    name: str
+    argument: str | None = None
+    data_dir: Path | None = None
+    download_dir: Path = field(default_factory=lambda: Path("datasets"))
+    seed: int = 0
+    listener: Listener = field(default_factory=Silent)
+
+
+class DatasetLoader(Protocol):
+    """An entry of the group ``tlbench.datasets``."""
+
+    def __call__(self, request: DatasetRequest, /) -> Dataset:
+        """Load the dataset, or raise DataError: what is missing, where it was looked for."""
+
+
+DATASETS: Registry[DatasetLoader] = Registry("datasets")
+
+
+def load_dataset(request: DatasetRequest) -> Dataset:
+    """Load the dataset *request.name*; ``folder:PATH`` carries its argument after a colon."""
+    name, colon, argument = request.name.partition(":")
+    loader = DATASETS.load(name)
+    return loader(replace(request, argument=argument if colon else None))

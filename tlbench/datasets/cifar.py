@@ -1,0 +1,179 @@
+"""CIFAR-10 and CIFAR-100 from their original Python files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from tlbench.arrays import ImageArray, LabelArray
+from tlbench.datasets.base import Dataset, DatasetRequest, Split
+from tlbench.datasets.fetch import fetch_archive
+from tlbench.datasets.unpickle import read_pickle
+from tlbench.errors import DataError
+
+__all__ = ["load_cifar10", "load_cifar100", "load_cifar100_coarse"]
+
+_SIDE: Final = 32
+_ROW_BYTES: Final = 3 * _SIDE * _SIDE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Archive:
+    """One of the two original archives, and what its folder holds."""
+
+    folder: str
+    url: str
+    sha256: str
+    train: tuple[str, ...]
+    test: tuple[str, ...]
+    meta: str
+    other: tuple[str, ...]
+
+    @property
+    def members(self) -> tuple[str, ...]:
+        return (*self.train, *self.test, self.meta, *self.other)
+
+
+_CIFAR10: Final = _Archive(
+    folder="cifar-10-batches-py",
+    url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
+    sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    train=tuple(f"data_batch_{number}" for number in range(1, 6)),
+    test=("test_batch",),
+    meta="batches.meta",
+    other=("readme.html",),
+)
+_CIFAR100: Final = _Archive(
+    folder="cifar-100-python",
+    url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
+    sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    train=("train",),
+    test=("test",),
+    meta="meta",
+    other=("file.txt~",),
+)
+
+
+def load_cifar10(request: DatasetRequest, /) -> Dataset:
+    """Load CIFAR-10: images of 32 x 32 pixels in 10 classes, as many as the files hold.
+
+    Raises
+    ------
+    DataError
+        If the files are nowhere and cannot be downloaded, or one is missing or damaged.
+    StorageError
+        If a download cannot be written.
+    """
+    return _load(request, _CIFAR10, "labels", "label_names")
+
+
+def load_cifar100(request: DatasetRequest, /) -> Dataset:
+    """Load CIFAR-100 with its 100 fine labels; raises what `load_cifar10` raises."""
+    return _load(request, _CIFAR100, "fine_labels", "fine_label_names")
+
+
+def load_cifar100_coarse(request: DatasetRequest, /) -> Dataset:
+    """Load CIFAR-100 with its 20 coarse labels; raises what `load_cifar10` raises."""
+    return _load(request, _CIFAR100, "coarse_labels", "coarse_label_names")
+
+
+def _load(request: DatasetRequest, archive: _Archive, labels_key: str, classes_key: str) -> Dataset:
+    folder = _locate(request, archive)
+    for member in (*archive.train, *archive.test, archive.meta):
+        if not (folder / member).is_file():
+            msg = f"{folder} lacks the file {member}. Unpack the whole archive again: {archive.url}"
+            raise DataError(msg)
+    classes = _read_classes(folder / archive.meta, classes_key)
+    train, test = (
+        _read_split([folder / name for name in names], labels_key, len(classes))
+        for names in (archive.train, archive.test)
+    )
+    return Dataset(
+        name=request.name,
+        classes=classes,
+        train=train,
+        test=test,
+        # The rows are counted: a smaller copy must not pass for the published dataset.
+        source=f"{len(train)} train and {len(test)} test rows of {folder} ({labels_key})",
+    )
+
+
+def _locate(request: DatasetRequest, archive: _Archive) -> Path:
+    """Return the folder with the files: the user's, else a download of today or earlier."""
+    kept = request.download_dir / archive.folder
+    looked = str(kept.parent)
+    if request.data_dir is not None:
+        data_dir = request.data_dir.expanduser()
+        if (data_dir / archive.folder).is_dir():
+            return data_dir / archive.folder
+        if data_dir.resolve().name == archive.folder or (data_dir / archive.meta).is_file():
+            return data_dir
+        instead = f"the copy in {kept}" if kept.is_dir() else f"a download of {archive.url}"
+        request.listener.warn(
+            f"No {archive.folder} in the data folder {data_dir}: using {instead}."
+        )
+        looked = f"{data_dir} nor {looked}"
+    if kept.is_dir():
+        return kept
+    try:
+        return fetch_archive(archive.url, archive.sha256, archive.members, kept, request.listener)
+    except DataError as error:
+        msg = (
+            f"No folder {archive.folder} in {looked}. {error} "
+            "Unpack the archive yourself and pass the folder that it lies in with --data-dir."
+        )
+        raise DataError(msg) from error
+
+
+def _read_classes(path: Path, key: str) -> tuple[str, ...]:
+    names = _value(read_pickle(path), key, path)
+    if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
+        raise DataError(f"{path}: {key!r} is no list of class names. Get the file again.")
+    return tuple(
+        name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names
+    )
+
+
+def _read_split(paths: list[Path], labels_key: str, n_classes: int) -> Split:
+    parts = [_read_rows(path, labels_key, n_classes) for path in paths]
+    rows = np.concatenate([part[0] for part in parts])
+    labels = np.concatenate([part[1] for part in parts])
+    # A row is planar (all red, all green, all blue values); the images are a view of the rows.
+    images = rows.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
+    return Split.from_arrays(images, labels)
+
+
+def _read_rows(path: Path, labels_key: str, n_classes: int) -> tuple[ImageArray, LabelArray]:
+    """Return the rows (n_images, 3072), uint8, and labels (n_images,), int64, of one file."""
+    content = read_pickle(path)
+    rows = _value(content, "data", path)
+    if not isinstance(rows, np.ndarray):
+        found = type(rows).__name__
+        raise DataError(f"{path}: 'data' is no array but {found}. Get the file again.")
+    if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != _ROW_BYTES:  # noqa: PLR2004 - a matrix has two
+        msg = (
+            f"{path}: 'data' must be uint8 of shape (n_images, {_ROW_BYTES}), "
+            f"found {rows.dtype} of shape {rows.shape}. Get the file again."
+        )
+        raise DataError(msg)
+    labels = _value(content, labels_key, path)
+    if not isinstance(labels, list) or not all(type(label) is int for label in labels):
+        raise DataError(f"{path}: {labels_key!r} is no list of whole numbers. Get the file again.")
+    if len(labels) != len(rows):
+        msg = f"{path}: {len(rows)} images but {len(labels)} {labels_key}. Get the file again."
+        raise DataError(msg)
+    if labels and not 0 <= min(labels) <= max(labels) < n_classes:
+        msg = (
+            f"{path}: {labels_key!r} must be 0 to {n_classes - 1}, "
+            f"found {min(labels)} to {max(labels)}. Get the file again."
+        )
+        raise DataError(msg)
+    return rows, np.array(labels, dtype=np.int64)
+
+
+def _value(content: dict[str, object], key: str, path: Path) -> object:
+    if key not in content:
+        found = ", ".join(repr(name[:40]) for name in sorted(content)[:10]) or "nothing"
+        raise DataError(f"{path} has no {key!r}, only {found}. Is it a file of this dataset?")
+    return content[key]
