@@ -1,0 +1,168 @@
+"""Sessions: on the provider they say, with the threads they say."""
+
+import os
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from tlbench.engine import open_session
+from tlbench.engine.session import Session, accepts_raw_images
+from tlbench.errors import (
+    ConfigError,
+    ModelError,
+    ProviderUnavailableError,
+    TlbenchError,
+    UnknownNameError,
+)
+from tlbench.model import OnnxModel
+
+
+def test_features_are_float32_rows(tiny_model, images):
+    with open_session(tiny_model) as session:
+        features = session.run(images)
+    assert features.shape == (100, 16)
+    assert features.dtype == np.float32
+
+
+def test_placement_counts_every_node(tiny_model):
+    """All of the graph runs on the CPU, and the record says so."""
+    with open_session(tiny_model) as session:
+        assert set(session.placement.nodes) == {"CPUExecutionProvider"}
+        assert session.placement.nodes["CPUExecutionProvider"] >= 4
+        assert session.placement.operators == {}
+
+
+def test_threads_come_from_the_affinity(tiny_model):
+    with open_session(tiny_model) as session:
+        assert session.threads == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("threads", [0, -2])
+def test_threads_below_one_are_refused(tiny_model, threads):
+    with pytest.raises(ConfigError, match="at least 1"), open_session(tiny_model, threads=threads):
+        pass
+
+
+def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path):
+    """Valid protobuf, but an operator that does not exist."""
+    node = onnx.helper.make_node("NoSuchOperator", ["x"], ["y"])
+    value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in "xy"]
+    graph = onnx.helper.make_graph([node], "bad", value[:1], value[1:])
+    path = tmp_path / "bad.onnx"
+    opsets = [onnx.helper.make_opsetid("", 18)]
+    onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
+    with pytest.raises(ModelError, match="NoSuchOp"), open_session(OnnxModel(path)):
+        pass
+
+
+def test_unknown_provider_has_a_hint(tiny_model):
+    with pytest.raises(UnknownNameError, match="Did you mean 'cuda'"):
+        Session(tiny_model, provider="cudda")
+
+
+def test_a_provider_that_is_not_compiled_in_is_refused(tiny_model):
+    with (
+        pytest.raises(ProviderUnavailableError, match="not in this ONNX Runtime build"),
+        open_session(tiny_model, provider="coreml"),
+    ):
+        pass
+
+
+class FakeNode:
+    def __init__(self, op_type):
+        self.op_type = op_type
+
+
+class FakePart:
+    def __init__(self, ep_name, *operators):
+        self.ep_name = ep_name
+        self._nodes = [FakeNode(operator) for operator in operators]
+
+    def get_nodes(self):
+        return self._nodes
+
+
+class FakeSession:
+    """What ONNX Runtime gives on a machine with CUDA, as far as tlbench looks."""
+
+    providers = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    parts = (FakePart("CUDAExecutionProvider", "Conv", "Relu"),)
+
+    def __init__(self, path, options, providers, enable_fallback):
+        assert enable_fallback == 0
+        self.asked = providers
+
+    def disable_fallback(self):
+        pass
+
+    def get_providers(self):
+        return list(self.providers)
+
+    def get_provider_options(self):
+        return {"CUDAExecutionProvider": {"use_tf32": "1", "device_id": "0"}}
+
+    def get_provider_graph_assignment_info(self):
+        return self.parts
+
+
+@pytest.fixture
+def fake_cuda(monkeypatch):
+    """A CUDA session without CUDA: returns the class, whose attributes a test may change."""
+
+    class Fake(FakeSession):
+        pass
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Fake)
+    return Fake
+
+
+def test_a_silent_fallback_to_the_cpu_is_refused(tiny_model, fake_cuda):
+    """ONNX Runtime creates a CPU session when CUDA cannot start: tlbench does not measure it."""
+    fake_cuda.providers = ("CPUExecutionProvider",)
+    with pytest.raises(ProviderUnavailableError, match="CPUExecutionProvider where CUDA"):
+        Session(tiny_model, provider="cuda")
+
+
+def test_convolutions_on_the_cpu_are_refused(tiny_model, fake_cuda):
+    """A run on CUDA with convolutions on the CPU is no CUDA run."""
+    fake_cuda.parts = (
+        FakePart("CUDAExecutionProvider", "Relu"),
+        FakePart("CPUExecutionProvider", "Conv", "Shape"),
+    )
+    with pytest.raises(ProviderUnavailableError, match="Conv of tiny.onnx would run on CPUExec"):
+        Session(tiny_model, provider="cuda")
+
+
+def test_shape_arithmetic_on_the_cpu_is_recorded(tiny_model, fake_cuda):
+    """Shape operators belong on the CPU: allowed, and said."""
+    fake_cuda.parts = (
+        FakePart("CUDAExecutionProvider", "Conv", "Relu"),
+        FakePart("CPUExecutionProvider", "Shape", "Gather"),
+    )
+    session = Session(tiny_model, provider="cuda")
+    assert session.placement.nodes == {"CUDAExecutionProvider": 2, "CPUExecutionProvider": 2}
+    assert session.placement.operators == {"CPUExecutionProvider": ("Gather", "Shape")}
+
+
+def test_provider_options_in_force_are_recorded(tiny_model, fake_cuda):
+    session = Session(tiny_model, provider="CUDA", provider_options={"use_tf32": "0"})
+    assert session.provider == "cuda"
+    assert session._session.asked == [("CUDAExecutionProvider", {"use_tf32": "0"})]
+    assert session.provider_options["device_id"] == "0"
+
+
+def test_a_closed_session_is_gone(tiny_model):
+    with open_session(tiny_model) as session:
+        pass
+    assert session._session is None
+
+
+def test_exported_backbones_accept_raw_images(tiny_model):
+    assert accepts_raw_images(tiny_model)
+
+
+def test_errors_are_tlbench_errors():
+    assert issubclass(ProviderUnavailableError, TlbenchError)
+    assert issubclass(ProviderUnavailableError, RuntimeError)

@@ -1,0 +1,175 @@
+"""An ONNX Runtime session that is on the provider it says it is on."""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from tlbench.arrays import FloatArray, ImageArray
+from tlbench.engine.providers import check_provider, ort_name, runtime_reason
+from tlbench.environment import available_cpus
+from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
+from tlbench.model import OnnxModel
+from tlbench.results.records import Placement
+
+__all__ = ["Session", "accepts_raw_images", "open_session"]
+
+# Operators that carry the arithmetic of a network. Shape arithmetic and layout changes on the CPU
+# are normal in a run on an accelerator; one of these there is not a run on that accelerator.
+_HEAVY = frozenset(
+    {
+        "Conv",
+        "ConvTranspose",
+        "Gemm",
+        "MatMul",
+        "FusedConv",
+        "ConvInteger",
+        "QLinearConv",
+        "Attention",
+    }
+)
+
+
+class Session:
+    """A loaded model. Make one with `open_session`, which also closes it.
+
+    Attributes
+    ----------
+    model : OnnxModel
+        The file.
+    provider : str
+        Short name of the execution provider that runs the network.
+    provider_options : dict
+        The provider's options in force, as ONNX Runtime reports them.
+    threads : int
+        Threads inside an operator.
+    create_s : float
+        Seconds that ONNX Runtime took to load and optimise the graph.
+    placement : Placement
+        Which provider runs how many nodes.
+    """
+
+    def __init__(
+        self,
+        model: OnnxModel,
+        *,
+        provider: str = "cpu",
+        provider_options: Mapping[str, str] | None = None,
+        threads: int | None = None,
+    ) -> None:
+        import onnxruntime
+
+        if threads is not None and threads < 1:
+            msg = f"--threads must be at least 1, not {threads}."
+            raise ConfigError(msg)
+        self.model = model
+        self.provider = provider.lower()
+        self.threads = threads or available_cpus()
+        wanted = ort_name(provider)
+        options = onnxruntime.SessionOptions()
+        # From the affinity of this process: ONNX Runtime's default counts the machine's cores.
+        options.intra_op_num_threads = self.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        started = time.perf_counter()
+        try:
+            self._session: Any = onnxruntime.InferenceSession(
+                str(model.path),
+                options,
+                providers=[(wanted, dict(provider_options or {}))],
+                enable_fallback=0,
+            )
+        except Exception as error:  # ONNX Runtime raises a dozen types of its own
+            msg = f"{model.path} cannot be loaded on provider {provider!r}: {runtime_reason(error)}"
+            raise ModelError(msg) from error
+        self.create_s = time.perf_counter() - started
+        self._session.disable_fallback()
+        self.placement = self._check_placement(wanted)
+        self.provider_options: dict[str, str] = self._session.get_provider_options()[wanted]
+        self._input = model.inputs[0].name
+        self._outputs = [_feature_output(model)]
+
+    def _check_placement(self, wanted: str) -> Placement:
+        actual = self._session.get_providers()
+        if actual[0] != wanted:
+            msg = f"ONNX Runtime gave a session on {actual[0]} where {wanted} was asked for."
+            raise ProviderUnavailableError(msg)
+        nodes: dict[str, int] = defaultdict(int)
+        elsewhere: dict[str, set[str]] = defaultdict(set)
+        for part in self._session.get_provider_graph_assignment_info():
+            for node in part.get_nodes():
+                nodes[part.ep_name] += 1
+                if part.ep_name != wanted:
+                    elsewhere[part.ep_name].add(node.op_type)
+        for name, operators in elsewhere.items():
+            if misplaced := sorted(operators & _HEAVY):
+                msg = (
+                    f"{', '.join(misplaced)} of {self.model.path.name} would run on {name}, not on "
+                    f"{wanted}: that would measure {name}. Use another provider or precision."
+                )
+                raise ProviderUnavailableError(msg)
+        return Placement(
+            nodes=dict(nodes),
+            operators={name: tuple(sorted(operators)) for name, operators in elsewhere.items()},
+        )
+
+    def run(self, images: ImageArray) -> FloatArray:
+        """Run one batch.
+
+        Parameters
+        ----------
+        images : ndarray of shape (N, H, W, 3), uint8
+            Raw RGB images; for a model without a card, whatever its first input takes.
+
+        Returns
+        -------
+        ndarray of shape (N, n_features), float32
+            A spatial output is flattened.
+        """
+        features: FloatArray
+        (features,) = self._session.run(self._outputs, {self._input: images})
+        return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
+
+    def close(self) -> None:
+        """Free the session, so that its spinning threads and memory disturb nothing after it."""
+        self._session = None
+
+
+def _feature_output(model: OnnxModel) -> str:
+    names = [output.name for output in model.outputs]
+    return "features" if "features" in names else names[0]
+
+
+@contextmanager
+def open_session(
+    model: OnnxModel,
+    *,
+    provider: str = "cpu",
+    provider_options: Mapping[str, str] | None = None,
+    threads: int | None = None,
+) -> Iterator[Session]:
+    """Open *model* on *provider*, and nowhere else; close it afterwards.
+
+    Raises
+    ------
+    ProviderUnavailableError
+        If the provider does not work here, or would leave convolutions to another one.
+    ModelError
+        If ONNX Runtime cannot load the model.
+    """
+    check_provider(provider)
+    session = Session(model, provider=provider, provider_options=provider_options, threads=threads)
+    try:
+        yield session
+    finally:
+        session.close()
+
+
+def accepts_raw_images(model: OnnxModel) -> bool:
+    """Tell whether the first input takes uint8 (N, H, W, 3), as every exported backbone's."""
+    first = model.inputs[0]
+    return first.dtype == np.dtype(np.uint8).name and len(first.shape) == 4 and first.shape[3] == 3  # noqa: PLR2004

@@ -1,0 +1,162 @@
+"""Arrays under the hash of everything that determines them.
+
+An entry is a folder ``<kind>/<key[:2]>/<key>`` with one ``.npy`` file an array and ``meta.json``,
+which holds each file's SHA-256 and the parts that the key was made of. Entries appear whole, by
+renaming a finished folder, so readers and several writers need no lock: who comes second drops its
+own copy.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlbench.errors import StorageError
+from tlbench.hashing import sha256_file, sha256_value
+from tlbench.results.codec import plain_value
+
+__all__ = ["LAYOUT_VERSION", "ArrayStore", "PendingEntry", "StoredArrays", "content_key"]
+
+# 1: the first. Part of every key, so that a change of layout leaves old entries unread.
+LAYOUT_VERSION = 1
+
+
+def content_key(parts: Mapping[str, Any]) -> str:
+    """Return the key of an entry: SHA-256 over *parts* (JSON values or records) and the layout."""
+    return sha256_value({"layout": LAYOUT_VERSION, **plain_value(dict(parts))})
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArrays:
+    """A checked entry: its arrays, memory-mapped and read-only, and its meta data."""
+
+    key: str
+    arrays: dict[str, NDArray[Any]]
+    digests: dict[str, str]
+    meta: dict[str, Any]
+
+
+def _check_digest(path: Path, digest: str) -> None:
+    if sha256_file(path) != digest:
+        raise ValueError(f"{path.name} has changed since it was written")
+
+
+class PendingEntry:
+    """An entry being written: files go into ``folder`` and become visible at `commit`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._meta: dict[str, Any] | None = None
+
+    def save(self, name: str, array: NDArray[Any]) -> None:
+        """Write one small array whole."""
+        np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
+
+    def commit(self, meta: Mapping[str, Any]) -> None:
+        """Declare the entry complete; *meta* is returned with it."""
+        self._meta = dict(meta)
+
+
+class ArrayStore:
+    """A folder of entries.
+
+    Parameters
+    ----------
+    root : Path
+        Created on the first write.
+    on_damage : callable
+        Called with a message when a damaged entry is found; the entry is deleted and counts as
+        absent.
+    """
+
+    def __init__(self, root: Path, *, on_damage: Callable[[str], None]) -> None:
+        self.root = root
+        self._on_damage = on_damage
+
+    def _folder(self, kind: str, key: str) -> Path:
+        return self.root / kind / key[:2] / key
+
+    def get(self, kind: str, key: str) -> StoredArrays | None:
+        """Return the entry, or None if there is none; every byte is checked against its hash."""
+        folder = self._folder(kind, key)
+        if not folder.is_dir():
+            return None
+        try:
+            meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+            arrays = {}
+            for name, digest in meta["sha256"].items():
+                path = folder / f"{name}.npy"
+                _check_digest(path, digest)
+                arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            return StoredArrays(key, arrays, meta["sha256"], meta["meta"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self._on_damage(
+                f"Cache entry {folder} is damaged ({error}); it was deleted and is computed again."
+            )
+            self._delete(folder)
+            return None
+
+    def _delete(self, folder: Path) -> None:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            msg = f"Damaged cache entry {folder} cannot be deleted: {error.strerror}. Delete it."
+            raise StorageError(msg) from error
+
+    @contextmanager
+    def writing(self, kind: str, key: str, parts: Mapping[str, Any]) -> Iterator[PendingEntry]:
+        """Make an entry: fill its folder, then `PendingEntry.commit`; otherwise nothing remains.
+
+        Raises
+        ------
+        StorageError
+            If the store cannot be written.
+        """
+        folder = self._folder(kind, key)
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{key[:8]}.", dir=folder.parent))
+        except OSError as error:
+            raise self._unwritable(error) from error
+        entry = PendingEntry(temporary)
+        try:
+            yield entry
+            if entry._meta is not None:  # noqa: SLF001 - the two classes are one mechanism
+                self._publish(entry, folder, parts, entry._meta)  # noqa: SLF001
+        except OSError as error:
+            if isinstance(error, StorageError):
+                raise
+            raise self._unwritable(error) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def _publish(
+        self, entry: PendingEntry, folder: Path, parts: Mapping[str, Any], meta: dict[str, Any]
+    ) -> None:
+        digests = {path.stem: sha256_file(path) for path in sorted(entry.folder.glob("*.npy"))}
+        document = {"sha256": digests, "meta": plain_value(meta), "key": plain_value(dict(parts))}
+        (entry.folder / "meta.json").write_text(json.dumps(document, indent=1), encoding="utf-8")
+        try:
+            os.replace(entry.folder, folder)  # noqa: PTH105 - Path.replace is the same; the name says atomic
+        except OSError:
+            # Another process finished the same entry first: the same key means the same content.
+            if not (folder / "meta.json").is_file():
+                raise
+        else:
+            with contextlib.suppress(OSError):
+                folder.chmod(0o755)  # mkdtemp's folder is private, the store may be shared
+
+    def _unwritable(self, error: OSError) -> StorageError:
+        return StorageError(
+            f"The cache {self.root} cannot be written: {error.strerror or error}. "
+            "Choose another with --cache-dir (or TLBENCH_CACHE), or pass --no-cache."
+        )

@@ -1,0 +1,120 @@
+"""Write the rows of an ``.npy`` file as they come, in constant memory."""
+
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Self
+
+import numpy as np
+
+from tlbench.arrays import BoolArray, FloatArray, LabelArray
+from tlbench.errors import DataError
+
+__all__ = ["RowWriter"]
+
+_BLOCK_ROWS = 4096
+
+
+class RowWriter:
+    """A float32 matrix on disk whose rows arrive in any order, each at most once.
+
+    Plain positioned writes and not a memory map: the pages of a written map count as this process's
+    memory until the kernel finds time for them. Rows that never arrive are closed up at the end.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.npy`` file to create.
+    n_rows : int
+        The most rows that can arrive.
+    """
+
+    def __init__(self, path: Path, n_rows: int) -> None:
+        self._path = path
+        self._file: BinaryIO = path.open("w+b")
+        self._written: BoolArray = np.zeros(n_rows, dtype=np.bool_)
+        self._n_columns: int | None = None
+        self._offset = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def write(self, index: LabelArray, rows: FloatArray) -> None:
+        """Store *rows*, float32 (n, n_columns), at the positions *index*, int64 (n,)."""
+        if self._n_columns is None:
+            self._n_columns = rows.shape[1]
+            self._write_header(len(self._written))
+        if rows.dtype != np.float32 or rows.shape != (len(index), self._n_columns):
+            msg = (
+                f"Features of shape {rows.shape} and type {rows.dtype} do not continue float32 "
+                f"({len(index)}, {self._n_columns}): the model's output changes between batches."
+            )
+            raise DataError(msg)
+        if self._written[index].any():
+            raise DataError("The features of an image arrived twice.")
+        row_bytes = 4 * self._n_columns
+        rows = np.ascontiguousarray(rows)
+        # Neighbouring rows go out in one write: for images of one size that is the whole batch.
+        breaks = np.flatnonzero(np.diff(index) != 1) + 1
+        for part in np.split(np.arange(len(index)), breaks):
+            self._file.seek(self._offset + int(index[part[0]]) * row_bytes)
+            self._file.write(rows[part[0] : part[-1] + 1].data)
+        self._written[index] = True
+
+    def finish(self) -> LabelArray:
+        """Complete the file; return the positions that arrived, in the order of the rows.
+
+        Raises
+        ------
+        DataError
+            If no row arrived.
+        """
+        index = np.flatnonzero(self._written).astype(np.int64)
+        if self._n_columns is None or not len(index):
+            raise DataError("No features arrived: there is nothing to store.")
+        if len(index) < len(self._written):
+            self._close_gaps(index)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        return index
+
+    def _write_header(self, n_rows: int) -> None:
+        self._file.seek(0)
+        header = {
+            "descr": np.lib.format.dtype_to_descr(np.dtype(np.float32)),
+            "fortran_order": False,
+            "shape": (n_rows, self._n_columns),
+        }
+        # numpy pads the header so that the number of rows can change without moving the data.
+        np.lib.format.write_array_header_1_0(self._file, header)
+        offset = self._file.tell()
+        assert self._offset in {0, offset}
+        self._offset = offset
+
+    def _close_gaps(self, index: LabelArray) -> None:
+        assert self._n_columns is not None
+        row_bytes = 4 * self._n_columns
+        self._file.seek(self._offset + len(self._written) * row_bytes)
+        self._file.truncate()
+        rows = np.memmap(
+            self._path,
+            np.float32,
+            "r+",
+            offset=self._offset,
+            shape=(len(self._written), self._n_columns),
+        )
+        for start in range(0, len(index), _BLOCK_ROWS):
+            block = index[start : start + _BLOCK_ROWS]
+            rows[start : start + len(block)] = rows[block]  # never overtakes: index[i] >= i
+        rows.flush()
+        del rows
+        self._write_header(len(index))
+        self._file.truncate(self._offset + len(index) * row_bytes)
