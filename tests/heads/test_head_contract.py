@@ -1,0 +1,83 @@
+"""What every entry of tlbench.heads must do, built-in or plugin."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from tlbench.heads import HEADS, Head, resolve_params
+
+
+@pytest.fixture(params=HEADS.names())
+def head(request):
+    return HEADS.load(request.param)
+
+
+@pytest.fixture
+def separable():
+    """Three classes around three random centres, 20 values each: 120 rows to learn, 60 to test."""
+    rng = np.random.default_rng(0)
+    labels = np.arange(180) % 3
+    centres = rng.normal(size=(3, 20))
+    features = (centres[labels] + 0.1 * rng.normal(size=(180, 20))).astype(np.float32)
+    return features[:120], labels[:120], features[120:], labels[120:]
+
+
+def fit(head, features, labels, seed=0):
+    params, _ = head.adapt(resolve_params(head, {}), labels)
+    return head.build(params, seed).fit(features, labels)
+
+
+def test_a_head_is_known_by_its_own_name(head):
+    """The entry point has the name that the records will show, and a line for the list."""
+    assert isinstance(head, Head)
+    assert HEADS.load(head.name) is head
+    assert head.summary.endswith(".")
+    assert "." not in head.name
+
+
+def test_the_defaults_survive_json(head):
+    """The record of a run keeps every parameter, so each must be a plain JSON value."""
+    assert json.loads(json.dumps(dict(head.defaults), allow_nan=False)) == dict(head.defaults)
+
+
+def test_a_head_learns_what_is_easy(head, separable):
+    """Well separated classes are told apart."""
+    features, labels, new, expected = separable
+    accuracy = np.mean(fit(head, features, labels).predict(new) == expected)
+    assert accuracy > 0.9
+
+
+def test_one_seed_gives_one_result(head, separable):
+    """Two fits with one seed predict the same, on data that is hard enough to differ."""
+    features, _, new, _ = separable
+    labels = np.random.default_rng(1).integers(0, 3, len(features))  # nothing to learn
+    first, second = (fit(head, features, labels, seed=3).predict(new) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_predictions_are_labels_of_the_training_set(head, separable):
+    """A class without training images is never predicted; labels need not be 0, 1, 2."""
+    features, labels, new, _ = separable
+    predicted = fit(head, features, labels * 10 + 7).predict(new)
+    assert set(predicted.tolist()) <= {7, 17, 27}
+
+
+def test_a_read_only_memory_map_is_enough(head, separable, tmp_path):
+    """The feature store hands out read-only memory maps of float32."""
+    features, labels, new, _ = separable
+    np.save(tmp_path / "features.npy", features)
+    mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
+    expected = fit(head, features, labels).predict(new)
+    np.testing.assert_array_equal(fit(head, mapped, labels).predict(new), expected)
+
+
+def test_importing_the_heads_does_not_import_scikit_learn():
+    """Listing the heads stays quick: scikit-learn is loaded by the first fit."""
+    code = (
+        "import sys; from tlbench.heads import HEADS; import tlbench.evaluation; "
+        "list(HEADS.items()); sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

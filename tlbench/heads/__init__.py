@@ -1,0 +1,23 @@
+"""Classifier heads: names on the command line to scikit-learn estimators."""
+
+from tlbench.heads.base import (
+    HEADS,
+    Classifier,
+    Head,
+    Params,
+    ParamValue,
+    parse_params,
+    resolve_head_params,
+    resolve_params,
+)
+
+__all__ = [
+    "HEADS",
+    "Classifier",
+    "Head",
+    "ParamValue",
+    "Params",
+    "parse_params",
+    "resolve_head_params",
+    "resolve_params",
+]

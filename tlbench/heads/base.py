@@ -1,0 +1,225 @@
+"""What a classifier head is: a name, default parameters and a way to build its estimator."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from tlbench.arrays import FloatArray, LabelArray
+from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.registry import Registry, unknown_name
+
+__all__ = [
+    "HEADS",
+    "Classifier",
+    "Head",
+    "ParamValue",
+    "Params",
+    "keep_params",
+    "parse_params",
+    "resolve_head_params",
+    "resolve_params",
+]
+
+ParamValue: TypeAlias = int | float | bool | str | None
+Params: TypeAlias = Mapping[str, ParamValue]
+
+_WORDS = {"true": True, "yes": True, "on": True, "1": True}
+_WORDS |= {"false": False, "no": False, "off": False, "0": False}
+
+
+class Classifier(Protocol):
+    """The part of a scikit-learn estimator that tlbench uses."""
+
+    def fit(self, X: FloatArray, y: LabelArray, /) -> Any:  # noqa: ANN401, N803 - scikit-learn's own signature
+        """Learn from features (n_images, n_features) and labels (n_images,)."""
+
+    def predict(self, X: FloatArray, /) -> Any:  # noqa: ANN401, N803 - scikit-learn's own signature
+        """Return one label for each row."""
+
+
+def keep_params(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
+    """Take the parameters as they are: most heads accept any training set of two classes."""
+    del labels
+    return params, ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """An entry of the group ``tlbench.heads``. Importing it must not import scikit-learn.
+
+    Parameters
+    ----------
+    name : str
+        Name on the command line, without a dot.
+    summary : str
+        One line for ``tlbench list heads``.
+    defaults : mapping
+        Every parameter that ``--head-param`` can set. The type of the default is the type of the
+        parameter; a default of None accepts none, a number or a word.
+    build : callable
+        ``build(params, seed)`` returns an unfitted scikit-learn estimator or Pipeline. *params* has
+        a value for each name in *defaults*; equal arguments give equal predictions.
+    adapt : callable
+        ``adapt(params, labels)`` sees the training labels (n_train,) before the fit and returns the
+        parameters to use, with one note for each that it had to change; it raises ConfigError where
+        the user has to decide.
+    """
+
+    name: str
+    summary: str
+    defaults: Params
+    build: Callable[[Params, int], Classifier]
+    adapt: Callable[[Params, LabelArray], tuple[Params, tuple[str, ...]]] = keep_params
+
+
+HEADS: Registry[Head] = Registry("heads")
+
+
+def parse_params(texts: Sequence[str]) -> dict[str, str]:
+    """Read the values of ``--head-param``.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        ``"C=0.01"`` for every chosen head that has a parameter of this name, or
+        ``"softmax.C=0.01"`` for one head.
+
+    Returns
+    -------
+    dict
+        The names as written, and their values still as text: only a head knows the types.
+
+    Raises
+    ------
+    ConfigError
+        If a text is not NAME=VALUE, or a name comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (equals and name and value):
+            msg = (
+                f"--head-param takes NAME=VALUE or HEAD.NAME=VALUE, not {text!r}. Example: C=0.01."
+            )
+            raise ConfigError(msg)
+        if name in found:
+            msg = f"--head-param {name} is given twice: {found[name]!r} and {value!r}. Keep one."
+            raise ConfigError(msg)
+        found[name] = value
+    return found
+
+
+def resolve_params(head: Head, overrides: Params) -> dict[str, ParamValue]:
+    """Return every parameter of one head: *overrides* over its defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is no parameter of this head.
+    ConfigError
+        If a value does not fit the type of the default.
+    """
+    return resolve_head_params([head], overrides)[head.name]
+
+
+def resolve_head_params(
+    heads: Sequence[Head], overrides: Params
+) -> dict[str, dict[str, ParamValue]]:
+    """Return every parameter of each chosen head.
+
+    Parameters
+    ----------
+    heads : sequence of Head
+        The chosen heads.
+    overrides : mapping
+        From `parse_params`, or written in Python. ``HEAD.NAME`` wins over a plain ``NAME``.
+
+    Returns
+    -------
+    dict
+        For each head's name its parameters, defaults included, in the order of the defaults.
+
+    Raises
+    ------
+    UnknownNameError
+        If a plain name is a parameter of none of the heads, if a ``HEAD.NAME`` names a head that is
+        not chosen, or a parameter that the head does not have.
+    ConfigError
+        If a value does not fit the type of the default.
+    """
+    resolved = {head.name: dict(head.defaults) for head in heads}
+    # Plain names first, so that HEAD.NAME wins whatever the order on the command line.
+    for key, value in sorted(overrides.items(), key=lambda item: "." in item[0]):
+        for head, name in _targets(heads, key):
+            resolved[head.name][name] = _convert(f"{head.name}.{name}", head.defaults[name], value)
+    return resolved
+
+
+def _targets(heads: Sequence[Head], key: str) -> list[tuple[Head, str]]:
+    """Return the heads and the parameter that *key* speaks of; never an empty list."""
+    prefix, dot, name = key.partition(".")
+    if not dot:
+        targets = [(head, key) for head in heads if key in head.defaults]
+        if not targets:
+            raise _unknown_param(heads, key)
+        return targets
+    chosen = [head for head in heads if head.name == prefix]
+    if not chosen:
+        raise unknown_name("head among the chosen ones", prefix, [head.name for head in heads])
+    if name not in chosen[0].defaults:
+        raise _unknown_param(chosen, name)
+    return [(chosen[0], name)]
+
+
+def _unknown_param(heads: Sequence[Head], name: str) -> UnknownNameError:
+    known = sorted({param for head in heads for param in head.defaults})
+    return unknown_name(f"parameter of {', '.join(head.name for head in heads)}", name, known)
+
+
+def _convert(name: str, default: ParamValue, value: ParamValue) -> ParamValue:
+    """Return *value* with the type of *default*, or raise ConfigError."""
+    text = str(value).strip()
+    try:
+        return _parse(default, text)
+    except ValueError as error:
+        kinds = {bool: "true or false", int: "a whole number", float: "a finite number"}
+        kind = kinds.get(type(default), "none, a finite number or a word")
+        msg = f"Parameter {name} takes {kind}, not {text!r}. Its default is {default}."
+        raise ConfigError(msg) from error
+
+
+def _parse(default: ParamValue, text: str) -> ParamValue:
+    if isinstance(default, bool):  # before int: a bool is an int
+        if text.lower() not in _WORDS:
+            raise ValueError(text)
+        return _WORDS[text.lower()]
+    if isinstance(default, int):
+        return int(text)
+    if isinstance(default, float):
+        return _finite(text)
+    if isinstance(default, str):
+        return text
+    return _guess(text)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):  # neither JSON nor any solver here knows what to do with it
+        raise ValueError(text)
+    return number
+
+
+def _guess(text: str) -> ParamValue:
+    """Read a value of unknown type: none, a whole number, a number or a word."""
+    if text.lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return _finite(str(number))
