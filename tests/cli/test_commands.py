@@ -1,0 +1,155 @@
+"""Each command does what its help says."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlbench.cli.app import app
+from tlbench.results import decode_run
+
+COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
+
+
+def test_without_arguments_the_help_is_shown(tlbench):
+    done = tlbench()
+    assert "Usage: tlbench" in done.out + done.err
+    assert "Measure accuracy and latency" in done.out + done.err
+
+
+def test_the_version_is_the_packages(tlbench):
+    assert tlbench("--version").out == "tlbench 0.1.0\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(tlbench, command):
+    """A sentence for the command, and one for each option."""
+    done = tlbench(command, "--help")
+    assert done.code == 0
+    assert f"tlbench {command}" in done.out
+    info = next(c for c in app.registered_commands if (c.name or c.callback.__name__) == command)
+    assert info.callback.__doc__
+
+
+def test_run_prints_the_answer_first_and_saves_it(tlbench, quick, tiny_path):
+    done = tlbench("run", tiny_path, *quick)
+    assert done.code == 0, done.err
+    lines = done.out.splitlines()
+    assert lines[0].startswith("tiny ·")
+    assert "centroid on backbone" in done.out
+    assert "pixels, same head" in done.out
+    (saved,) = Path("runs").glob("*/run.json")
+    assert str(saved.parent) in done.out
+    assert (saved.parent / "predictions.npz").is_file()
+    assert max(map(len, lines)) <= 80
+
+
+def test_run_as_json_is_the_saved_file_and_nothing_else(tlbench, quick, tiny_path):
+    done = tlbench("run", tiny_path, *quick, "--format", "json")
+    (saved,) = Path("runs").glob("*/run.json")
+    assert done.out == saved.read_text()
+    assert done.err == ""
+    run = decode_run(done.out.encode(), "stdout")
+    assert run.accuracy[0].n_test == 100
+
+
+def test_a_run_can_be_reported_again(tlbench, quick, tiny_path):
+    first = tlbench("run", tiny_path, *quick)
+    assert tlbench("report").out == first.out
+    assert tlbench("report", "last", "--format", "console").out == first.out
+    (saved,) = Path("runs").iterdir()
+    for name in (saved.name, saved, saved / "run.json"):
+        assert tlbench("report", name).out == first.out
+
+
+def test_a_report_can_go_to_a_file(tlbench, quick, tiny_path):
+    tlbench("run", tiny_path, *quick)
+    done = tlbench("report", "--format", "json", "-o", "run.json")
+    assert (done.code, done.out) == (0, "")
+    assert json.loads(Path("run.json").read_text())["schema_version"] == 1
+
+
+def test_evaluate_measures_no_latency(tlbench, quick, tiny_path):
+    options = [option for option in quick if option != "--no-latency"]
+    done = tlbench("evaluate", tiny_path, *options, "--format", "json")
+    document = json.loads(done.out)
+    assert document["latency"] == []
+    assert len(document["accuracy"]) == 2
+
+
+def test_latency_needs_no_dataset(tlbench, tiny_random_path):
+    done = tlbench("latency", tiny_random_path, "--batch-size", "4", "--format", "json")
+    document = json.loads(done.out)
+    assert [one["batch_size"] for one in document["latency"]] == [1, 4]
+    assert document["dataset"] is None
+
+
+def test_latency_on_the_console_has_its_table(tlbench, tiny_random_path):
+    done = tlbench("latency", tiny_random_path, "--batch-size", "4")
+    assert "single" in done.out
+    assert "offline" in done.out
+    assert "random weights" in done.out
+
+
+def test_extract_writes_arrays(tlbench, tiny_path):
+    done = tlbench("extract", tiny_path, "--split", "test", "--limit-test", "50", "-o", "a.npz")
+    assert done.code == 0, done.err
+    arrays = np.load("a.npz")
+    assert arrays["features"].shape == (50, 16)
+    assert arrays["features"].dtype == np.float32
+    assert arrays["labels"].shape == arrays["index"].shape == (50,)
+
+
+def test_extract_names_its_file_by_itself(tlbench, tiny_path):
+    tlbench("extract", tiny_path, "--split", "test", "--limit-test", "50")
+    assert Path("tiny-digits-test.npz").is_file()
+
+
+def test_export_and_inspect_agree(tlbench):
+    done = tlbench(
+        "export", "efficientnet-lite0", "--weights", "random", "--input-size", "64", "-o", "m.onnx"
+    )
+    assert done.code == 0, done.err
+    assert "images: uint8 (N, H, W, 3)" in done.out
+    assert tlbench("inspect", "m.onnx").out == done.out
+    document = json.loads(tlbench("inspect", "m.onnx", "--format", "json").out)
+    assert document["card"]["weights"]["kind"] == "random"
+    assert document["macs"] > 1e7
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("backbones", "efficientnet-lite0"),
+        ("datasets", "cifar10"),
+        ("heads", "svm-linear"),
+        ("baselines", "pixels"),
+        ("providers", "cpu"),
+        ("renderers", "console"),
+    ],
+)
+def test_list_names_the_entries(tlbench, kind, expected):
+    """One kind alone, and the same among all."""
+    lines = tlbench("list", kind).out.splitlines()
+    assert any(line.startswith(f"{expected} ") for line in lines)
+    assert all(len(line.split(maxsplit=1)) == 2 for line in lines)  # each has a description
+    assert f"\n  {expected} " in tlbench("list").out
+
+
+def test_doctor_says_what_works(tlbench, tmp_path):
+    done = tlbench("doctor", "--data-dir", tmp_path)
+    assert done.code == 0
+    assert "cpu: works" in done.out
+    assert "(writable)" in done.out
+    assert "holds neither" in done.out
+
+
+def test_warnings_are_on_stderr(tlbench, quick, tiny_path, own_cache):
+    """A damaged cache entry is said, and JSON on stdout stays JSON."""
+    tlbench("run", tiny_path, *quick)
+    for path in own_cache.rglob("features.npy"):
+        path.write_bytes(b"damage")
+    done = tlbench("run", tiny_path, *quick, "--format", "json")
+    assert done.err.count("tlbench: warning: Cache entry") == 2
+    json.loads(done.out)

@@ -1,0 +1,88 @@
+"""Any ONNX file can be timed, and what was assumed about it is said."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tlbench.config import RunConfig
+from tlbench.errors import ModelError
+from tlbench.model import OnnxModel
+from tlbench.pipeline import run_benchmark
+from tlbench.pipeline.latency import latency_inputs
+
+
+def save_model(path, *shapes, dtype=TensorProto.FLOAT):
+    """An identity of its first input; further inputs are unused."""
+    inputs = [helper.make_tensor_value_info(f"x{i}", dtype, s) for i, s in enumerate(shapes)]
+    output = helper.make_tensor_value_info("y", dtype, shapes[0])
+    node = helper.make_node("Identity", ["x0"], ["y"])
+    graph = helper.make_graph([node], "identity", inputs, [output])
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    return OnnxModel(path)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        (["N", 3, 32, 40], (3, 32, 40)),
+        (["N", 3, "H", "W"], (3, 224, 224)),
+        ([None, None, None, 3], (224, 224, 3)),
+        (["N", 10], (10,)),
+    ],
+    ids=["static", "open NCHW", "open NHWC", "vector"],
+)
+def test_open_axes_are_filled_and_said(tmp_path, shape, expected):
+    inputs = latency_inputs(save_model(tmp_path / "m.onnx", shape), None)
+    assert inputs.shape == expected
+    assert any(str(expected) in text for text in inputs.assumptions)
+
+
+def test_batches_differ_from_call_to_call(tmp_path):
+    """A result cached anywhere on the way would show otherwise."""
+    inputs = latency_inputs(save_model(tmp_path / "m.onnx", ["N", 4]), None)
+    batches = inputs.batches(3)
+    assert len({batch.tobytes() for batch in batches}) == len(batches) == 8
+    assert all(batch.shape == (3, 4) for batch in batches)
+
+
+def test_images_of_the_dataset_are_preferred(tiny_model, images):
+    inputs = latency_inputs(tiny_model, images)
+    np.testing.assert_array_equal(inputs.rows[0], images[0])
+    assert inputs.assumptions == ()
+
+
+def test_two_inputs_are_refused(tmp_path):
+    model = save_model(tmp_path / "m.onnx", ["N", 4], ["N", 4])
+    with pytest.raises(ModelError, match=r"2 inputs \(x0, x1\)"):
+        latency_inputs(model, None)
+
+
+@pytest.mark.parametrize("dtype", [TensorProto.STRING, TensorProto.INT64])
+def test_other_types_are_refused(tmp_path, dtype):
+    model = save_model(tmp_path / "m.onnx", ["N", 4], dtype=dtype)
+    with pytest.raises(ModelError, match="uint8 and float"):
+        latency_inputs(model, None)
+
+
+def test_too_many_open_axes_are_refused(tmp_path):
+    model = save_model(tmp_path / "m.onnx", ["N", "a", "b", "c"])
+    with pytest.raises(ModelError, match="too many open axes"):
+        latency_inputs(model, None)
+
+
+def test_a_fixed_batch_is_measured_as_it_is_and_said(tmp_path):
+    """The record never claims a batch size that the file does not have."""
+    model = save_model(tmp_path / "m.onnx", [8, 4])
+    config = RunConfig(model=str(model.path), accuracy=False, cache_dir=tmp_path / "cache")
+    result = run_benchmark(config).result
+    assert [r.batch_size for r in result.latency] == [8]
+    assert any("fixes the batch at 8" in text for text in result.model.assumptions)
+
+
+def test_a_foreign_model_has_no_accuracy(tmp_path):
+    model = save_model(tmp_path / "m.onnx", ["N", 3, 32, 32])
+    config = RunConfig(model=str(model.path), cache_dir=tmp_path / "cache", latency=False)
+    with pytest.raises(ModelError, match="only its latency"):
+        run_benchmark(config)

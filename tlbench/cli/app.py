@@ -1,0 +1,63 @@
+"""The application: its commands, and what becomes of errors."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from tlbench import __version__
+from tlbench.cli.doctor import doctor
+from tlbench.cli.evaluate import evaluate
+from tlbench.cli.export import export
+from tlbench.cli.extract import extract
+from tlbench.cli.inspect import inspect
+from tlbench.cli.latency import latency
+from tlbench.cli.listing import list_entries
+from tlbench.cli.report import report
+from tlbench.cli.run import run
+from tlbench.errors import TlbenchError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="tlbench",
+    help="Measure how fast and how accurate a frozen, pretrained backbone is on your images, on "
+    "any device that ONNX Runtime reaches.",
+    epilog="Start with: tlbench run. Exit codes: 0 well, 1 a gate failed, 2 a user or environment "
+    "error.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for _command in (run, evaluate, latency, export, inspect, extract, report, doctor):
+    app.command()(_command)
+app.command("list")(list_entries)
+
+
+def _print_version(*, wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tlbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
+    del version
+
+
+def main() -> None:
+    """Run the command line; a TlbenchError becomes one line on stderr and exit code 2."""
+    try:
+        app(prog_name="tlbench")
+    except TlbenchError as error:
+        typer.echo(f"tlbench: error: {' '.join(str(error).split())}", err=True)
+        sys.exit(2)

@@ -1,0 +1,29 @@
+"""`tlbench inspect`."""
+
+import typer
+
+from tlbench.cli import options as o
+
+__all__ = ["inspect"]
+
+
+def inspect(
+    model: o.Model,
+    *,
+    cache_dir: o.CacheDir = None,
+    output_format: o.Format = o.OutputFormat.CONSOLE,
+    quiet: o.Quiet = False,
+) -> None:
+    """Show what is in a model file: card, inputs, outputs, size, multiply-accumulates."""
+    from tlbench.backbones import resolve_model
+    from tlbench.cli.progress import make_listener
+    from tlbench.config import default_cache_dir
+    from tlbench.reports.model import describe_model, model_document
+
+    listener = make_listener(quiet=quiet)
+    try:
+        found = resolve_model(model, cache_dir=cache_dir or default_cache_dir(), listener=listener)
+    finally:
+        listener.finish()
+    is_json = output_format is o.OutputFormat.JSON
+    typer.echo(model_document(found) if is_json else describe_model(found))

@@ -1,0 +1,75 @@
+"""What run, evaluate and latency have in common: measure, save, show."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from tlbench.cli.options import OutputFormat, split_names, split_options
+
+if TYPE_CHECKING:
+    from tlbench.config import RunConfig
+
+__all__ = ["make_config", "measure_and_show", "show"]
+
+
+def make_config(
+    *,
+    heads: str | None = None,
+    baselines: str | None = None,
+    head_params: Sequence[str] | None = None,
+    provider_options: Sequence[str] | None = None,
+    cache_dir: Path | None = None,
+    no_cache: bool = False,
+    **values: Any,
+) -> "RunConfig":
+    """Return the configuration that the options of a command mean."""
+    from tlbench.config import RunConfig
+
+    if heads is not None:
+        values["heads"] = split_names(heads)
+    if baselines is not None:
+        values["baselines"] = split_names(baselines)
+    if cache_dir is not None:
+        values["cache_dir"] = cache_dir.expanduser()
+    if values.get("data_dir") is not None:
+        values["data_dir"] = values["data_dir"].expanduser()
+    return RunConfig(
+        head_params=tuple(head_params or ()),
+        provider_options=split_options(provider_options),
+        cache=not no_cache,
+        **values,
+    )
+
+
+def measure_and_show(
+    config: "RunConfig", *, output: Path, output_format: OutputFormat, quiet: bool
+) -> None:
+    """Run the benchmark, save it under *output* and print it."""
+    from tlbench.cli.progress import make_listener
+    from tlbench.pipeline import run_benchmark
+    from tlbench.results import save_run
+
+    listener = make_listener(quiet=quiet)
+    try:
+        outcome = run_benchmark(config, listener)
+    finally:
+        listener.finish()
+    folder = save_run(outcome.result, outcome.predictions, output)
+    show(outcome.result, output_format.value, location=str(folder))
+
+
+def show(run: Any, output_format: str, *, location: str | None = None) -> None:  # noqa: ANN401 - RunResult, not imported at start
+    """Print a run on stdout in the named format, 80 columns wide where stdout is no terminal."""
+    from tlbench.reports import RENDERERS
+
+    is_terminal = sys.stdout.isatty()
+    width = 80
+    if is_terminal:
+        import shutil
+
+        width = min(120, shutil.get_terminal_size().columns)
+    text = RENDERERS.load(output_format)(run, location=location, width=width, color=is_terminal)
+    typer.echo(text, nl=False)

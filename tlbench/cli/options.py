@@ -1,0 +1,150 @@
+"""Options that several commands share, and how their text becomes a configuration."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.errors import ConfigError
+
+__all__ = [
+    "BaselineNames",
+    "BatchSize",
+    "CacheDir",
+    "DataDir",
+    "DatasetName",
+    "Format",
+    "HeadNames",
+    "HeadParams",
+    "LimitTest",
+    "LimitTrain",
+    "Model",
+    "NoCache",
+    "Output",
+    "OutputFormat",
+    "Provider",
+    "ProviderOptions",
+    "Quiet",
+    "Seed",
+    "Strict",
+    "Threads",
+    "split_names",
+    "split_options",
+]
+
+
+class OutputFormat(StrEnum):
+    """What goes to stdout."""
+
+    CONSOLE = "console"
+    JSON = "json"
+
+
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="A backbone's name (exported into the cache on first use; see tlbench list backbones) "
+        "or the path of an .onnx file.",
+    ),
+]
+DatasetName = Annotated[
+    str,
+    typer.Option(
+        "--dataset",
+        help="digits, cifar10, cifar100, cifar100-coarse, or folder:PATH with a folder a class.",
+    ),
+]
+HeadNames = Annotated[
+    str, typer.Option("--heads", help="Classifier heads, separated by commas.", metavar="A,B")
+]
+BaselineNames = Annotated[
+    str,
+    typer.Option(
+        "--baselines",
+        help="Features to compare with: pixels, hog (extra 'baselines'), or none.",
+        metavar="A,B",
+    ),
+]
+HeadParams = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--head-param",
+        help="A head's parameter: C=0.01, or softmax.C=0.01 for one head. Repeatable.",
+        metavar="NAME=VALUE",
+    ),
+]
+Provider = Annotated[
+    str,
+    typer.Option(
+        help="Execution provider: cpu, cuda, tensorrt, ...; never replaced by another in silence."
+    ),
+]
+ProviderOptions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--provider-option",
+        help="Handed to ONNX Runtime's provider, for example use_tf32=0. Repeatable.",
+        metavar="NAME=VALUE",
+    ),
+]
+BatchSize = Annotated[int, typer.Option(help="Images in one call of the network.")]
+Threads = Annotated[
+    int | None,
+    typer.Option(help="Threads inside an operator; default: the processors this process may use."),
+]
+LimitTrain = Annotated[
+    int | None,
+    typer.Option(help="Use at most N train images, classes in proportion.", metavar="N"),
+]
+LimitTest = Annotated[
+    int | None,
+    typer.Option(help="Use at most N test images, classes in proportion.", metavar="N"),
+]
+Seed = Annotated[int, typer.Option(help="For limits, splits and heads that draw at random.")]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TLBENCH_DATA",
+        help="Folder that holds cifar-10-batches-py and cifar-100-python.",
+        show_default=False,
+    ),
+]
+CacheDir = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="TLBENCH_CACHE",
+        help="Folder for exported backbones, features and downloads; default: the user's cache.",
+        show_default=False,
+    ),
+]
+Output = Annotated[Path, typer.Option(help="Folder that runs are saved in.")]
+NoCache = Annotated[
+    bool, typer.Option("--no-cache", help="Compute everything anew and keep none of it.")
+]
+Strict = Annotated[
+    bool, typer.Option("--strict", help="Fail at an unreadable image instead of leaving it out.")
+]
+Format = Annotated[
+    OutputFormat, typer.Option("--format", help="On stdout; messages for people are on stderr.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Return the names in ``"a,b"``; none for ``""`` and ``"none"``."""
+    names = tuple(name.strip() for name in text.split(",") if name.strip())
+    return () if names == ("none",) else names
+
+
+def split_options(texts: Sequence[str] | None) -> dict[str, str]:
+    """Return ``{"a": "1"}`` for ``["a=1"]``; raise ConfigError for a text without a value."""
+    options = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            msg = f"--provider-option takes NAME=VALUE, not {text!r}. Example: use_tf32=0."
+            raise ConfigError(msg)
+        options[name] = value
+    return options

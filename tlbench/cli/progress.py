@@ -1,0 +1,67 @@
+"""Progress on a terminal: a bar with images a second and the time left."""
+
+import sys
+from typing import TYPE_CHECKING
+
+from tlbench.progress import Listener, Silent
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+__all__ = ["make_listener"]
+
+
+class _Warnings(Silent):
+    """Warnings and nothing else, on stderr: they change what a result means."""
+
+    def warn(self, message: str) -> None:
+        sys.stderr.write(f"tlbench: warning: {message}\n")
+
+
+class _Bars(_Warnings):
+    """One line a task on stderr, which disappears when the task ends."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def start(self, task: str, total: int | None = None, unit: str = "") -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        self.finish()
+        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        if total is None:
+            columns.append(TimeElapsedColumn())
+        else:
+            speed = TextColumn("{task.fields[speed]}")
+            columns += [BarColumn(), TextColumn("{task.completed}/{task.total}"), speed, TimeLeft()]
+        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._unit = unit
+        self._progress.start()
+        self._task = self._progress.add_task(task, total=total, speed="")
+
+    def advance(self, steps: int = 1) -> None:
+        if self._progress is None or self._task is None:
+            return
+        self._progress.advance(self._task, steps)
+        speed = self._progress.tasks[0].speed
+        if speed:
+            self._progress.update(self._task, speed=f"{speed:.0f} {self._unit}/s")
+
+    def finish(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+        self._progress = self._task = None
+
+    def warn(self, message: str) -> None:
+        if self._progress is not None:
+            self._progress.console.print(f"tlbench: warning: {message}", markup=False)
+        else:
+            super().warn(message)
+
+
+def make_listener(*, quiet: bool) -> Listener:
+    """Return bars on a terminal, and only warnings elsewhere or where *quiet*."""
+    return _Warnings() if quiet or not sys.stderr.isatty() else _Bars()

@@ -1,0 +1,62 @@
+"""`tlbench run`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli import options as o
+from tlbench.cli.measure import make_config, measure_and_show
+
+__all__ = ["run"]
+
+
+def run(
+    model: o.Model = "efficientnet-lite0",
+    *,
+    dataset: o.DatasetName = "digits",
+    heads: o.HeadNames = "softmax,svm-linear",
+    baselines: o.BaselineNames = "pixels",
+    head_param: o.HeadParams = None,
+    provider: o.Provider = "cpu",
+    provider_option: o.ProviderOptions = None,
+    batch_size: o.BatchSize = 32,
+    threads: o.Threads = None,
+    limit_train: o.LimitTrain = None,
+    limit_test: o.LimitTest = None,
+    seed: o.Seed = 0,
+    no_latency: Annotated[
+        bool, typer.Option("--no-latency", help="Measure the accuracy only.")
+    ] = False,
+    strict: o.Strict = False,
+    data_dir: o.DataDir = None,
+    cache_dir: o.CacheDir = None,
+    no_cache: o.NoCache = False,
+    output: o.Output = Path("runs"),
+    output_format: o.Format = o.OutputFormat.CONSOLE,
+    quiet: o.Quiet = False,
+) -> None:
+    """Measure accuracy and latency of a backbone on a dataset, and save the run.
+
+    Without arguments: EfficientNet-Lite0 on scikit-learn's digits, on the CPU, without a network.
+    """
+    config = make_config(
+        model=model,
+        dataset=dataset,
+        heads=heads,
+        baselines=baselines,
+        head_params=head_param,
+        provider=provider,
+        provider_options=provider_option,
+        batch_size=batch_size,
+        threads=threads,
+        limit_train=limit_train,
+        limit_test=limit_test,
+        seed=seed,
+        latency=not no_latency,
+        strict=strict,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        no_cache=no_cache,
+    )
+    measure_and_show(config, output=output, output_format=output_format, quiet=quiet)

@@ -1,0 +1,83 @@
+"""What a reader of the result must know before believing more than it says."""
+
+from collections.abc import Sequence
+
+from tlbench.config import RunConfig
+from tlbench.results.records import (
+    AccuracyResult,
+    DatasetInfo,
+    ExtractionResult,
+    LatencyResult,
+)
+from tlbench.units import format_count
+
+__all__ = ["cautions_of"]
+
+_MANY_IMAGES = 10_000
+
+
+def cautions_of(
+    config: RunConfig,
+    dataset: DatasetInfo | None,
+    unlearnable: Sequence[str],
+    accuracy: Sequence[AccuracyResult],
+    passes: Sequence[ExtractionResult | LatencyResult],
+) -> tuple[str, ...]:
+    """Return the cautions of a run, one sentence each, most important first."""
+    found: list[str] = []
+    if dataset is not None:
+        found += _about_data(config, dataset, unlearnable)
+    if accuracy:
+        found += _about_accuracy(accuracy)
+    elsewhere = {
+        provider: operators
+        for one in passes
+        if one.placement is not None
+        for provider, operators in one.placement.operators.items()
+    }
+    found += [
+        f"{', '.join(operators)} ran on {provider}, not on {config.provider}"
+        for provider, operators in elsewhere.items()
+    ]
+    return tuple(found)
+
+
+def _about_data(config: RunConfig, dataset: DatasetInfo, unlearnable: Sequence[str]) -> list[str]:
+    found = []
+    if dataset.skipped:
+        first = dataset.skipped[0]
+        found.append(
+            f"{len(dataset.skipped)} unreadable images were left out, the first: {first.reason}"
+        )
+    if unlearnable:
+        shown = ", ".join(unlearnable[:3]) + (", ..." if len(unlearnable) > 3 else "")  # noqa: PLR2004
+        found.append(
+            f"{len(unlearnable)} classes have no training image ({shown}): no head can find them"
+        )
+    if config.limit_train is not None or config.limit_test is not None:
+        found.append(
+            f"limited to {format_count(dataset.n_train)} train and "
+            f"{format_count(dataset.n_test)} test images: not the whole of {dataset.name}"
+        )
+    return found
+
+
+def _about_accuracy(accuracy: Sequence[AccuracyResult]) -> list[str]:
+    found = []
+    n_test = accuracy[0].n_test
+    if n_test < _MANY_IMAGES:
+        points = 50 * max(result.interval.high - result.interval.low for result in accuracy)
+        found.append(
+            f"{format_count(n_test)} test images: an accuracy is known to about "
+            f"±{points:.1f} points; smaller differences are noise"
+        )
+    found += [
+        f"{result.head} on {result.features}: {note}"
+        for result in accuracy
+        for note in result.notes
+    ]
+    if any(result.from_store for result in accuracy):
+        found.append(
+            "heads fitted in an earlier run were not fitted again: their times are its times"
+        )
+    return found

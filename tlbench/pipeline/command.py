@@ -1,0 +1,47 @@
+"""The command line that repeats a run."""
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from tlbench.config import RunConfig
+
+__all__ = ["repeat_command"]
+
+# Switches that are off by default: their option turns the field away from its default.
+_FLAGS = {"latency": "--no-latency", "cache": "--no-cache", "strict": "--strict"}
+# What the command itself says, and not an option.
+_IMPLIED = {"model", "accuracy"}
+
+
+def repeat_command(config: RunConfig) -> str:
+    """Return the shortest command line that measures the same again."""
+    command = "run" if config.accuracy and config.latency else "evaluate"
+    implied = set(_IMPLIED)
+    if not config.accuracy:
+        command = "latency"
+    elif config.latency is False:
+        implied.add("latency")
+    default, words = RunConfig(), ["tlbench", command]
+    if command != "run" or config.model != default.model:
+        words.append(config.model)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name not in implied and value != getattr(default, field.name):
+            words += _option(field.name, value)
+    return shlex.join(words)
+
+
+def _option(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any field's value
+    """Return the words that set one field."""
+    option = f"--{name.replace('_', '-')}"
+    if name in _FLAGS:
+        return [_FLAGS[name]]
+    if name == "head_params":
+        return [word for text in value for word in ("--head-param", text)]
+    if isinstance(value, Mapping):  # provider_options: the option is in the singular
+        return [word for k, v in value.items() for word in (option.removesuffix("s"), f"{k}={v}")]
+    if isinstance(value, tuple):
+        return [option, ",".join(value) or "none"]
+    return [option, str(value)]

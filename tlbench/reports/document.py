@@ -1,0 +1,14 @@
+"""The run itself: exactly the JSON of ``run.json``."""
+
+from tlbench.results import encode_run
+from tlbench.results.records import RunResult
+
+__all__ = ["render"]
+
+
+def render(
+    run: RunResult, *, location: str | None = None, width: int = 80, color: bool = False
+) -> str:
+    """Return ``run.json``; the options of laid-out formats do not apply."""
+    del location, width, color
+    return encode_run(run).decode()

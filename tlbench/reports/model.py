@@ -1,0 +1,76 @@
+"""A model file as text: its card, signature, size and cost."""
+
+import json
+from typing import Any
+
+from tlbench.errors import ModelError
+from tlbench.macs import count_macs
+from tlbench.model import OnnxModel, TensorInfo
+from tlbench.results import plain_value
+from tlbench.units import format_bytes
+
+__all__ = ["describe_model", "model_document"]
+
+
+def _macs(model: OnnxModel) -> int | None:
+    try:
+        return count_macs(model)
+    except ModelError:  # a foreign graph whose shapes are open: everything else can still be shown
+        return None
+
+
+def model_document(model: OnnxModel) -> str:
+    """Return the description as JSON text; ``macs`` is null where shapes cannot be inferred."""
+    document: dict[str, Any] = {
+        "path": str(model.path),
+        "sha256": model.sha256,
+        "size_bytes": model.size_bytes,
+        "macs": _macs(model),
+        "inputs": [plain_value(tensor) for tensor in model.inputs],
+        "outputs": [plain_value(tensor) for tensor in model.outputs],
+        "card": plain_value(model.card),
+    }
+    return json.dumps(document, indent=2)
+
+
+def _signature(tensor: TensorInfo) -> str:
+    axes = ", ".join("?" if axis is None else str(axis) for axis in tensor.shape)
+    return f"{tensor.name}: {tensor.dtype} ({axes})"
+
+
+def describe_model(model: OnnxModel) -> str:
+    """Return the description for people, a fact a line."""
+    macs = _macs(model)
+    lines = [
+        ("File", f"{model.path}, {format_bytes(model.size_bytes)}"),
+        ("SHA-256", model.sha256),
+        *(("Input", _signature(tensor)) for tensor in model.inputs),
+        *(("Output", _signature(tensor)) for tensor in model.outputs),
+        (
+            "Cost",
+            "unknown: shapes are open" if macs is None else f"{macs / 1e9:.3f} GMACs an image",
+        ),
+    ]
+    card = model.card
+    if card is None:
+        lines.append(("Card", "none: not exported by tlbench"))
+    else:
+        height, width = card.input_size
+        shape = "x".join(map(str, card.feature_shape))
+        parity = card.parity
+        lines += [
+            ("Backbone", f"{card.backbone}, {card.precision}, opset {card.opset}"),
+            ("Weights", f"{card.weights.kind}: {card.weights.origin}"),
+            ("Licence", card.weights.licence),
+            ("Source", card.source),
+            ("Inside", f"resize to {height}x{width} ({card.resize}); {card.preprocessing}"),
+            ("Features", f"layer {card.layer}, pooling {card.pooling}, {shape}"),
+            (
+                "Parity",
+                (
+                    f"relative difference {parity.max_rel:.1e}, cosine {parity.min_cosine:.7f}, "
+                    f"{parity.n_images} images, against {parity.reference}"
+                ),
+            ),
+        ]
+    return "\n".join(f"{label:<9} {text}" for label, text in lines)

@@ -1,0 +1,163 @@
+"""What a report says, as rows of text: shared by every laid-out format."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tlbench.results.records import (
+    AccuracyResult,
+    ExtractionResult,
+    Interval,
+    LatencyResult,
+    Percentile,
+    RunResult,
+)
+from tlbench.units import format_count, format_percent, format_seconds
+
+__all__ = [
+    "Table",
+    "accuracy_table",
+    "extraction_table",
+    "headline",
+    "latency_table",
+    "title_parts",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A titled table; ``right`` says for each column whether it is aligned to the right."""
+
+    title: str
+    columns: tuple[str, ...]
+    right: tuple[bool, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def title_parts(run: RunResult) -> list[str]:
+    """Return what was measured: backbone, weights, precision, provider, data."""
+    card = run.model.card
+    parts = [card.backbone if card else run.model.path_name]
+    if card is not None:
+        kinds = {"imagenet": "imagenet weights", "random": "random weights"}
+        parts.append(kinds.get(card.weights.kind, f"weights of {card.weights.origin}"))
+        parts.append(card.precision)
+    effective = run.config.effective
+    parts.append(f"{run.config.requested['provider']}, {effective['threads']} threads")
+    if run.dataset is not None:
+        n_train, n_test = format_count(run.dataset.n_train), format_count(run.dataset.n_test)
+        parts.append(f"{run.dataset.name} ({n_train} train, {n_test} test)")
+    return parts
+
+
+def format_interval(interval: Interval) -> str:
+    """Return an interval of accuracies in percent: ``[85.1, 89.3]``."""
+    return f"[{100 * interval.low:.1f}, {100 * interval.high:.1f}]"
+
+
+def headline(run: RunResult) -> list[tuple[str, str, str]]:
+    """Return the answer: the best head on the backbone, then the same head on each baseline.
+
+    Each row is who, accuracy with interval, and what to make of it.
+    """
+    ours = [result for result in run.accuracy if not result.baseline]
+    if not ours:
+        return []
+    best = max(ours, key=lambda result: result.accuracy_fraction)
+    single = next((result for result in run.latency if result.batch_size == 1), None)
+    speed = f"{format_seconds(single.median_s)} an image" if single else ""
+    if single is not None and single.verdict is not None:
+        speed += f", {single.verdict}"
+    rows = [(f"{best.head} on backbone", _accuracy(best), speed)]
+    rows += [
+        (f"{other.features}, same head", _accuracy(other), _verdict_on_transfer(best, other))
+        for other in run.accuracy
+        if other.baseline and other.head == best.head
+    ]
+    return rows
+
+
+def _accuracy(result: AccuracyResult) -> str:
+    return f"{format_percent(result.accuracy_fraction)} {format_interval(result.interval)}"
+
+
+def _verdict_on_transfer(ours: AccuracyResult, other: AccuracyResult) -> str:
+    points = 100 * (ours.accuracy_fraction - other.accuracy_fraction)
+    overlap = ours.interval.low <= other.interval.high and other.interval.low <= ours.interval.high
+    if overlap:
+        return f"no clear difference: {points:+.1f} points"
+    return f"transfer {'helps' if points > 0 else 'loses'}: {points:+.1f} points"
+
+
+def accuracy_table(results: Iterable[AccuracyResult]) -> Table:
+    """Return every head on every kind of features."""
+    return Table(
+        "Accuracy",
+        ("features", "head", "accuracy", "95 % interval", "fit", "predict"),
+        (False, False, True, True, True, True),
+        tuple(
+            (
+                result.features,
+                result.head,
+                format_percent(result.accuracy_fraction),
+                format_interval(result.interval),
+                format_seconds(result.fit_s),
+                format_seconds(result.predict_s),
+            )
+            for result in results
+        ),
+    )
+
+
+def _percentile(found: Percentile) -> str:
+    if found.value_s is not None:
+        return format_seconds(found.value_s)
+    return f"needs {found.n_needed}"
+
+
+def latency_table(results: Iterable[LatencyResult]) -> Table:
+    """Return every scenario; times are for one call of the whole batch.
+
+    A percentile that the samples do not support says how many samples it needs.
+    """
+    rows = []
+    for result in results:
+        by_fraction = {found.fraction: found for found in result.percentiles}
+        rows.append(
+            (
+                result.scenario,
+                str(result.batch_size),
+                str(len(result.samples_s)),
+                *(_percentile(by_fraction[fraction]) for fraction in (0.5, 0.9, 0.99)),
+                format_count(result.images_per_s)
+                if result.images_per_s >= 100  # noqa: PLR2004 - three digits
+                else f"{result.images_per_s:.3g}",
+            )
+        )
+    return Table(
+        "Latency",
+        ("scenario", "batch", "n", "median", "p90", "p99", "images/s"),
+        (False, True, True, True, True, True, True),
+        tuple(rows),
+    )
+
+
+def extraction_table(results: Iterable[ExtractionResult]) -> Table:
+    """Return the passes through the network, decoding included."""
+    return Table(
+        "Features",
+        ("split", "images", "features", "an image", "images/s", ""),
+        (False, True, True, True, True, False),
+        tuple(
+            (
+                result.split,
+                format_count(result.n_images),
+                format_count(result.n_features),
+                format_seconds(result.elapsed_s / result.n_images),
+                f"{result.images_per_s:,.3g}"
+                if result.images_per_s < 1000  # noqa: PLR2004 - three digits
+                else format_count(result.images_per_s),
+                "from the store" if result.from_store else "",
+            )
+            for result in results
+        ),
+    )
