@@ -117,14 +117,15 @@ def encode_card(card: ModelCard) -> str:
 def decode_card(text: str) -> ModelCard:
     """Read a card from JSON text; raise ModelError if it is damaged or of a later version."""
     try:
-        card = msgspec.json.decode(text, type=ModelCard)
-    except msgspec.MsgspecError as error:
+        document = msgspec.json.decode(text)
+        version = document.get("card_version", 1) if isinstance(document, dict) else 1
+        if version != 1:  # before its fields are looked at: they may be others
+            msg = f"The model's card has version {version}, this tlbench reads 1. Upgrade tlbench."
+            raise ModelError(msg)
+        return msgspec.convert(document, ModelCard)
+    except (msgspec.MsgspecError, RecursionError) as error:
         msg = f"The model's card cannot be read: {error}. Export the backbone again."
         raise ModelError(msg) from error
-    if card.card_version != 1:
-        msg = f"The model's card has version {card.card_version}, this tlbench reads 1. Upgrade it."
-        raise ModelError(msg)
-    return card
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,7 +209,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
+        if not _is_file(path):
             msg = (
                 f"No model at {path}. Give an .onnx file, or the name of a backbone "
                 "(tlbench list backbones)."
@@ -235,10 +236,20 @@ class OnnxModel:
         from google.protobuf.message import DecodeError
 
         try:
-            return onnx.load(self.path)
-        except (DecodeError, OSError, ValueError) as error:
-            msg = f"{self.path} is no ONNX model: {error or type(error).__name__}. Export it again."
+            # By default the format would be guessed from the file's name.
+            proto = onnx.load(self.path, format="protobuf", load_external_data=False)
+        except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            msg = f"{self.path} is no ONNX model: {reason.rstrip('.')}. Export it again."
             raise ModelError(msg) from error
+        if any(onnx.external_data_helper.uses_external_data(t) for t in proto.graph.initializer):
+            # The file's hash would not tell two sets of weights apart, and one file must travel.
+            msg = (
+                f"{self.path} keeps its weights in other files; tlbench measures one self-contained "
+                "file. Save it again with onnx.save(onnx.load(PATH), NEW_PATH)."
+            )
+            raise ModelError(msg)
+        return proto
 
     @cached_property
     def sha256(self) -> str:
@@ -257,6 +268,13 @@ class OnnxModel:
             if entry.key == CARD_KEY:
                 return decode_card(entry.value)
         return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # no permission, or no possible name of a file
+        return False
 
 
 def _tensor_info(value: "onnx.ValueInfoProto") -> TensorInfo:

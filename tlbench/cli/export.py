@@ -8,7 +8,7 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["export"]
+__all__ = ["Pooling", "export"]
 
 
 class Pooling(StrEnum):

@@ -9,7 +9,7 @@ import typer
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config
 
-__all__ = ["extract"]
+__all__ = ["SplitName", "extract"]
 
 
 class SplitName(StrEnum):

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["list_entries"]
+__all__ = ["Kind", "list_entries"]
 
 
 class Kind(StrEnum):

@@ -24,6 +24,7 @@ __all__ = [
     "onnxruntime_facts",
     "ort_name",
     "provider_names",
+    "provider_status",
     "provider_statuses",
     "quiet_runtime",
     "runtime_reason",

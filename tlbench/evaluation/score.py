@@ -14,7 +14,7 @@ from tlbench.errors import ConfigError, DataError
 from tlbench.results.records import AccuracyResult, Interval
 from tlbench.stats import wilson_interval
 
-__all__ = ["Evaluation", "FittableHead", "evaluate_head"]
+__all__ = ["BLAS_THREADS", "Evaluation", "FittableHead", "evaluate_head"]
 
 # Rows looked at together when features are checked: a memory-mapped file is never copied whole.
 _BLOCK_ROWS = 1024
@@ -22,7 +22,7 @@ _BLOCK_ROWS = 1024
 # Threads of BLAS during a fit. Matrices of ten columns are too small to share: on two busy cores a
 # second thread made softmax ten times slower, for it waits at each product. And sums in the same
 # order whatever the number of cores give the same head on every machine.
-_BLAS_THREADS = 1
+BLAS_THREADS = 1
 
 
 class FittableHead(Protocol):
@@ -122,7 +122,7 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
         try:
             estimator = head.build(params, seed)
             # Only now: the limit reaches the libraries that are loaded, and build loads them.
-            with threadpool_limits(limits=_BLAS_THREADS, user_api="blas"):
+            with threadpool_limits(limits=BLAS_THREADS, user_api="blas"):
                 start = clock()
                 estimator.fit(train_features, train_labels)
                 fitted = clock()

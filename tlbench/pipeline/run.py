@@ -12,7 +12,7 @@ from tlbench.config import RunConfig
 from tlbench.datasets import Dataset
 from tlbench.engine import check_provider, onnxruntime_facts
 from tlbench.environment import available_cpus, capture_environment
-from tlbench.evaluation import check_training
+from tlbench.evaluation import BLAS_THREADS, check_training
 from tlbench.pipeline.accuracy import Contestants, measure_accuracy, refuse_random_weights
 from tlbench.pipeline.cautions import cautions_of
 from tlbench.pipeline.command import repeat_command
@@ -137,5 +137,6 @@ def _config_values(config: RunConfig) -> dict[str, Any]:
 def _effective(config: RunConfig, latency: list[LatencyResult]) -> dict[str, Any]:
     return {
         "threads": config.threads or available_cpus(),
+        "head_threads": BLAS_THREADS,
         "latency_batch_sizes": [result.batch_size for result in latency],
     }

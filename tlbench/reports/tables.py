@@ -17,6 +17,7 @@ __all__ = [
     "Table",
     "accuracy_table",
     "extraction_table",
+    "format_interval",
     "headline",
     "latency_table",
     "title_parts",

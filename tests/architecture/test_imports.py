@@ -1,0 +1,125 @@
+"""Heavy libraries are imported where the design says, and only when they are needed."""
+
+import ast
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = (
+    "keras",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "ray",
+    "scipy",
+    "sklearn",
+    "skimage",
+    "tensorflow",
+)
+
+# Which files may import a library at all; a folder ends with a slash.
+HOMES = {
+    "onnxruntime": ("tlbench/engine/", "exporters/parity.py"),
+    "matplotlib": ("tlbench/plots/",),
+    "ray": ("tlbench/distributed/",),
+    "rich": ("tlbench/cli/", "tlbench/reports/console.py"),
+    "typer": ("tlbench/cli/",),
+    "tensorflow": ("exporters/",),
+    "keras": ("exporters/",),
+    "tf2onnx": ("exporters/",),
+    "torch": (),
+}
+
+ALL_MODULES = """
+import importlib, pkgutil, tlbench
+for module in pkgutil.walk_packages(tlbench.__path__, "tlbench."):
+    importlib.import_module(module.name)
+"""
+COMMAND = """
+import contextlib, io, sys
+from tlbench.cli import main
+sys.argv = ["tlbench", *{words}]
+with contextlib.redirect_stdout(io.StringIO()) as stdout, contextlib.suppress(SystemExit):
+    main()
+assert stdout.getvalue()
+"""
+
+
+def _loaded(source):
+    """Return the heavy libraries that a fresh Python has loaded after *source*."""
+    report = f"\nimport json, sys\nprint(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+    done = subprocess.run(
+        [sys.executable, "-c", source + report],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def test_the_check_sees_a_heavy_library():
+    """The tests below could not fail if loading went unseen."""
+    assert "onnx" in _loaded("import onnx")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("import tlbench", id="package"),
+        pytest.param(ALL_MODULES, id="all modules"),
+        pytest.param(COMMAND.format(words=["--help"]), id="help"),
+        pytest.param(COMMAND.format(words=["run", "--help"]), id="help of a command"),
+        pytest.param(COMMAND.format(words=["--version"]), id="version"),
+    ],
+)
+def test_no_heavy_library_is_loaded(source):
+    """What needs no library does not wait for it."""
+    assert _loaded(source) == []
+
+
+def _imported(tree):
+    """Yield every library that is imported anywhere in a file, for types or for use."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+@pytest.mark.parametrize(("library", "homes"), HOMES.items(), ids=HOMES)
+def test_library_is_imported_at_home_only(sources, library, homes):
+    """A library that one package wraps is not used around it."""
+    strangers = [
+        path
+        for path, tree in sources.items()
+        if library in _imported(tree) and not path.startswith(homes)
+    ]
+    assert strangers == []
+
+
+def test_exporters_use_the_contracts_only(sources):
+    """An exporter knows the artefact and no other part of tlbench."""
+    allowed = {"model", "hashing", "registry", "errors", "progress", "arrays"}
+    strangers = {
+        (path, node.module)
+        for path, tree in sources.items()
+        if path.startswith("exporters/")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        and (node.module or "").startswith("tlbench.")
+        and node.module.split(".")[1] not in allowed
+    }
+    assert strangers == set()
+
+
+def test_tlbench_reaches_exporters_by_entry_point(sources):
+    """A backbone is found by its name, like a plugin's."""
+    strangers = [
+        path
+        for path, tree in sources.items()
+        if path.startswith("tlbench/") and "exporters" in _imported(tree)
+    ]
+    assert strangers == []

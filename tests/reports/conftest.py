@@ -1,0 +1,15 @@
+"""The golden run, which every report is made of."""
+
+from pathlib import Path
+
+import pytest
+
+from tlbench.results import decode_run
+from tlbench.results.records import SCHEMA_VERSION
+
+GOLDEN = Path(__file__).parents[1] / "golden" / f"run-v{SCHEMA_VERSION}.json"
+
+
+@pytest.fixture(scope="session")
+def golden_run():
+    return decode_run(GOLDEN.read_bytes(), str(GOLDEN))
