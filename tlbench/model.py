@@ -245,8 +245,8 @@ class OnnxModel:
         if any(onnx.external_data_helper.uses_external_data(t) for t in proto.graph.initializer):
             # The file's hash would not tell two sets of weights apart, and one file must travel.
             msg = (
-                f"{self.path} keeps its weights in other files; tlbench measures one self-contained "
-                "file. Save it again with onnx.save(onnx.load(PATH), NEW_PATH)."
+                f"{self.path} keeps its weights in other files; tlbench measures one "
+                "self-contained file. Save it again with onnx.save(onnx.load(PATH), NEW_PATH)."
             )
             raise ModelError(msg)
         return proto

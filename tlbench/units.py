@@ -1,6 +1,8 @@
-"""Numbers as text for people."""
+"""Numbers as text for people, and how such text is laid out."""
 
-__all__ = ["format_bytes", "format_count", "format_percent", "format_seconds"]
+import textwrap
+
+__all__ = ["format_bytes", "format_count", "format_percent", "format_seconds", "labelled"]
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -47,3 +49,15 @@ def format_percent(fraction: float, digits: int = 1) -> str:
 def format_count(value: float) -> str:
     """Return a count with thousands separated: ``1,017``."""
     return f"{value:,.0f}"
+
+
+def labelled(label: str, text: str, *, indent: int, width: int = 80) -> str:
+    """Return *text* behind *label*, wrapped at *width* and indented; long words stay whole."""
+    return textwrap.fill(
+        text,
+        width,
+        initial_indent=f"{label:<{indent}}",
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

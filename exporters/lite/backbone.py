@@ -16,7 +16,7 @@ from tlbench.registry import unknown_name
 
 __all__ = ["LITE0", "LITE1", "LITE2", "LiteBackbone"]
 
-_LICENCE = "Apache-2.0 (ML Illustrated; trained by Google)"
+_LICENCE = "Apache-2.0 (Google)"
 _N_CLASSES = 1000
 # Five halvings: below this the last stage would see less than one pixel.
 _SMALLEST_INPUT = 32
@@ -39,7 +39,7 @@ class LiteBackbone:
     @property
     def summary(self) -> str:
         """One line for `tlbench list backbones`."""
-        return f"{self.input_size} px, {HEAD_CHANNELS} features, native; weights {_LICENCE}"
+        return f"{self.input_size} px, {HEAD_CHANNELS} features; {_LICENCE}"
 
     @property
     def distribution(self) -> str:
@@ -95,7 +95,7 @@ class LiteBackbone:
         def make_card(parity: Parity) -> ModelCard:
             return ModelCard(
                 backbone=self.name,
-                source=f"tlbench's native builder, weights of {weights.origin}",
+                source="tlbench's native builder",
                 weights=weights,
                 input_size=(input_size, input_size),
                 resize="bilinear, half-pixel centres, no antialiasing",

@@ -26,11 +26,12 @@ def doctor(
     from tlbench.config import default_cache_dir
     from tlbench.engine import check_provider, onnxruntime_facts, provider_statuses
     from tlbench.environment import capture_environment
+    from tlbench.units import labelled
 
     build, providers = onnxruntime_facts()
     environment = capture_environment(onnxruntime_build=build, providers=providers)
     for label, text in _facts(environment):
-        typer.echo(f"{label:<10} {text}")
+        typer.echo(labelled(label, text, indent=11))
     for status in provider_statuses():
         if status.compiled:
             typer.echo(f"{'Provider':<10} {status.name}: {status.problem or 'works'}")

@@ -1,9 +1,12 @@
 """`tlbench list`."""
 
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from tlbench.engine import ProviderStatus
 
 __all__ = ["Kind", "list_entries"]
 
@@ -25,6 +28,8 @@ def list_entries(
     ] = None,
 ) -> None:
     """List the backbones, datasets, heads, baselines, providers and report formats there are."""
+    from tlbench.units import labelled
+
     for one in [kind] if kind else list(Kind):
         rows = _rows(one)
         width = max((len(name) for name, _ in rows), default=0)
@@ -32,7 +37,8 @@ def list_entries(
             typer.echo(f"{one.value}")
         indent = "" if kind else "  "
         for name, text in rows:
-            typer.echo(f"{indent}{name:<{width}}  {text}".rstrip())
+            label = f"{indent}{name:<{width}}  "
+            typer.echo(labelled(label, text, indent=len(label)))
         if kind is None:
             typer.echo()
 
@@ -43,10 +49,7 @@ def _rows(kind: Kind) -> list[tuple[str, str]]:
     if kind is Kind.PROVIDERS:
         from tlbench.engine import provider_statuses
 
-        return [
-            (status.name, "works" if status.loadable else status.problem or "")
-            for status in provider_statuses()
-        ]
+        return [(status.name, _provider_text(status)) for status in provider_statuses()]
     rows = []
     registry: Registry[object] = Registry(kind.value)
     for name, entry in registry.items():
@@ -56,8 +59,14 @@ def _rows(kind: Kind) -> list[tuple[str, str]]:
     return rows
 
 
+def _provider_text(status: "ProviderStatus") -> str:
+    if not status.compiled:
+        return "not in this ONNX Runtime build"
+    return status.problem or "works"
+
+
 def _first_line(entry: object) -> str:
-    return (entry.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+    return (entry.__doc__ or "").strip().partition("\n")[0].replace("``", "")
 
 
 def _missing(distributions: tuple[str, ...]) -> list[str]:

@@ -57,7 +57,9 @@ class _Bars(_Warnings):
 
     def warn(self, message: str) -> None:
         if self._progress is not None:
-            self._progress.console.print(f"tlbench: warning: {message}", markup=False)
+            self._progress.console.print(
+                f"tlbench: warning: {message}", markup=False, highlight=False, soft_wrap=True
+            )
         else:
             super().warn(message)
 

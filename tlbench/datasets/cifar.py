@@ -69,12 +69,12 @@ def load_cifar10(request: DatasetRequest, /) -> Dataset:
 
 
 def load_cifar100(request: DatasetRequest, /) -> Dataset:
-    """Load CIFAR-100 with its 100 fine labels; raises what `load_cifar10` raises."""
+    """Load CIFAR-100: images of 32 x 32 pixels and 100 classes, its fine labels."""
     return _load(request, _CIFAR100, "fine_labels", "fine_label_names")
 
 
 def load_cifar100_coarse(request: DatasetRequest, /) -> Dataset:
-    """Load CIFAR-100 with its 20 coarse labels; raises what `load_cifar10` raises."""
+    """Load CIFAR-100: images of 32 x 32 pixels and 20 classes, its coarse labels."""
     return _load(request, _CIFAR100, "coarse_labels", "coarse_label_names")
 
 

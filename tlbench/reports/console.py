@@ -25,7 +25,7 @@ _LABEL_WIDTH = 11
 def render(
     run: RunResult, *, location: str | None = None, width: int = 80, color: bool = False
 ) -> str:
-    """Return the run laid out for *width* columns."""
+    """Lay the run out for a terminal: the answer first."""
     file = io.StringIO()
     console = Console(
         file=file,

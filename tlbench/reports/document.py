@@ -9,6 +9,6 @@ __all__ = ["render"]
 def render(
     run: RunResult, *, location: str | None = None, width: int = 80, color: bool = False
 ) -> str:
-    """Return ``run.json``; the options of laid-out formats do not apply."""
+    """Return the run as JSON, the same as its ``run.json``."""
     del location, width, color
     return encode_run(run).decode()

@@ -7,7 +7,7 @@ from tlbench.errors import ModelError
 from tlbench.macs import count_macs
 from tlbench.model import OnnxModel, TensorInfo
 from tlbench.results import plain_value
-from tlbench.units import format_bytes
+from tlbench.units import format_bytes, labelled
 
 __all__ = ["describe_model", "model_document"]
 
@@ -73,4 +73,4 @@ def describe_model(model: OnnxModel) -> str:
                 ),
             ),
         ]
-    return "\n".join(f"{label:<9} {text}" for label, text in lines)
+    return "\n".join(labelled(label, text, indent=10) for label, text in lines)
