@@ -1,0 +1,1 @@
+"""The networks of ``keras.applications``, exported through tf2onnx."""

@@ -1,0 +1,145 @@
+"""Import Keras, TensorFlow and tf2onnx for one export: quietly, on the CPU, freed afterwards."""
+
+import contextlib
+import logging
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tlbench.errors import ConfigError, MissingDependencyError
+
+__all__ = ["Frameworks", "keras_session"]
+
+_LOGGERS = ("tensorflow", "absl", "tf2onnx", "jax")
+
+
+@dataclass(frozen=True, slots=True)
+class Frameworks:
+    """The imported modules. They have no type stubs, and are imported while an export runs only."""
+
+    keras: Any
+    tf: Any
+    tf2onnx: Any
+
+    @property
+    def reference_name(self) -> str:
+        """Name and version of what the features are compared with."""
+        return f"keras {self.keras.__version__} on tensorflow {self.tf.__version__}"
+
+    def start_over(self) -> None:
+        """Forget all networks and the numbers in their made-up names."""
+        self.keras.backend.clear_session()
+        # That forgets this setting, too: Keras draws progress bars on stdout, watched or not.
+        self.keras.config.disable_interactive_logging()
+
+
+@contextlib.contextmanager
+def keras_session() -> Iterator[Frameworks]:
+    """Give the frameworks, silenced, and free their memory at the end.
+
+    Raises
+    ------
+    MissingDependencyError
+        If TensorFlow or tf2onnx is not installed.
+    ConfigError
+        If Keras was set to another backend than TensorFlow.
+    """
+    with contextlib.ExitStack() as stack:
+        # The frameworks warn of one another's deprecations while they are imported, traced and
+        # converted: nothing that a user of tlbench could act on. Our own warnings go through the
+        # listener, never through this module.
+        stack.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore")
+        frameworks = _imported()
+        stack.enter_context(_quiet_loggers())
+        stack.enter_context(_keras_defaults(frameworks.keras))
+        stack.callback(frameworks.start_over)
+        # Convolutions on a GPU may use TF32, which is no reference for float32.
+        stack.enter_context(frameworks.tf.device("/CPU:0"))
+        yield frameworks
+
+
+def _imported() -> Frameworks:
+    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ  # a user who set it wants to see the log
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    if backend != "tensorflow":
+        raise _other_backend(backend)
+    first = "tensorflow" not in sys.modules
+    with _no_stderr() if quiet and first else contextlib.nullcontext():
+        try:
+            import keras
+            import tensorflow as tf
+            import tf2onnx
+        except ImportError as error:
+            msg = (
+                f"The Keras backbones need tensorflow and tf2onnx ({error}). "
+                "Install them: pip install 'tlbench[export]'"
+            )
+            raise MissingDependencyError(msg) from error
+        # A GPU is hidden: TensorFlow would take all its memory from the measurement that follows.
+        # RuntimeError: somebody else in this process has used TensorFlow before.
+        with contextlib.suppress(RuntimeError):
+            tf.config.set_visible_devices([], "GPU")
+        tf.zeros(1)  # the devices are opened here, and that is logged too
+    if keras.config.backend() != "tensorflow":
+        raise _other_backend(keras.config.backend())  # by keras.json, and imported before
+    return Frameworks(keras, tf, tf2onnx)
+
+
+def _other_backend(name: str) -> ConfigError:
+    return ConfigError(
+        f"Keras runs on {name!r} here, and the export goes through TensorFlow. "
+        "Set KERAS_BACKEND=tensorflow."
+    )
+
+
+@contextlib.contextmanager
+def _no_stderr() -> Iterator[None]:
+    # TensorFlow's C++ part logs before it reads its log level: the descriptor alone is below that.
+    try:
+        saved = os.dup(2)
+    except OSError:  # closed: there is nothing to silence
+        yield
+        return
+    with tempfile.TemporaryFile() as sink:
+        sys.stderr.flush()
+        os.dup2(sink.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+
+
+@contextlib.contextmanager
+def _quiet_loggers() -> Iterator[None]:
+    loggers = [logging.getLogger(name) for name in _LOGGERS]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def _keras_defaults(keras: Any) -> Iterator[None]:  # noqa: ANN401 - a module without stubs
+    # A user's keras.json may ask for other layouts and types.
+    layout, floatx = keras.config.image_data_format(), keras.config.floatx()
+    interactive = keras.config.is_interactive_logging_enabled()
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_floatx("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_image_data_format(layout)
+        keras.config.set_floatx(floatx)
+        if interactive:
+            keras.config.enable_interactive_logging()

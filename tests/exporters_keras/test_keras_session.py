@@ -1,0 +1,49 @@
+"""The frameworks are asked for in one place, which leaves the process as it was."""
+
+import logging
+import sys
+
+import pytest
+
+from exporters.keras.session import keras_session
+from exporters.keras.table import MOBILENET
+from tlbench.errors import ConfigError, MissingDependencyError
+
+pytestmark = pytest.mark.tensorflow
+
+
+@pytest.mark.parametrize("missing", ["tensorflow", "tf2onnx"])
+def test_missing_package(export, monkeypatch, tmp_path, missing):
+    """Without the extra, the error says what to install and nothing is written."""
+    with keras_session():
+        pass  # imported: only the one that is missing is, whatever ran before
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(MissingDependencyError, match=r"pip install 'tlbench\[export\]'"):
+        export(MOBILENET, input_size=32)
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_other_backend_of_keras(export, monkeypatch):
+    """Keras on another backend has no TensorFlow graph to convert: the error says what to set."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    with pytest.raises(ConfigError, match="runs on 'jax' here.*KERAS_BACKEND=tensorflow"):
+        export(MOBILENET, input_size=32)
+
+
+def test_settings_come_back(tensorflow):
+    """A user's layout, types and log levels are as before; inside, the exporters' hold."""
+    with keras_session() as frameworks:
+        config = frameworks.keras.config
+    logger = logging.getLogger("tf2onnx")
+    level = logger.level
+    config.set_image_data_format("channels_first")
+    config.enable_interactive_logging()
+    try:
+        with keras_session():
+            assert config.image_data_format() == "channels_last"
+            assert logger.level > logging.CRITICAL
+        assert config.image_data_format() == "channels_first"
+        assert config.is_interactive_logging_enabled()
+        assert logger.level == level
+    finally:
+        config.set_image_data_format("channels_last")

@@ -1,0 +1,102 @@
+"""The table says of each network what Keras says of it."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from exporters.keras import table
+from exporters.keras.session import keras_session
+from exporters.keras.table import KERAS_BACKBONES
+
+rows = pytest.mark.parametrize("row", KERAS_BACKBONES, ids=lambda row: row.name)
+
+
+def test_every_row_has_its_constant():
+    """Each network is a constant of the module, under its name in capitals, and is exported."""
+    constants = {name: getattr(table, name) for name in table.__all__}
+    del constants["KERAS_BACKBONES"]
+    assert constants == {row.name.upper(): row for row in KERAS_BACKBONES}
+
+
+def test_names_are_unique():
+    """No two networks share a name."""
+    assert len({row.name for row in KERAS_BACKBONES}) == len(KERAS_BACKBONES)
+
+
+@rows
+def test_row_is_a_backbone(row):
+    """Each row offers what the registry's entries must offer, in one line."""
+    assert row.name == row.name.lower()
+    assert row.requires == ("tensorflow", "tf2onnx")
+    assert str(row.n_features) in row.summary
+    assert row.licence in row.summary
+    assert "\n" not in row.summary
+    assert row.preprocessing.text
+    assert row.min_size <= row.input_size
+
+
+@pytest.mark.parametrize("module", ["table", "export", "convert", "weights", "features"])
+def test_importing_loads_no_framework(module):
+    """TensorFlow, Keras and tf2onnx are imported when an export runs, not before."""
+    code = (
+        f"import sys, exporters.keras.{module}\n"
+        "print([n for n in ('tensorflow', 'keras', 'tf2onnx') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.tensorflow
+@rows
+def test_keras_has_the_network(tensorflow, row):
+    """The constructor and the module of its preprocessing are public names of Keras."""
+    with keras_session() as frameworks:
+        applications = frameworks.keras.applications
+        assert callable(getattr(applications, row.constructor))
+        assert callable(getattr(applications, row.module).preprocess_input)
+
+
+@pytest.mark.tensorflow
+@rows
+def test_preprocessing_is_that_of_keras(tensorflow, row):
+    """The constants that go into the graph do what the module's preprocess_input does."""
+    pixels = np.random.default_rng(3).uniform(0, 255, (2, 5, 7, 3)).astype(np.float32)
+    with keras_session() as frameworks:
+        module = getattr(frameworks.keras.applications, row.module)
+        expected = np.asarray(module.preprocess_input(pixels.copy()))
+    ours = pixels[..., ::-1] if row.preprocessing.channels == "BGR" else pixels
+    ours = (ours - np.float32(row.preprocessing.mean)) * np.float32(row.preprocessing.scale)
+    # float32, and (x - 127.5) / 127.5 rounds at other places than x / 127.5 - 1
+    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+# Of the families whose smallest member test_keras_export.py exports, another one.
+BUILT = [
+    "vgg19",
+    "mobilenet",
+    "mobilenetv3large",
+    "densenet169",
+    "efficientnetb3",
+    "efficientnetv2b3",
+    "convnextbase",
+    "inceptionresnetv2",
+    "nasnetlarge",
+]
+
+
+@pytest.mark.tensorflow
+@pytest.mark.parametrize("name", BUILT)
+def test_last_layer_is_the_feature_layer(tensorflow, name):
+    """Built without its classifier, the network ends in the row's layer and number of features."""
+    row = getattr(table, name.upper())
+    size = row.min_size
+    with keras_session() as frameworks:
+        constructor = getattr(frameworks.keras.applications, row.constructor)
+        frameworks.keras.backend.clear_session()
+        model = constructor(weights=None, include_top=False, input_shape=(size, size, 3))
+        assert model.layers[-1].name == row.layer
+        assert model.output.shape[-1] == row.n_features
+        with pytest.raises(ValueError, match=f"at least {size}"):
+            constructor(weights=None, include_top=False, input_shape=(size - 1, size - 1, 3))
