@@ -33,7 +33,7 @@ RUNNABLE = [block for block in BLOCKS if not block[0].startswith("not run by the
 def skeleton(output):
     """Return the words of a text: figures, units, identifiers and white space do not count."""
     output = re.sub(r"\b[0-9a-f]{64}\b", "#", output)  # digests
-    output = re.sub(r"runs/\S+", "runs/ID", output)
+    output = re.sub(r"\d{8}-\d{6}-[0-9a-f]{4}", "ID", output)  # runs
     output = re.sub(r"library \S+ is", "library LIB is", output)
     # A number with sign and unit; a percentile may be there in one run and need samples in another.
     output = re.sub(r"needs \d+", "#", output)
