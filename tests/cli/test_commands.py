@@ -15,7 +15,14 @@ COMMANDS = sorted(command.name or command.callback.__name__ for command in app.r
 def test_without_arguments_the_help_is_shown(tlbench):
     done = tlbench()
     assert "Usage: tlbench" in done.out + done.err
-    assert "Measure accuracy and latency" in done.out + done.err
+    assert "run       Measure accuracy and latency, and save the run." in done.out + done.err
+
+
+def test_the_help_says_all_of_each_command(tlbench):
+    """A summary that is cut off with dots helps nobody."""
+    done = tlbench("--help")
+    assert "..." not in done.out.partition("Commands:")[2]
+    assert max(map(len, done.out.splitlines())) <= 80
 
 
 def test_the_version_is_the_packages(tlbench):

@@ -22,7 +22,7 @@ def doctor(
         typer.Option(help="Fail (exit 2) unless this provider works."),
     ] = None,
 ) -> None:
-    """Say what this machine can measure: processors, providers, libraries, cache, data."""
+    """Say what this machine can measure."""
     from tlbench.config import default_cache_dir
     from tlbench.engine import check_provider, onnxruntime_facts, provider_statuses
     from tlbench.environment import capture_environment

@@ -30,7 +30,10 @@ def evaluate(
     output_format: o.Format = o.OutputFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
-    """Measure the accuracy of classifier heads on a backbone's features, and save the run."""
+    """Measure accuracy only, and save the run.
+
+    It is the accuracy of classifier heads on a frozen backbone's features.
+    """
     config = make_config(
         model=model,
         dataset=dataset,

@@ -50,9 +50,10 @@ def export(
     seed: Annotated[int, typer.Option(help="For --weights random.")] = 0,
     quiet: o.Quiet = False,
 ) -> None:
-    """Write a backbone as one self-contained ONNX file, verified against its source framework.
+    """Write a backbone as one self-contained ONNX file.
 
-    The file takes raw uint8 images (N, H, W, 3) of any size: the preprocessing is inside.
+    The file takes raw uint8 images (N, H, W, 3) of any size: the preprocessing is inside. It is
+    verified against the source framework on the same images before it is written.
     """
     from tlbench.backbones import export_backbone
     from tlbench.cli.progress import make_listener

@@ -41,9 +41,10 @@ def extract(
     no_cache: o.NoCache = False,
     quiet: o.Quiet = False,
 ) -> None:
-    """Write a backbone's features to a .npz file: arrays features, labels and index.
+    """Write a backbone's features to a .npz file.
 
-    Row i of features belongs to image index[i] of the split, whose class is labels[i].
+    It holds the arrays features, labels and index: row i of features belongs to image index[i] of
+    the split, whose class is labels[i].
     """
     from tlbench.cli.progress import make_listener
     from tlbench.features.files import check_npz_path, save_npz

@@ -14,7 +14,7 @@ def inspect(
     output_format: o.Format = o.OutputFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
-    """Show what is in a model file: card, inputs, outputs, size, multiply-accumulates."""
+    """Show card, inputs, outputs, size and cost of a model."""
     from tlbench.backbones import resolve_model
     from tlbench.cli.progress import make_listener
     from tlbench.config import default_cache_dir

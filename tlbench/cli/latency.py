@@ -21,7 +21,10 @@ def latency(
     output_format: o.Format = o.OutputFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
-    """Measure the latency of a backbone or of any .onnx file, one by one and in batches."""
+    """Measure latency only, and save the run.
+
+    Of a backbone or of any .onnx file, one image after the other and in batches.
+    """
     config = make_config(
         model=model,
         provider=provider,

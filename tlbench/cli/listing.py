@@ -27,7 +27,7 @@ def list_entries(
         Kind | None, typer.Argument(help="What to list; everything by default.")
     ] = None,
 ) -> None:
-    """List the backbones, datasets, heads, baselines, providers and report formats there are."""
+    """List backbones, datasets, heads, providers and more."""
     from tlbench.units import labelled
 
     for one in [kind] if kind else list(Kind):

@@ -36,8 +36,9 @@ def run(
     output_format: o.Format = o.OutputFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
-    """Measure accuracy and latency of a backbone on a dataset, and save the run.
+    """Measure accuracy and latency, and save the run.
 
+    Accuracy is that of classifier heads on a frozen backbone's features; pixels are the rival.
     Without arguments: EfficientNet-Lite0 on scikit-learn's digits, on the CPU, without a network.
     """
     config = make_config(
