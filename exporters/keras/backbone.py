@@ -67,10 +67,8 @@ class KerasBackbone:
     @property
     def summary(self) -> str:
         """One line for ``tlbench list backbones``."""
-        return (
-            f"Keras {self.constructor}, {self.input_size} px, {self.n_features} features; "
-            f"ImageNet weights: {self.licence}"
-        )
+        licence = self.licence.partition(",")[0]
+        return f"{self.input_size} px, {self.n_features} features; {licence}"
 
     def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
         """Build the network in Keras, convert it with tf2onnx and verify it against Keras.
