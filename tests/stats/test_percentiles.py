@@ -1,10 +1,12 @@
 """Percentiles by nearest rank, and the number of samples that they need."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, poisson
 
 from tlbench.errors import ConfigError
 from tlbench.stats import percentile, samples_needed
@@ -33,6 +35,20 @@ def test_a_percentile_that_is_no_fraction_is_refused(fraction):
     """99 where 0.99 was meant would never end."""
     with pytest.raises(ConfigError, match=f"not {fraction}"):
         samples_needed(fraction)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 1.5, -0.1, math.nan])
+def test_a_confidence_that_no_number_of_samples_reaches_is_refused(confidence):
+    """Certainty would take for ever, and did."""
+    with pytest.raises(ConfigError, match=f"A confidence is .* not {confidence}"):
+        samples_needed(0.99, confidence)
+
+
+def test_an_extreme_percentile_is_answered_at_once():
+    """Six thousand million samples are not counted one by one; the tail is then Poisson."""
+    needed = samples_needed(1 - 1e-9)
+    # K is Poisson(n * 1e-9) up to 1e-9; 1 - 1e-9 itself is rounded to a few parts in 1e8
+    assert poisson.cdf(1, needed * 1e-9) == pytest.approx(0.01, rel=1e-6)
 
 
 @settings(deadline=None)
@@ -81,3 +97,16 @@ def test_no_samples_have_no_percentile():
     """An empty list is refused."""
     with pytest.raises(ConfigError, match="no samples"):
         percentile([], 0.5)
+
+
+@pytest.mark.parametrize("fraction", [0, 1, -0.5, 99, math.nan])
+def test_a_percentile_of_samples_must_be_a_fraction(fraction):
+    """99 where 0.99 was meant gave the largest sample, or an index error."""
+    with pytest.raises(ConfigError, match=f"A percentile is .* not {fraction}"):
+        percentile([1.0, 2.0], fraction)
+
+
+def test_samples_that_are_not_numbers_have_no_percentile():
+    """NaN sorts anywhere, so that the percentile would depend on the order."""
+    with pytest.raises(ConfigError, match="not all numbers"):
+        percentile([1.0, math.nan, 2.0], 0.5)

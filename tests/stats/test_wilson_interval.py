@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from tlbench.errors import DataError
+from tlbench.errors import ConfigError, DataError
 from tlbench.stats import wilson_interval
 
 COUNTS = st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))
@@ -66,3 +66,10 @@ def test_impossible_counts_are_refused(counts):
     """No images, or more correct ones than images, have no interval."""
     with pytest.raises(DataError, match=f"{counts[0]} correct of {counts[1]} images"):
         wilson_interval(*counts)
+
+
+@pytest.mark.parametrize("confidence", [0, 1, 95])
+def test_a_confidence_outside_zero_and_one_is_refused(confidence):
+    """95 where 0.95 was meant."""
+    with pytest.raises(ConfigError, match=f"not {confidence}"):
+        wilson_interval(9, 10, confidence)

@@ -4,6 +4,7 @@ import math
 from statistics import NormalDist
 
 from tlbench.errors import DataError
+from tlbench.stats.samples import require_fraction
 
 __all__ = ["wilson_interval"]
 
@@ -27,6 +28,8 @@ def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> 
     ------
     DataError
         If there are no images, or more correct ones than images.
+    ConfigError
+        If the confidence is not strictly between 0 and 1.
 
     Notes
     -----
@@ -40,6 +43,7 @@ def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> 
             "and no more correct ones than images."
         )
         raise DataError(msg)
+    require_fraction(confidence, "A confidence")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     fraction = n_correct / n_images
     shrink = 1 + z**2 / n_images
