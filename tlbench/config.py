@@ -6,12 +6,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlbench.errors import ConfigError
+from tlbench.registry import unknown_name
 
 __all__ = [
+    "BOUNDARIES",
     "DEFAULT_BACKBONE",
     "DEFAULT_DATASET",
     "DEFAULT_HEADS",
+    "QUICK_TIMING",
+    "SCENARIOS",
     "RunConfig",
+    "TimingConfig",
     "default_cache_dir",
     "default_data_dir",
 ]
@@ -19,6 +24,8 @@ __all__ = [
 DEFAULT_BACKBONE = "efficientnet-lite0"
 DEFAULT_DATASET = "digits"
 DEFAULT_HEADS = ("softmax", "svm-linear")
+SCENARIOS = ("single", "offline", "server", "cold", "paced")
+BOUNDARIES = ("numpy->numpy", "device->device")
 
 
 def default_cache_dir() -> Path:
@@ -34,6 +41,101 @@ def default_data_dir() -> Path | None:
     """Return ``TLBENCH_DATA``, or None."""
     chosen = os.environ.get("TLBENCH_DATA")
     return Path(chosen).expanduser() if chosen else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimingConfig:
+    """How latency is measured. Times are seconds.
+
+    Attributes
+    ----------
+    scenarios : tuple of str
+        Of `SCENARIOS`: one image after another, batches, random arrivals, fresh processes, with a
+        pause between calls.
+    batch_sizes : tuple of int
+        Of the scenario ``offline``; empty for the run's own batch size.
+    boundaries : tuple of str
+        What the clock sees: numpy arrays in and out, or buffers that stay on the device.
+    rivals : tuple of str
+        Further models to measure in turn with the run's own: ``MODEL`` or
+        ``MODEL@threads=1,provider=cuda``.
+    min_samples, min_duration_s, max_duration_s : int, float
+        A timing lasts until both minima are reached, or until its maximum.
+    rounds : int
+        Least number of rounds of blocks when models take turns.
+    qps, latency_bound_s, find_peak : float, float, bool
+        Of ``server``: mean arrivals a second (None only with *find_peak*), the time within which a
+        request must be answered, and whether to search the highest rate at which it is.
+    pause_s : float
+        Of ``paced``.
+    processes : int
+        Of ``cold``: fresh processes, one after another.
+    spin : bool
+        Whether ONNX Runtime's threads wait in a busy loop.
+    costs : bool
+        Whether to measure memory in a fresh process, and processor time after the last call.
+    """
+
+    scenarios: tuple[str, ...] = ("single", "offline")
+    batch_sizes: tuple[int, ...] = ()
+    boundaries: tuple[str, ...] = ("numpy->numpy",)
+    rivals: tuple[str, ...] = ()
+    min_samples: int = 130
+    min_duration_s: float = 3.0
+    max_duration_s: float = 60.0
+    rounds: int = 20
+    qps: float | None = None
+    latency_bound_s: float = 0.1
+    find_peak: bool = False
+    pause_s: float = 0.1
+    processes: int = 11
+    spin: bool = True
+    costs: bool = True
+
+    def __post_init__(self) -> None:
+        _check_names("scenario", self.scenarios, SCENARIOS)
+        _check_names("boundary", self.boundaries, BOUNDARIES)
+        for option, value in (
+            ("--min-samples", self.min_samples),
+            ("--rounds", self.rounds),
+            ("--processes", self.processes),
+            ("--batch-size", min(self.batch_sizes, default=1)),
+        ):
+            if value < 1:
+                raise ConfigError(f"{option} must be at least 1, not {value}.")
+        for option, seconds in (
+            ("--pause", self.pause_s),
+            ("--latency-bound", self.latency_bound_s),
+            ("--max-duration", self.max_duration_s),
+            ("--qps", self.qps),
+        ):
+            if seconds is not None and not seconds > 0:
+                raise ConfigError(f"{option} must be above 0, not {seconds}.")
+        if not 0 <= self.min_duration_s <= self.max_duration_s:
+            msg = (
+                f"--min-duration {self.min_duration_s} must be between 0 and --max-duration, which "
+                f"is {self.max_duration_s}."
+            )
+            raise ConfigError(msg)
+        if "server" in self.scenarios and self.qps is None and not self.find_peak:
+            msg = "Scenario server needs a rate: give --qps, or --find-peak to search for it."
+            raise ConfigError(msg)
+        if self.rivals and (alone := sorted(set(self.scenarios) - {"single", "offline"})):
+            msg = f"Models take turns in single and offline only, not in {', '.join(alone)}."
+            raise ConfigError(msg)
+
+
+def _check_names(kind: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if not names or len(set(names)) < len(names):
+        msg = f"--{kind} takes one or more different names, not {','.join(names) or 'none'!r}."
+        raise ConfigError(msg)
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind, name, list(known))
+
+
+# For a run that measures accuracy as well: enough for a p90.
+QUICK_TIMING = TimingConfig(min_samples=64, min_duration_s=1.0, max_duration_s=30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +164,10 @@ class RunConfig:
         Which parts to measure.
     strict : bool
         Fail at an unreadable image.
+    breakdown : bool
+        Time the way from image to label in parts.
+    timing : TimingConfig
+        How latency is measured.
     """
 
     model: str = DEFAULT_BACKBONE
@@ -80,6 +186,8 @@ class RunConfig:
     latency: bool = True
     cache: bool = True
     strict: bool = False
+    breakdown: bool = False
+    timing: TimingConfig = QUICK_TIMING
     data_dir: Path | None = field(default_factory=default_data_dir)
     cache_dir: Path = field(default_factory=default_cache_dir)
 

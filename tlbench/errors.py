@@ -4,6 +4,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "ExportError",
+    "MeasurementError",
     "MissingDependencyError",
     "ModelError",
     "ProviderUnavailableError",
@@ -41,6 +42,10 @@ class ModelError(TlbenchError, ValueError):
 
 class ExportError(TlbenchError, RuntimeError):
     """An export that failed; nothing was written."""
+
+
+class MeasurementError(TlbenchError, RuntimeError):
+    """A measurement that did not come about."""
 
 
 class ProviderUnavailableError(TlbenchError, RuntimeError):

@@ -8,6 +8,7 @@ import pytest
 
 from tlbench.cli.app import app
 from tlbench.results import decode_run
+from tlbench.results.records import SCHEMA_VERSION
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
 
@@ -74,7 +75,7 @@ def test_a_report_can_go_to_a_file(tlbench, quick, tiny_path):
     tlbench("run", tiny_path, *quick)
     done = tlbench("report", "--format", "json", "-o", "run.json")
     assert (done.code, done.out) == (0, "")
-    assert json.loads(Path("run.json").read_text())["schema_version"] == 1
+    assert json.loads(Path("run.json").read_text())["schema_version"] == SCHEMA_VERSION
 
 
 def test_evaluate_measures_no_latency(tlbench, quick, tiny_path):

@@ -35,8 +35,12 @@ def skeleton(output):
     output = re.sub(r"\b[0-9a-f]{64}\b", "#", output)  # digests
     output = re.sub(r"\d{8}-\d{6}-[0-9a-f]{4}", "ID", output)  # runs
     output = re.sub(r"library \S+ is", "library LIB is", output)
+    # What is INVALID, and which cautions that brings, is the machine's doing at that minute.
+    output = re.sub(r"^  (INVALID|Cautions) .*?\n\n", "", output, flags=re.MULTILINE | re.DOTALL)
+    output = re.sub(r"\b(IN)?VALID\b", "VERDICT", output)
     # A number with sign and unit; a percentile may be there in one run and need samples in another.
-    output = re.sub(r"needs \d+", "#", output)
+    output = re.sub(r"\bn/a\b", "#", output)
+    output = re.sub(r"# to (?=#)|[\d.]+ to (?=[\d.]+ [mµ]?s)", "", output)  # an interval, or none
     output = re.sub(r"[-+±]?\d[\d.,]*(e-?\d+)?( ?(ms|µs|s|%|min|kB|MB))?(?![\w-])", "#", output)
     output = re.sub(r"transfer (helps|loses):|no clear difference:", "VERDICT", output)
     return [" ".join(line.split()) for line in output.splitlines() if line.strip()]

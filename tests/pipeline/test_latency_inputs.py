@@ -9,7 +9,7 @@ from tlbench.config import RunConfig
 from tlbench.errors import ModelError
 from tlbench.model import OnnxModel
 from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.latency import latency_inputs
+from tlbench.pipeline.inputs import latency_inputs
 
 
 def save_model(path, *shapes, dtype=TensorProto.FLOAT):

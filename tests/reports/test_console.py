@@ -132,7 +132,8 @@ def test_every_caution_is_shown_whole(golden_run, width):
 def test_run_without_cautions_has_no_such_section(golden_run):
     """An empty heading would look like an omission."""
     model = dataclasses.replace(golden_run.model, assumptions=())
-    assert "Cautions" not in render(dataclasses.replace(golden_run, model=model, cautions=()))
+    run = dataclasses.replace(golden_run, model=model, cautions=(), latency=())
+    assert "Cautions" not in render(run)
 
 
 def test_command_to_repeat_is_shown_whole(golden_run):

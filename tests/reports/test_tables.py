@@ -8,10 +8,8 @@ from tlbench.reports.tables import (
     accuracy_table,
     extraction_table,
     headline,
-    latency_table,
     title_parts,
 )
-from tlbench.results.records import Percentile
 
 
 def _column(table, name):
@@ -22,12 +20,7 @@ def _all_tables(run):
     return (
         accuracy_table(run.accuracy),
         extraction_table(run.extraction),
-        latency_table(run.latency),
     )
-
-
-def _percentile(fraction, value_s, n_needed, n_samples):
-    return Percentile(fraction=fraction, value_s=value_s, n_needed=n_needed, n_samples=n_samples)
 
 
 def test_tables_are_rectangular(golden_run):
@@ -40,7 +33,7 @@ def test_tables_are_rectangular(golden_run):
 
 def test_tables_of_nothing_have_no_rows():
     """What was not measured has no row of dashes."""
-    for make in (accuracy_table, extraction_table, latency_table):
+    for make in (accuracy_table, extraction_table):
         assert make(()).rows == ()
 
 
@@ -65,50 +58,6 @@ def test_accuracy_shows_the_times_of_the_heads(golden_run):
     table = accuracy_table(golden_run.accuracy)
     assert _column(table, "fit")[0] == "2.41 s"
     assert _column(table, "predict")[0] == "3.10 ms"
-
-
-def test_percentile_without_enough_samples_is_refused(golden_run):
-    """A percentile that the samples do not support says how many it needs."""
-    single, batch = latency_table(golden_run.latency).rows
-    assert "662" in " ".join(single)  # 70 samples: p90 is supported, p99 is not
-    assert {cell for cell in batch if "64" in cell} != set()  # 8 samples: not even p90
-    assert {cell for cell in batch if "662" in cell} != set()
-
-
-@pytest.mark.parametrize(
-    ("value_s", "shown"), [(0.0123, "12.3 ms"), (None, "662")], ids=["supported", "refused"]
-)
-def test_p99_is_the_records(golden_run, value_s, shown):
-    """The table takes percentiles from the record and computes none of its own."""
-    percentiles = (
-        _percentile(0.5, 0.01, 7, 1000),
-        _percentile(0.9, 0.011, 64, 1000),
-        _percentile(0.99, value_s, 662, 1000),
-    )
-    result = dataclasses.replace(golden_run.latency[0], percentiles=percentiles)
-    table = latency_table((result,))
-    assert _column(table, "median") == ["10.0 ms"]
-    assert _column(table, "p90") == ["11.0 ms"]
-    assert shown in _column(table, "p99")[0]
-
-
-def test_latency_names_scenario_and_batch(golden_run):
-    """Times of different batches are never in one row."""
-    table = latency_table(golden_run.latency)
-    assert _column(table, "scenario") == ["single", "batch"]
-    assert _column(table, "batch") == ["1", "32"]
-
-
-@pytest.mark.parametrize(
-    ("sample_s", "batch_size", "shown"),
-    [(0.01, 1, "100"), (0.0125, 1, "80"), (0.01, 32, "3,200"), (2.0, 1, "0.5")],
-)
-def test_throughput_counts_images(golden_run, sample_s, batch_size, shown):
-    """Images a second are those of a batch over the median of a call."""
-    result = dataclasses.replace(
-        golden_run.latency[0], samples_s=(sample_s,) * 3, batch_size=batch_size
-    )
-    assert _column(latency_table((result,)), "images/s") == [shown]
 
 
 def test_extraction_has_a_row_for_each_split(golden_run):

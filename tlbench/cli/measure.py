@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["make_config", "measure_and_show", "show"]
 
+_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
 
 def make_config(
     *,
@@ -47,7 +49,11 @@ def make_config(
 def measure_and_show(
     config: "RunConfig", *, output: Path, output_format: OutputFormat, quiet: bool
 ) -> None:
-    """Run the benchmark, save it under *output* and print it."""
+    """Run the benchmark, save it under *output* and print it.
+
+    Exit 1 if a timing is INVALID and the configuration is strict; 130 after Ctrl-C, with what was
+    measured until then saved.
+    """
     from tlbench.cli.progress import make_listener
     from tlbench.pipeline import run_benchmark
     from tlbench.results import save_run
@@ -55,10 +61,18 @@ def measure_and_show(
     listener = make_listener(quiet=quiet)
     try:
         outcome = run_benchmark(config, listener)
+    except KeyboardInterrupt as interrupt:
+        typer.echo("tlbench: interrupted before anything was measured; nothing is saved.", err=True)
+        raise typer.Exit(_INTERRUPTED) from interrupt
     finally:
         listener.finish()
     folder = save_run(outcome.result, outcome.predictions, output)
     show(outcome.result, output_format.value, location=str(folder))
+    if not outcome.result.complete:
+        typer.echo("tlbench: interrupted; what was measured is saved as incomplete.", err=True)
+        raise typer.Exit(_INTERRUPTED)
+    if config.strict and any(r.verdict == "INVALID" for r in outcome.result.latency):
+        raise typer.Exit(1)
 
 
 def show(run: Any, output_format: str, *, location: str | None = None) -> None:  # noqa: ANN401 - RunResult, not imported at start

@@ -124,7 +124,12 @@ NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Compute everything anew and keep none of it.")
 ]
 Strict = Annotated[
-    bool, typer.Option("--strict", help="Fail at an unreadable image instead of leaving it out.")
+    bool,
+    typer.Option(
+        "--strict",
+        help="Fail at an unreadable image instead of leaving it out; exit 1 if a timing is "
+        "INVALID.",
+    ),
 ]
 Format = Annotated[
     OutputFormat, typer.Option("--format", help="On stdout; messages for people are on stderr.")

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tlbench.cli import options as o
+from tlbench.cli import timing as t
 from tlbench.cli.measure import make_config, measure_and_show
 
 __all__ = ["run"]
@@ -28,6 +29,9 @@ def run(
     no_latency: Annotated[
         bool, typer.Option("--no-latency", help="Measure the accuracy only.")
     ] = False,
+    breakdown: t.Breakdown = False,
+    no_spin: t.NoSpin = False,
+    no_costs: t.NoCosts = False,
     strict: o.Strict = False,
     data_dir: o.DataDir = None,
     cache_dir: o.CacheDir = None,
@@ -41,6 +45,10 @@ def run(
     Accuracy is that of classifier heads on a frozen backbone's features; pixels are the rival.
     Without arguments: EfficientNet-Lite0 on scikit-learn's digits, on the CPU, without a network.
     """
+    from dataclasses import replace
+
+    from tlbench.config import QUICK_TIMING
+
     config = make_config(
         model=model,
         dataset=dataset,
@@ -55,6 +63,8 @@ def run(
         limit_test=limit_test,
         seed=seed,
         latency=not no_latency,
+        breakdown=breakdown,
+        timing=replace(QUICK_TIMING, spin=not no_spin, costs=not no_costs),
         strict=strict,
         data_dir=data_dir,
         cache_dir=cache_dir,

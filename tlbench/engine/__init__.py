@@ -1,6 +1,8 @@
 """The ONNX Runtime engine: providers that tell the truth, sessions, and streaming extraction."""
 
+from tlbench.engine.binding import BoundBatch, device_of
 from tlbench.engine.extract import Extraction, extract_features
+from tlbench.engine.peak import measured_peak
 from tlbench.engine.providers import (
     ProviderStatus,
     check_provider,
@@ -12,12 +14,15 @@ from tlbench.engine.providers import (
 from tlbench.engine.session import Session, accepts_raw_images, open_session
 
 __all__ = [
+    "BoundBatch",
     "Extraction",
     "ProviderStatus",
     "Session",
     "accepts_raw_images",
     "check_provider",
+    "device_of",
     "extract_features",
+    "measured_peak",
     "onnxruntime_facts",
     "open_session",
     "provider_names",

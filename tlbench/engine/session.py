@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from tlbench.arrays import FloatArray, ImageArray
+from tlbench.engine.binding import BoundBatch
+from tlbench.engine.create import create_session, session_settings
 from tlbench.engine.providers import check_provider, ort_name, runtime_reason
 from tlbench.environment import available_cpus
 from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
@@ -46,6 +48,10 @@ class Session:
         The provider's options in force, as ONNX Runtime reports them.
     threads : int
         Threads inside an operator.
+    requested_options : dict
+        The provider's options that were asked for.
+    spin : bool
+        Whether those threads wait for more work in a busy loop, as ONNX Runtime's default is.
     create_s : float
         Seconds that ONNX Runtime took to load and optimise the graph.
     placement : Placement
@@ -59,35 +65,30 @@ class Session:
         provider: str = "cpu",
         provider_options: Mapping[str, str] | None = None,
         threads: int | None = None,
+        spin: bool = True,
     ) -> None:
-        import onnxruntime
-
         if threads is not None and threads < 1:
             msg = f"--threads must be at least 1, not {threads}."
             raise ConfigError(msg)
         self.model = model
         self.provider = provider.lower()
         self.threads = threads or available_cpus()
+        self.spin = spin
+        self.requested_options = dict(provider_options or {})
         wanted = ort_name(provider)
-        options = onnxruntime.SessionOptions()
-        # From the affinity of this process: ONNX Runtime's default counts the machine's cores.
-        options.intra_op_num_threads = self.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
         started = time.perf_counter()
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(model.path),
-                options,
-                providers=[(wanted, dict(provider_options or {}))],
-                enable_fallback=0,
+            self._session: Any = create_session(
+                model.path,
+                provider=provider,
+                provider_options=provider_options,
+                threads=self.threads,
+                spin=spin,
             )
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             msg = f"{model.path} cannot be loaded on provider {provider!r}: {runtime_reason(error)}"
             raise ModelError(msg) from error
         self.create_s = time.perf_counter() - started
-        self._session.disable_fallback()
         self.placement = self._check_placement(wanted)
         self.provider_options: dict[str, str] = self._session.get_provider_options()[wanted]
         self._input = model.inputs[0].name
@@ -134,6 +135,23 @@ class Session:
         (features,) = self._session.run(self._outputs, {self._input: images})
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
 
+    def bind(self, batch: ImageArray) -> BoundBatch:
+        """Put one batch on the device, with a place there for its features.
+
+        Running it moves nothing between host and device: the boundary ``device->device``.
+        """
+        return BoundBatch(self._session, self.provider, self._input, self._outputs[0], batch)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What is in force besides the defaults: session entries and the provider's options."""
+        return {**session_settings(spin=self.spin), **self.provider_options}
+
+    @property
+    def fixed_addresses(self) -> bool:
+        """Whether a bound input must stay where it is: a captured CUDA graph reads it there."""
+        return self.provider_options.get("enable_cuda_graph") == "1"
+
     def close(self) -> None:
         """Free the session, so that its spinning threads and memory disturb nothing after it."""
         self._session = None
@@ -151,6 +169,7 @@ def open_session(
     provider: str = "cpu",
     provider_options: Mapping[str, str] | None = None,
     threads: int | None = None,
+    spin: bool = True,
 ) -> Iterator[Session]:
     """Open *model* on *provider*, and nowhere else; close it afterwards.
 
@@ -162,7 +181,9 @@ def open_session(
         If ONNX Runtime cannot load the model.
     """
     check_provider(provider)
-    session = Session(model, provider=provider, provider_options=provider_options, threads=threads)
+    session = Session(
+        model, provider=provider, provider_options=provider_options, threads=threads, spin=spin
+    )
     try:
         yield session
     finally:

@@ -1,6 +1,14 @@
 """Evaluation: which rows are used, and how accurate a head is on them."""
 
+from tlbench.evaluation.fit import fit_head
 from tlbench.evaluation.score import BLAS_THREADS, Evaluation, evaluate_head
 from tlbench.evaluation.splits import check_training, limit_rows
 
-__all__ = ["BLAS_THREADS", "Evaluation", "check_training", "evaluate_head", "limit_rows"]
+__all__ = [
+    "BLAS_THREADS",
+    "Evaluation",
+    "check_training",
+    "evaluate_head",
+    "fit_head",
+    "limit_rows",
+]

@@ -1,15 +1,44 @@
-"""Time any callable. Nothing here knows of ONNX."""
+"""Time any callable, and judge the timing. Nothing here knows of ONNX."""
 
-from tlbench.latency.clock import Clock, SystemClock
-from tlbench.latency.measure import Plan, Timing, measure
-from tlbench.latency.summary import REPORTED, summarise_percentiles
+from tlbench.latency.alternate import Turns, alternate, block_medians
+from tlbench.latency.clock import Clock, SystemClock, tick_s
+from tlbench.latency.energy import EnergyCounter, nvml_counter, rapl_counter
+from tlbench.latency.isolate import run_isolated
+from tlbench.latency.machine import Machine, Observed, Reading, SystemMachine, watch
+from tlbench.latency.measure import Plan, Sampler, Timing, measure
+from tlbench.latency.server import Served, find_peak, serve
+from tlbench.latency.summary import REPORTED, summarise_median, summarise_percentiles
+from tlbench.latency.throttle import throttle_reasons
+from tlbench.latency.validity import Evidence, judge, reasons_of
 
 __all__ = [
     "REPORTED",
     "Clock",
+    "EnergyCounter",
+    "Evidence",
+    "Machine",
+    "Observed",
     "Plan",
+    "Reading",
+    "Sampler",
+    "Served",
     "SystemClock",
+    "SystemMachine",
     "Timing",
+    "Turns",
+    "alternate",
+    "block_medians",
+    "find_peak",
+    "judge",
     "measure",
+    "nvml_counter",
+    "rapl_counter",
+    "reasons_of",
+    "run_isolated",
+    "serve",
+    "summarise_median",
     "summarise_percentiles",
+    "throttle_reasons",
+    "tick_s",
+    "watch",
 ]

@@ -1,12 +1,13 @@
 """Call something again and again, and keep every sample."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tlbench.errors import ConfigError
 from tlbench.latency.clock import Clock, SystemClock
+from tlbench.latency.energy import EnergyCounter, energy_meter
 
-__all__ = ["Plan", "Timing", "measure"]
+__all__ = ["Plan", "Sampler", "Timing", "measure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,6 +22,8 @@ class Plan:
         The measurement lasts until both are reached,
     max_duration_s : float
         but a slow callable ends it here, with what samples there are (at least one).
+    pause_s : float
+        Wait before each counted call, as a device does that is asked now and then.
     """
 
     warmup_s: float = 0.3
@@ -28,6 +31,7 @@ class Plan:
     min_samples: int = 64
     min_duration_s: float = 1.0
     max_duration_s: float = 30.0
+    pause_s: float = 0.0
 
     def __post_init__(self) -> None:
         if self.min_samples < 1 or self.max_duration_s < self.min_duration_s:
@@ -37,57 +41,107 @@ class Plan:
             )
             raise ConfigError(msg)
 
+    def is_done(self, n_samples: int, elapsed_s: float) -> bool:
+        """Tell whether a measurement may end after so many samples and so much time."""
+        enough = n_samples >= self.min_samples and elapsed_s >= self.min_duration_s
+        return enough or elapsed_s >= self.max_duration_s
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
     """Seconds of every call, in the order measured.
 
-    ``cpu_s`` is the processor time of the whole process over the counted samples.
+    Attributes
+    ----------
+    cpu_s : float
+        Processor time of the whole process over the counted samples.
+    energy_j : float or None
+        What the energy counter, if there is one, went up by over the counted samples.
+    wall_s : float
+        From the first counted call to the end of the last, pauses included.
+    block_sizes : tuple of int
+        Samples of each block where several callables took turns; empty otherwise.
+    complete : bool
+        False where Ctrl-C ended the measurement before the plan did.
     """
 
     first_s: float
     warmup_s: tuple[float, ...]
     samples_s: tuple[float, ...]
     cpu_s: float
+    wall_s: float
+    energy_j: float | None = None
+    block_sizes: tuple[int, ...] = ()
+    complete: bool = True
 
 
-def measure(
-    call: Callable[[int], object], plan: Plan | None = None, *, clock: Clock | None = None
-) -> Timing:
-    """Time ``call(i)`` for i = 0, 1, 2, ...
+@dataclass(slots=True)
+class Sampler:
+    """Times single calls ``call(i)`` for i = 0, 1, 2, ...
 
     The number is handed over so that the callable can take another input each time: a repeated
     input may be answered from a cache. Results are dropped at once, outside the timed part.
     """
-    plan, clock = plan or Plan(), clock or SystemClock()
-    n_calls = 0
 
-    def sample() -> float:
-        nonlocal n_calls
-        started = clock.now_s()
-        result = call(n_calls)
-        ended = clock.now_s()
+    call: Callable[[int], object]
+    clock: Clock = field(default_factory=SystemClock)
+    n_calls: int = 0
+
+    def sample(self) -> float:
+        """Return the seconds of one more call."""
+        # Local names: what is looked up between the two readings is counted.
+        call, number, now_s = self.call, self.n_calls, self.clock.now_s
+        started = now_s()
+        result = call(number)
+        ended = now_s()
         del result
-        n_calls += 1
+        self.n_calls = number + 1
         return ended - started
 
-    first_s = sample()
-    warmup: list[float] = []
-    began = clock.now_s()
-    while len(warmup) < plan.min_warmup_calls or clock.now_s() - began < plan.warmup_s:
-        warmup.append(sample())
+    def warm_up(self, plan: Plan) -> tuple[float, ...]:
+        """Return the seconds of the calls of the warm-up."""
+        warmup: list[float] = []
+        began = self.clock.now_s()
+        while len(warmup) < plan.min_warmup_calls or self.clock.now_s() - began < plan.warmup_s:
+            warmup.append(self.sample())
+        return tuple(warmup)
+
+
+def measure(
+    call: Callable[[int], object],
+    plan: Plan | None = None,
+    *,
+    clock: Clock | None = None,
+    energy: EnergyCounter | None = None,
+) -> Timing:
+    """Time ``call(i)`` for i = 0, 1, 2, ... one after the other; see `Sampler`.
+
+    Ctrl-C during the counted calls ends the measurement and keeps what there is, marked as not
+    complete; before the first counted call it is an interruption like any other.
+    """
+    plan, clock = plan or Plan(), clock or SystemClock()
+    sampler = Sampler(call, clock)
+    first_s = sampler.sample()
+    warmup = sampler.warm_up(plan)
     samples: list[float] = []
+    complete = True
+    joules = energy_meter(energy)
     began, cpu_began = clock.now_s(), clock.cpu_s()
-    while True:
-        samples.append(sample())
-        elapsed = clock.now_s() - began
-        if len(samples) >= plan.min_samples and elapsed >= plan.min_duration_s:
-            break
-        if elapsed >= plan.max_duration_s:
-            break
+    try:
+        while not (samples and plan.is_done(len(samples), clock.now_s() - began)):
+            if plan.pause_s:
+                clock.sleep_s(plan.pause_s)
+            samples.append(sampler.sample())
+    except KeyboardInterrupt:
+        if not samples:
+            raise
+        complete = False
     return Timing(
         first_s=first_s,
-        warmup_s=tuple(warmup),
+        warmup_s=warmup,
         samples_s=tuple(samples),
         cpu_s=clock.cpu_s() - cpu_began,
+        wall_s=clock.now_s() - began,
+        energy_j=joules(),
+        complete=complete,
     )

@@ -1,11 +1,11 @@
-"""Percentiles of a timing: only those that its number of samples supports."""
+"""Percentiles and the interval of a timing: only what its number of samples supports."""
 
 from collections.abc import Sequence
 
-from tlbench.results.records import Percentile
-from tlbench.stats import percentile, samples_needed
+from tlbench.results.records import Interval, Percentile
+from tlbench.stats import autocorrelation_time, percentile, quantile_interval, samples_needed
 
-__all__ = ["REPORTED", "summarise_percentiles"]
+__all__ = ["REPORTED", "summarise_median", "summarise_percentiles"]
 
 REPORTED = (0.5, 0.9, 0.95, 0.99)
 
@@ -22,3 +22,19 @@ def summarise_percentiles(samples_s: Sequence[float]) -> tuple[Percentile, ...]:
         for fraction in REPORTED
         for needed in [samples_needed(fraction)]
     )
+
+
+def summarise_median(samples_s: Sequence[float]) -> Interval | None:
+    """Return the 95 % interval of the median, or None where the samples do not reach it.
+
+    Order statistics, so no distribution is assumed; where neighbouring samples resemble one
+    another, their number is divided by the autocorrelation time first.
+    """
+    inflation = autocorrelation_time(samples_s)
+    found = quantile_interval(samples_s, inflation=inflation)
+    if found is None:
+        return None
+    method = "order statistics"
+    if inflation > 1:
+        method += f", {len(samples_s) / inflation:.0f} effective samples"
+    return Interval(low=found[0], high=found[1], method=method)

@@ -5,14 +5,23 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tlbench.config import RunConfig
+from tlbench.config import QUICK_TIMING, RunConfig, TimingConfig
 
 __all__ = ["repeat_command"]
 
 # Switches that are off by default: their option turns the field away from its default.
-_FLAGS = {"latency": "--no-latency", "cache": "--no-cache", "strict": "--strict"}
+_FLAGS = {
+    "latency": "--no-latency",
+    "cache": "--no-cache",
+    "strict": "--strict",
+    "breakdown": "--breakdown",
+    "find_peak": "--find-peak",
+    "spin": "--no-spin",
+    "costs": "--no-costs",
+}
 # What the command itself says, and not an option.
-_IMPLIED = {"model", "accuracy"}
+_IMPLIED = {"model", "accuracy", "timing", "rivals"}
+_SINGULAR = {"scenarios": "--scenario", "boundaries": "--boundary", "batch_sizes": "--batch-size"}
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -25,17 +34,19 @@ def repeat_command(config: RunConfig) -> str:
         implied.add("latency")
     default, words = RunConfig(), ["tlbench", command]
     if command != "run" or config.model != default.model:
-        words.append(config.model)
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name not in implied and value != getattr(default, field.name):
-            words += _option(field.name, value)
+        words += [config.model, *config.timing.rivals]
+    usual_timing = TimingConfig() if command == "latency" else QUICK_TIMING
+    for chosen, usual in ((config, default), (config.timing, usual_timing)):
+        for field in fields(chosen):
+            value = getattr(chosen, field.name)
+            if field.name not in implied and value != getattr(usual, field.name):
+                words += _option(field.name, value)
     return shlex.join(words)
 
 
 def _option(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any field's value
     """Return the words that set one field."""
-    option = f"--{name.replace('_', '-')}"
+    option = _SINGULAR.get(name, f"--{name.removesuffix('_s').replace('_', '-')}")
     if name in _FLAGS:
         return [_FLAGS[name]]
     if name == "head_params":
@@ -43,5 +54,5 @@ def _option(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any field's v
     if isinstance(value, Mapping):  # provider_options: the option is in the singular
         return [word for k, v in value.items() for word in (option.removesuffix("s"), f"{k}={v}")]
     if isinstance(value, tuple):
-        return [option, ",".join(value) or "none"]
+        return [option, ",".join(map(str, value)) or "none"]
     return [option, str(value)]

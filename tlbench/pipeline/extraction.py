@@ -32,6 +32,7 @@ from tlbench.results.records import ExtractionResult, Placement, SkippedImage
 __all__ = [
     "SplitFeatures",
     "Workplace",
+    "cache_folder",
     "extract_dataset_split",
     "extract_split",
     "load_limited_dataset",
@@ -78,13 +79,9 @@ class Workplace:
     @classmethod
     @contextmanager
     def opened(cls, config: RunConfig, listener: Listener) -> "Iterator[Workplace]":
-        """Open a workplace on the cache, or with ``cache=False`` on a temporary folder."""
-        with ExitStack() as stack:
-            cache_dir = config.cache_dir
-            if not config.cache:
-                temporary = tempfile.TemporaryDirectory(prefix="tlbench-")
-                cache_dir = Path(stack.enter_context(temporary))
-            yield stack.enter_context(cls(config, listener, cache_dir))
+        """Open a workplace in `cache_folder`."""
+        with cache_folder(config) as cache_dir, cls(config, listener, cache_dir) as workplace:
+            yield workplace
 
     def __enter__(self) -> Self:
         return self
@@ -106,6 +103,7 @@ class Workplace:
                     provider=self.config.provider,
                     provider_options=self.config.provider_options,
                     threads=self.config.threads,
+                    spin=self.config.timing.spin,
                 )
             )
         return self._session
@@ -114,6 +112,16 @@ class Workplace:
         """Close the session if one is open."""
         self._session = None
         self._stack.close()
+
+
+@contextmanager
+def cache_folder(config: RunConfig) -> Iterator[Path]:
+    """Yield the cache's folder, or with ``cache=False`` one that goes afterwards."""
+    if config.cache:
+        yield config.cache_dir
+        return
+    with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
+        yield Path(temporary)
 
 
 def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:

@@ -1,133 +1,177 @@
-"""Latency of a session on real images, or on stand-ins of the right shape."""
+"""Latency of one open session in every scenario that was asked for."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from itertools import islice
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from statistics import median
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from tlbench.arrays import Images
-from tlbench.engine import Session, accepts_raw_images
-from tlbench.errors import ModelError, UnreadableImageError
-from tlbench.latency import Plan, measure, summarise_percentiles
-from tlbench.model import OnnxModel
+from tlbench.config import RunConfig, TimingConfig
+from tlbench.engine import Session
+from tlbench.errors import MeasurementError
+from tlbench.latency import Plan, Served, Timing, find_peak, measure, serve, watch
+from tlbench.pipeline.fresh import measure_fresh
+from tlbench.pipeline.inputs import LatencyInputs
+from tlbench.pipeline.subject import Job, Subject
 from tlbench.progress import Listener
-from tlbench.results.records import LatencyResult
+from tlbench.results.records import FreshProcess, LatencyResult
 from tlbench.stats import samples_needed
 
-__all__ = ["LatencyInputs", "latency_inputs", "measure_latency"]
+__all__ = ["jobs_of", "measure_latency", "memory_of", "plan_for"]
 
-# Inputs change from call to call: a result cached anywhere on the way would show otherwise.
-_N_DISTINCT = 8
-_ASSUMED_SIZE = 224
+_IDLE_S = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class LatencyInputs:
-    """Single inputs to draw batches from, the sizes that can be run, and what was assumed."""
+def jobs_of(config: RunConfig, inputs: LatencyInputs) -> list[Job]:
+    """Return what is to be timed, in the order asked for.
 
-    rows: tuple[NDArray[Any], ...]
-    fixed_batch: int | None
-    assumptions: tuple[str, ...]
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one input, the batch left out."""
-        return self.rows[0].shape
-
-    def batches(self, batch_size: int) -> list[NDArray[Any]]:
-        """Return several different batches."""
-        rows, n = self.rows, len(self.rows)
-        return [np.stack([rows[(start + i) % n] for i in range(batch_size)]) for start in range(n)]
-
-
-def latency_inputs(model: OnnxModel, images: Images | None) -> LatencyInputs:
-    """Choose inputs for *model*: the first images of one size, else random values.
-
-    Raises
-    ------
-    ModelError
-        If the model takes several inputs, or one that no image fits.
+    A file that fixes the batch is measured at that batch and no other: one image after another
+    only where it is one.
     """
-    if len(model.inputs) > 1:
-        names = ", ".join(tensor.name for tensor in model.inputs)
-        msg = f"{model.path} has {len(model.inputs)} inputs ({names}); only one can be measured."
-        raise ModelError(msg)
-    first = model.inputs[0]
-    batch_axis = first.shape[0] if first.shape else None
-    fixed_batch = batch_axis if isinstance(batch_axis, int) else None
-    assumptions = []
-    if fixed_batch is not None:
-        assumptions.append(f"the file fixes the batch at {fixed_batch}")
-    if images is not None and accepts_raw_images(model):
-        return LatencyInputs(tuple(_first_images(images)), fixed_batch, tuple(assumptions))
-    sizes = model.card.input_size if model.card else (_ASSUMED_SIZE, _ASSUMED_SIZE)
-    open_axes = [axis for axis in first.shape[1:] if not isinstance(axis, int)]
-    if len(open_axes) > len(sizes):
-        msg = f"{model.path} takes {first.dtype} {first.shape}: too many open axes for an image."
-        raise ModelError(msg)
-    filler = iter(sizes)
-    shape = tuple(axis if isinstance(axis, int) else next(filler) for axis in first.shape[1:])
-    assumptions.append(f"random {first.dtype} inputs of shape {shape}")
-    generator = np.random.default_rng(0)
-    if first.dtype == "uint8":
-        values = generator.integers(0, 256, (_N_DISTINCT, *shape), dtype=np.uint8)
-    elif first.dtype in {"float32", "float16"}:
-        values = generator.standard_normal((_N_DISTINCT, *shape)).astype(first.dtype)
-    else:
-        raise ModelError(f"{model.path} takes {first.dtype}; tlbench makes uint8 and float inputs.")
-    return LatencyInputs(tuple(values), fixed_batch, tuple(assumptions))
+    timing = config.timing
+    sizes = timing.batch_sizes or (config.batch_size,)
+    if inputs.fixed_batch is not None:
+        sizes = (inputs.fixed_batch,)
+    jobs = []
+    for scenario in timing.scenarios:
+        single = inputs.fixed_batch or 1
+        is_batched = scenario == "offline" or single > 1
+        for boundary in timing.boundaries:
+            if boundary == "device->device" and scenario in {"cold", "server"}:
+                continue  # a request arrives at the host
+            for size in sizes if is_batched else (1,):
+                name = "offline" if is_batched and scenario == "single" else scenario
+                jobs.append(Job(scenario=name, batch_size=size, boundary=boundary))
+    return list(dict.fromkeys(jobs))
 
 
-def _first_images(images: Images) -> Iterable[NDArray[np.uint8]]:
-    def readable() -> Iterable[NDArray[np.uint8]]:
-        for position in range(len(images)):
-            try:
-                yield images[position]
-            except UnreadableImageError:
-                continue
-
-    found: list[NDArray[np.uint8]] = []
-    for image in islice(readable(), 16 * _N_DISTINCT):
-        if not found or image.shape == found[0].shape:
-            found.append(image)
-        if len(found) == _N_DISTINCT:
-            break
-    return found
+def plan_for(timing: TimingConfig, job: Job) -> Plan:
+    """Return when a timing ends: a batch needs samples for its median only."""
+    n_samples = timing.min_samples
+    if job.scenario == "offline":
+        n_samples = samples_needed(0.5)
+    elif job.scenario == "server":  # so that one late request in a hundred can be told from two
+        n_samples = max(n_samples, samples_needed(0.99))
+    return Plan(
+        min_samples=n_samples,
+        min_duration_s=timing.min_duration_s,
+        max_duration_s=timing.max_duration_s,
+        pause_s=timing.pause_s if job.scenario == "paced" else 0.0,
+    )
 
 
 def measure_latency(
-    session: Session, inputs: LatencyInputs, batch_size: int, listener: Listener
-) -> list[LatencyResult]:
-    """Measure single images and batches of *batch_size*, numpy array in to numpy array out."""
-    sizes = [inputs.fixed_batch] if inputs.fixed_batch else sorted({1, batch_size})
-    results = []
-    for size in sizes:
-        batches = inputs.batches(size)
-        listener.start(f"latency, batch {size}")
-        # Enough samples for p90 one by one, and for the median of batches.
-        plan = Plan(min_samples=samples_needed(0.9 if size == 1 else 0.5))
-        timing = measure(lambda i, batches=batches: session.run(batches[i % len(batches)]), plan)  # type: ignore[misc]
+    session: Session, inputs: LatencyInputs, config: RunConfig, listener: Listener
+) -> Iterator[LatencyResult]:
+    """Yield a result for each job; after Ctrl-C the last one is incomplete and nothing follows."""
+    subject = Subject(session, inputs)
+    jobs = jobs_of(config, inputs)
+    for number, job in enumerate(jobs):
+        listener.start(f"latency, {job}")
+        result = _measure_job(subject, job, config.timing, is_first=number == 0)
         listener.finish()
-        card = session.model.card
-        results.append(
-            LatencyResult(
-                scenario="single" if size == 1 else "offline",
-                provider=session.provider,
-                precision=card.precision if card else "unknown",
-                batch_size=size,
-                boundary="numpy->numpy",
-                create_s=session.create_s,
-                first_s=timing.first_s,
-                warmup_s=timing.warmup_s,
-                samples_s=timing.samples_s,
-                percentiles=summarise_percentiles(timing.samples_s),
-                input_shape=inputs.shape,
-                cpu_s_per_image=timing.cpu_s / (len(timing.samples_s) * size),
-                threads=session.threads,
-                placement=session.placement,
-            )
+        yield result
+        if not result.complete:
+            return
+
+
+def _measure_job(
+    subject: Subject, job: Job, timing: TimingConfig, *, is_first: bool
+) -> LatencyResult:
+    if job.scenario == "cold":
+        return _cold(subject, job, timing)
+    more: dict[str, Any] = {}
+    calls, _ = subject.calls(job)
+    plan = plan_for(timing, job)
+    with watch(subject.machine) as observed:
+        if job.scenario == "server":
+            served = _serve(subject, job, timing, plan)
+            found, more["server"] = served.timing, served.load
+        else:
+            found = measure(calls, plan, clock=subject.clock, energy=subject.energy)
+    if job.scenario == "paced":
+        more["pause_s"] = timing.pause_s
+    if timing.costs and found.complete:
+        try:
+            if is_first:
+                more["idle_cpu_s"] = _idle_cpu_s(subject)
+            if job.scenario in {"single", "offline"}:
+                more |= memory_of(subject, job)
+        except KeyboardInterrupt:
+            found = replace(found, complete=False)
+    return subject.result(job, found, observed, **more)
+
+
+def _idle_cpu_s(subject: Subject) -> float:
+    """Return the processor time of this process in the second after a call: threads that spin."""
+    subject.session.run(subject.inputs.batches(subject.inputs.fixed_batch or 1)[0])
+    before = subject.clock.cpu_s()
+    subject.clock.sleep_s(_IDLE_S)
+    return subject.clock.cpu_s() - before
+
+
+def memory_of(subject: Subject, job: Job) -> dict[str, Any]:
+    """Return the memory of a fresh process, as fields of the record."""
+    fresh = measure_fresh(subject.session, subject.inputs, job.batch_size, 1)
+    return {
+        "peak_rss_bytes": max(fresh.peak_rss_bytes),
+        "device_bytes": max(fresh.device_bytes, default=None),
+    }
+
+
+def _cold(subject: Subject, job: Job, timing: TimingConfig) -> LatencyResult:
+    """Time to the first answer of a process that has everything to load but Python itself."""
+    cpu_before = _children_cpu_s()
+    with watch(subject.machine) as observed:
+        fresh = measure_fresh(subject.session, subject.inputs, job.batch_size, timing.processes)
+    samples = _until_first_answer(fresh)
+    found = Timing(
+        first_s=samples[0],
+        warmup_s=(),
+        samples_s=samples,
+        cpu_s=_children_cpu_s() - cpu_before,  # the interpreter's start and the imports included
+        wall_s=sum(samples),
+    )
+    return subject.result(
+        job,
+        found,
+        observed,
+        fresh=fresh,
+        peak_rss_bytes=max(fresh.peak_rss_bytes),
+        device_bytes=max(fresh.device_bytes, default=None),
+    )
+
+
+def _children_cpu_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _until_first_answer(fresh: FreshProcess) -> tuple[float, ...]:
+    return tuple(c + f for c, f in zip(fresh.create_s, fresh.first_s, strict=True))
+
+
+def _serve(subject: Subject, job: Job, timing: TimingConfig, plan: Plan) -> Served:
+    calls, _ = subject.calls(job)
+
+    def serve_at(qps: float) -> Served:
+        return serve(
+            calls,
+            qps=qps,
+            latency_bound_s=timing.latency_bound_s,
+            plan=plan,
+            clock=subject.clock,
         )
-    return results
+
+    if not timing.find_peak:
+        assert timing.qps is not None  # checked in the configuration
+        return serve_at(timing.qps)
+    quick = measure(calls, Plan(min_samples=11, min_duration_s=0.3), clock=subject.clock)
+    typical = median(quick.samples_s)
+    if typical > timing.latency_bound_s:
+        msg = (
+            f"No rate can be served: one image takes {typical:.4f} s by itself, the bound is "
+            f"{timing.latency_bound_s} s. Raise --latency-bound."
+        )
+        raise MeasurementError(msg)
+    return find_peak(serve_at, ceiling_qps=1 / typical)

@@ -1,32 +1,38 @@
 """One whole run: from a configuration to a record."""
 
-from dataclasses import dataclass, fields
+from contextlib import ExitStack
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench import __version__
 from tlbench.config import RunConfig
 from tlbench.datasets import Dataset
-from tlbench.engine import check_provider, onnxruntime_facts
-from tlbench.environment import available_cpus, capture_environment
-from tlbench.evaluation import BLAS_THREADS, check_training
+from tlbench.engine import check_provider
+from tlbench.errors import ConfigError
+from tlbench.evaluation import check_training, fit_head
 from tlbench.pipeline.accuracy import Contestants, measure_accuracy, refuse_random_weights
+from tlbench.pipeline.breakdown import measure_breakdown
 from tlbench.pipeline.cautions import cautions_of
-from tlbench.pipeline.command import repeat_command
-from tlbench.pipeline.extraction import Workplace, extract_split, load_limited_dataset
-from tlbench.pipeline.latency import latency_inputs, measure_latency
+from tlbench.pipeline.contest import opened_contest
+from tlbench.pipeline.extraction import (
+    SplitFeatures,
+    Workplace,
+    cache_folder,
+    extract_split,
+    load_limited_dataset,
+)
+from tlbench.pipeline.inputs import latency_inputs
+from tlbench.pipeline.latency import measure_latency
+from tlbench.pipeline.record import make_record, model_info
 from tlbench.progress import Listener, Silent
-from tlbench.results import new_run_id, plain_value
 from tlbench.results.records import (
     AccuracyResult,
+    Breakdown,
     DatasetInfo,
-    ExtractionResult,
+    LatencyRatio,
     LatencyResult,
-    ModelInfo,
-    RunConfigRecord,
     RunResult,
     SkippedImage,
 )
@@ -53,6 +59,12 @@ def run_benchmark(config: RunConfig, listener: Listener | None = None) -> RunOut
     listener : Listener or None
         Told about the progress.
 
+    Returns
+    -------
+    RunOutcome
+        After Ctrl-C while latency is measured: what there was until then, its result marked as not
+        complete. Earlier there is nothing to keep, and Ctrl-C is an interruption like any other.
+
     Raises
     ------
     TlbenchError
@@ -60,60 +72,100 @@ def run_benchmark(config: RunConfig, listener: Listener | None = None) -> RunOut
     """
     listener = listener or Silent()
     created = datetime.now(UTC)
+    if config.timing.rivals:
+        return RunOutcome(_run_contest(config, created, listener), {})
+    return _run_one(config, created, listener)
+
+
+def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOutcome:
     check_provider(config.provider)
     contestants = Contestants(config) if config.accuracy else None
     with Workplace.opened(config, listener) as workplace:
-        dataset: Dataset | None = None
-        info: DatasetInfo | None = None
-        extraction: tuple[ExtractionResult, ...] = ()
-        accuracy: list[AccuracyResult] = []
+        measured = _Accuracy(config, workplace, contestants) if contestants else None
+        images = measured.dataset.test.images if measured else None
+        inputs = latency_inputs(workplace.model, images)
         latency: list[LatencyResult] = []
-        predictions: dict[str, NDArray[np.generic]] = {}
-        unlearnable: tuple[str, ...] = ()
-        if contestants is not None:
-            refuse_random_weights(workplace.model)
-            dataset = load_limited_dataset(config, listener)
-            check_training(dataset.train.labels, dataset.classes)  # before minutes of extraction
-            train = extract_split(workplace, dataset.train, "train")
-            test = extract_split(workplace, dataset.test, "test")
-            # An idle session's threads would spin beside the fit.
-            workplace.close_session()
-            unlearnable = check_training(train.labels, dataset.classes)
-            extraction = (train.result, test.result)
-            info = _dataset_info(dataset, train.skipped + test.skipped)
-            accuracy, predictions = measure_accuracy(workplace, dataset, contestants, train, test)
-        inputs = latency_inputs(workplace.model, dataset.test.images if dataset else None)
+        breakdown: Breakdown | None = None
+        complete = True
         if config.latency:
-            latency = measure_latency(workplace.session(), inputs, config.batch_size, listener)
+            try:
+                for timed in measure_latency(workplace.session(), inputs, config, listener):
+                    latency.append(timed)  # noqa: PERF402 - one by one: Ctrl-C keeps those before
+                if measured and config.breakdown and _all_complete(latency):
+                    breakdown = measured.breakdown(listener)
+            except KeyboardInterrupt:
+                if not latency:
+                    raise
+                complete = False
             workplace.close_session()
-        model = workplace.model
-        build, providers = onnxruntime_facts()
-        result = RunResult(
-            id=new_run_id(created),
-            created_at=created.isoformat(timespec="seconds"),
-            tlbench_version=__version__,
-            config=RunConfigRecord(
-                requested=_config_values(config),
-                effective=_effective(config, latency),
-                command=repeat_command(config),
-            ),
-            environment=capture_environment(onnxruntime_build=build, providers=providers),
-            model=ModelInfo(
-                path_name=model.path.name,
-                sha256=model.sha256,
-                size_bytes=model.size_bytes,
-                card=model.card,
-                assumptions=inputs.assumptions if config.latency else (),
-            ),
+        info = measured.info if measured else None
+        accuracy = tuple(measured.results) if measured else ()
+        extraction = measured.extraction if measured else ()
+        result = make_record(
+            config,
+            created,
+            model=model_info(workplace.model, inputs.assumptions if config.latency else ()),
+            latency=tuple(latency),
             dataset=info,
             extraction=extraction,
-            accuracy=tuple(accuracy),
-            latency=tuple(latency),
+            accuracy=accuracy,
+            breakdown=breakdown,
+            complete=complete and _all_complete(latency),
             cautions=cautions_of(
-                config, info, unlearnable, tuple(accuracy), (*extraction, *latency)
+                config,
+                info,
+                measured.unlearnable if measured else (),
+                accuracy,
+                (*extraction, *latency),
             ),
         )
-    return RunOutcome(result, predictions)
+    return RunOutcome(result, measured.predictions if measured else {})
+
+
+def _all_complete(results: list[LatencyResult]) -> bool:
+    return all(result.complete for result in results)
+
+
+class _Accuracy:
+    """The accuracy part of a run, finished when the object is there."""
+
+    def __init__(self, config: RunConfig, workplace: Workplace, contestants: Contestants) -> None:
+        listener = workplace.listener
+        refuse_random_weights(workplace.model)
+        self.dataset: Dataset = load_limited_dataset(config, listener)
+        # before minutes of extraction
+        check_training(self.dataset.train.labels, self.dataset.classes)
+        self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
+        test = extract_split(workplace, self.dataset.test, "test")
+        # An idle session's threads would spin beside the fit.
+        workplace.close_session()
+        self.unlearnable = check_training(self.train.labels, self.dataset.classes)
+        self.extraction = (self.train.result, test.result)
+        self.info = _dataset_info(self.dataset, self.train.skipped + test.skipped)
+        self.results, self.predictions = measure_accuracy(
+            workplace, self.dataset, contestants, self.train, test
+        )
+        self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
+
+    def breakdown(self, listener: Listener) -> Breakdown:
+        """Time the way from image to label with the best head on the backbone."""
+        ours = [result for result in self.results if not result.baseline]
+        best: AccuracyResult = max(ours, key=lambda result: result.accuracy_fraction)
+        head = next(head for head in self._contestants.heads if head.name == best.head)
+        listener.start(f"breakdown with {head.name}")
+        # The session must not spin beside the fit, nor be opened in the middle of the way.
+        self._workplace.close_session()
+        classifier = fit_head(
+            head,
+            self._contestants.params[head.name],
+            self.train.features,
+            self.train.labels,
+            seed=self._seed,
+        )
+        session = self._workplace.session()
+        found = measure_breakdown(session, self.dataset.test.images, classifier, head.name)
+        listener.finish()
+        return found
 
 
 def _dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> DatasetInfo:
@@ -129,14 +181,32 @@ def _dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> Datase
     )
 
 
-def _config_values(config: RunConfig) -> dict[str, Any]:
-    values: dict[str, Any] = plain_value({f.name: getattr(config, f.name) for f in fields(config)})
-    return values
+def _run_contest(config: RunConfig, created: datetime, listener: Listener) -> RunResult:
+    if config.accuracy:
+        raise ConfigError("Only latency is measured of several models in turn.")
+    latency: list[LatencyResult] = []
+    ratios: list[LatencyRatio] = []
+    with ExitStack() as stack:
+        cache_dir = stack.enter_context(cache_folder(config))
+        contest = stack.enter_context(opened_contest(config, None, listener, cache_dir))
 
-
-def _effective(config: RunConfig, latency: list[LatencyResult]) -> dict[str, Any]:
-    return {
-        "threads": config.threads or available_cpus(),
-        "head_threads": BLAS_THREADS,
-        "latency_batch_sizes": [result.batch_size for result in latency],
-    }
+        complete = True
+        try:
+            for results, compared in contest.measure(listener):
+                latency += results
+                ratios += compared
+        except KeyboardInterrupt:
+            if not latency:
+                raise
+            complete = False
+        reference = contest.subjects[0]
+        return make_record(
+            config,
+            created,
+            model=model_info(reference.session.model, contest.assumptions),
+            latency=tuple(latency),
+            contestants=contest.contestants,
+            ratios=tuple(ratios),
+            complete=complete and _all_complete(latency),
+            cautions=cautions_of(config, None, (), (), latency),
+        )

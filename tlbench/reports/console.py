@@ -12,8 +12,16 @@ from tlbench.reports.tables import (
     accuracy_table,
     extraction_table,
     headline,
-    latency_table,
     title_parts,
+)
+from tlbench.reports.timing import (
+    breakdown_table,
+    contestants_table,
+    costs_table,
+    latency_table,
+    ratio_table,
+    timing_notes,
+    verdict_lines,
 )
 from tlbench.results.records import RunResult
 
@@ -46,16 +54,28 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
     if rows := headline(run):
         parts += [_headline(rows), Text()]
     sections: list[RenderableType] = []
-    for table, source in (
-        (accuracy_table(run.accuracy), run.accuracy),
-        (extraction_table(run.extraction), run.extraction),
-        (latency_table(run.latency), run.latency),
+    for table in (
+        accuracy_table(run.accuracy),
+        extraction_table(run.extraction),
+        contestants_table(run.contestants),
+        ratio_table(run),
+        latency_table(run.latency),
+        costs_table(run.latency),
+        *([breakdown_table(run.breakdown)] if run.breakdown else []),
     ):
-        if source:
+        if table.rows:
             sections += [_section(table.title, _grid(table)), Text()]
-    notes = [*run.model.assumptions, *run.cautions]
-    if notes:
-        sections += [_section("Cautions", Group(*(Text(note) for note in notes))), Text()]
+    for title, lines in (
+        ("INVALID", verdict_lines(run.latency)),
+        ("Cautions", [*run.model.assumptions, *run.cautions, *timing_notes(run.latency)]),
+    ):
+        if lines:
+            sections += [_section(title, Group(*(Text(line) for line in lines))), Text()]
+    if not run.complete:
+        sections += [
+            _section("Incomplete", Text("interrupted: what is above is all there is")),
+            Text(),
+        ]
     if location is not None:
         sections.append(_section("Saved", Text(location, overflow="fold")))
     sections.append(_section("Repeat", Text(run.config.command, overflow="fold")))

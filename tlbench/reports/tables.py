@@ -7,8 +7,6 @@ from tlbench.results.records import (
     AccuracyResult,
     ExtractionResult,
     Interval,
-    LatencyResult,
-    Percentile,
     RunResult,
 )
 from tlbench.units import format_count, format_percent, format_seconds
@@ -18,8 +16,8 @@ __all__ = [
     "accuracy_table",
     "extraction_table",
     "format_interval",
+    "format_rate",
     "headline",
-    "latency_table",
     "title_parts",
 ]
 
@@ -109,37 +107,9 @@ def accuracy_table(results: Iterable[AccuracyResult]) -> Table:
     )
 
 
-def _percentile(found: Percentile) -> str:
-    if found.value_s is not None:
-        return format_seconds(found.value_s)
-    return f"needs {found.n_needed}"
-
-
-def latency_table(results: Iterable[LatencyResult]) -> Table:
-    """Return every scenario; times are for one call of the whole batch.
-
-    A percentile that the samples do not support says how many samples it needs.
-    """
-    rows = []
-    for result in results:
-        by_fraction = {found.fraction: found for found in result.percentiles}
-        rows.append(
-            (
-                result.scenario,
-                str(result.batch_size),
-                str(len(result.samples_s)),
-                *(_percentile(by_fraction[fraction]) for fraction in (0.5, 0.9, 0.99)),
-                format_count(result.images_per_s)
-                if result.images_per_s >= 100  # noqa: PLR2004 - three digits
-                else f"{result.images_per_s:.3g}",
-            )
-        )
-    return Table(
-        "Latency",
-        ("scenario", "batch", "n", "median", "p90", "p99", "images/s"),
-        (False, True, True, True, True, True, True),
-        tuple(rows),
-    )
+def format_rate(value: float) -> str:
+    """Return images per second with at least three digits."""
+    return format_count(value) if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 
 def extraction_table(results: Iterable[ExtractionResult]) -> Table:
@@ -154,9 +124,7 @@ def extraction_table(results: Iterable[ExtractionResult]) -> Table:
                 format_count(result.n_images),
                 format_count(result.n_features),
                 format_seconds(result.elapsed_s / result.n_images),
-                f"{result.images_per_s:,.3g}"
-                if result.images_per_s < 1000  # noqa: PLR2004 - three digits
-                else format_count(result.images_per_s),
+                format_rate(result.images_per_s),
                 "from the store" if result.from_store else "",
             )
             for result in results

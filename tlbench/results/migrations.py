@@ -10,8 +10,14 @@ __all__ = ["migrate"]
 
 Document = dict[str, Any]
 
+
+def _from_1(document: Document) -> Document:
+    """Version 2 only adds fields, and the one that it gave a new shape was always null."""
+    return document | {"schema_version": 2, "breakdown": None}
+
+
 # The step under key n takes a document of version n to n + 1.
-_STEPS: dict[int, Callable[[Document], Document]] = {}
+_STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1}
 
 
 def migrate(document: object, source: str) -> Document:

@@ -5,54 +5,46 @@ prints itself: ``tlbench.reports`` does. Every number that a report shows derive
 here.
 """
 
-import statistics
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from tlbench.environment import Environment
 from tlbench.model import ModelCard
+from tlbench.results.common import Interval, Placement
+from tlbench.results.latency import (
+    Breakdown,
+    Check,
+    FreshProcess,
+    LatencyRatio,
+    LatencyResult,
+    Percentile,
+    ServerLoad,
+)
 
 __all__ = [
     "SCHEMA_VERSION",
     "AccuracyResult",
+    "Breakdown",
+    "Check",
+    "Contestant",
     "DatasetInfo",
     "ExtractionResult",
+    "FreshProcess",
     "Interval",
+    "LatencyRatio",
     "LatencyResult",
     "ModelInfo",
     "Percentile",
     "Placement",
     "RunConfigRecord",
     "RunResult",
+    "ServerLoad",
     "SkippedImage",
 ]
 
 # History of the schema of run.json. A new version needs a step in migrations.py and a golden file
-# in the tests. 1: the first.
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Interval:
-    """A confidence interval."""
-
-    low: float
-    high: float
-    confidence_fraction: float = 0.95
-    method: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentile:
-    """A percentile of latency samples, or the reason why there is none.
-
-    ``value_s`` is None where *n_samples* is below *n_needed*: a percentile is never extrapolated.
-    """
-
-    fraction: float
-    value_s: float | None
-    n_needed: int
-    n_samples: int
+# in the tests. 1: the first. 2: verdicts with their checks, costs besides time, contestants.
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,17 +67,6 @@ class DatasetInfo:
     n_test: int
     classes: tuple[str, ...]
     skipped: tuple[SkippedImage, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placement:
-    """How many graph nodes each execution provider runs, after ONNX Runtime's optimisations.
-
-    ``operators`` names the operator types on every provider but the requested one.
-    """
-
-    nodes: dict[str, int]
-    operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,37 +124,14 @@ class AccuracyResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyResult:
-    """Latency of one model in one scenario; every sample is one call of *batch_size* images."""
+class Contestant:
+    """One side of an interleaved comparison: `LatencyResult.label` refers to it."""
 
-    scenario: str
+    label: str
+    model: ModelInfo
     provider: str
     precision: str
-    batch_size: int
-    boundary: Literal["numpy->numpy", "device->device"]
-    create_s: float  # session creation, once
-    first_s: float  # the first call after creation
-    warmup_s: tuple[float, ...]  # kept for inspection, never counted
-    samples_s: tuple[float, ...]  # raw, in the order measured: every statistic derives from these
-    percentiles: tuple[Percentile, ...]
-    input_shape: tuple[int, ...]  # of one input as given to the graph: (H, W, 3) for raw images
-    cpu_s_per_image: float
     threads: int
-    placement: Placement | None = None
-    peak_rss_bytes: int | None = None
-    energy_j_per_image: float | None = None
-    verdict: Literal["VALID", "INVALID"] | None = None  # None: not judged
-    reasons: tuple[str, ...] = ()
-
-    @property
-    def median_s(self) -> float:
-        """Median seconds of a call."""
-        return statistics.median(self.samples_s)
-
-    @property
-    def images_per_s(self) -> float:
-        """Throughput: images of a batch over the median seconds of a call."""
-        return self.batch_size / self.median_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,5 +158,8 @@ class RunResult:
     extraction: tuple[ExtractionResult, ...] = ()
     accuracy: tuple[AccuracyResult, ...] = ()
     latency: tuple[LatencyResult, ...] = ()
-    breakdown: dict[str, float] | None = None
+    contestants: tuple[Contestant, ...] = ()  # the first is the reference; model is its file
+    ratios: tuple[LatencyRatio, ...] = ()
+    breakdown: Breakdown | None = None
+    complete: bool = True  # False: interrupted, with what was measured until then
     cautions: tuple[str, ...] = ()

@@ -1,0 +1,125 @@
+"""Models that take turns: who they are, their ratio, and what is refused."""
+
+from dataclasses import replace
+
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tlbench.config import RunConfig, TimingConfig
+from tlbench.engine import Session
+from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.pipeline import run_benchmark
+from tlbench.pipeline.contest import contestant_config
+
+TIMING = TimingConfig(
+    scenarios=("single",), min_duration_s=0, max_duration_s=20, rounds=8, costs=False
+)
+
+
+@pytest.fixture
+def config(tiny_path, tmp_path):
+    return RunConfig(
+        model=str(tiny_path), accuracy=False, timing=TIMING, cache_dir=tmp_path / "cache"
+    )
+
+
+def contest(config, *rivals, **timing):
+    changed = replace(config, timing=replace(config.timing, rivals=rivals, **timing))
+    return run_benchmark(changed).result
+
+
+def test_a_contest_has_a_timing_for_each_and_a_ratio(config, tiny_path):
+    rival = f"{tiny_path}@threads=1"
+    run = contest(config, rival)
+    assert [r.label for r in run.latency] == [str(tiny_path), rival]
+    assert [len(r.block_sizes) for r in run.latency] == [8, 8]
+    assert all(sum(r.block_sizes) == len(r.samples_s) for r in run.latency)
+    (ratio,) = run.ratios
+    assert (ratio.reference, ratio.label) == (str(tiny_path), rival)
+    assert ratio.interval.low <= ratio.ratio <= ratio.interval.high
+    assert ratio.n_blocks == 8
+
+
+def test_what_differs_is_named(config, tiny_path, tiny_random_path):
+    run = contest(config, f"{tiny_path}@threads=1", str(tiny_random_path))
+    threads, model = run.ratios
+    assert "threads" in threads.unlike or run.contestants[0].threads == 1
+    assert "model" not in threads.unlike
+    assert model.unlike == ("model",)
+
+
+def test_a_contestant_that_waits_is_slower(config, tiny_path, tmp_path, monkeypatch):
+    """The ratio has its right way round: above 1 is slower than the reference."""
+    original = Session.run
+
+    def run(self, images):
+        for _ in range(20 if not self.spin else 1):
+            answer = original(self, images)
+        return answer
+
+    monkeypatch.setattr(Session, "run", run)
+    (ratio,) = contest(config, f"{tiny_path}@spin=no").ratios
+    assert ratio.ratio > 2
+    assert ratio.interval.low > 1
+
+
+def test_few_rounds_have_no_interval(config, tiny_path):
+    """Five pairs of blocks cannot exclude anything at 95 %."""
+    (ratio,) = contest(config, f"{tiny_path}@threads=1", rounds=2, min_samples=1).ratios
+    assert ratio.n_blocks < 6
+    assert ratio.interval is None
+
+
+@pytest.mark.parametrize(
+    ("spec", "model", "threads"),
+    [
+        ("net.onnx", "net.onnx", None),
+        ("net.onnx@threads=2", "net.onnx", 2),
+        ("user@host/net.onnx", "user@host/net.onnx", None),
+        ("user@host/net.onnx@threads=1", "user@host/net.onnx", 1),
+        ("resnet50@threads=3,spin=no", "resnet50", 3),
+    ],
+)
+def test_a_contestant_is_a_model_with_settings(config, spec, model, threads):
+    """An @ in a path is no setting."""
+    found = contestant_config(spec, config)
+    assert (found.model, found.threads) == (model, threads)
+
+
+def test_another_provider_has_other_options(config):
+    """Options of one provider mean nothing to another."""
+    with_options = replace(config, provider="cuda", provider_options={"use_tf32": "0"})
+    found = contestant_config("a.onnx@provider=cpu", with_options)
+    assert (found.provider, dict(found.provider_options)) == ("cpu", {})
+
+
+@pytest.mark.parametrize(
+    ("spec", "error", "text"),
+    [
+        ("a@thread=1", UnknownNameError, "Did you mean 'threads'"),
+        ("a@threads=many", ConfigError, "whole number"),
+        ("a@threads=0", ConfigError, "--threads must be at least 1"),
+        ("a@spin=maybe", ConfigError, "yes or no"),
+    ],
+)
+def test_wrong_settings_are_refused(config, spec, error, text):
+    with pytest.raises(error, match=text):
+        contestant_config(spec, config)
+
+
+def test_a_contestant_twice_is_refused(config, tiny_path):
+    with pytest.raises(ConfigError, match="named twice"):
+        contest(config, str(tiny_path))
+
+
+def test_other_fixed_batches_are_refused(config, tmp_path):
+    """Eight images in a call cannot be compared with one."""
+    value = [helper.make_tensor_value_info(n, TensorProto.FLOAT, [8, 4]) for n in "xy"]
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph([node], "fixed", value[:1], value[1:])
+    path = tmp_path / "fixed.onnx"
+    opsets = [helper.make_opsetid("", 18)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    with pytest.raises(ConfigError, match="at none, .* at 8: their times"):
+        contest(config, str(path))

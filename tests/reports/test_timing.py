@@ -1,0 +1,155 @@
+"""Tables of times: every figure with its verdict, and a reason for each that is missing."""
+
+import dataclasses
+
+import pytest
+
+from tlbench.reports.timing import (
+    breakdown_table,
+    contestants_table,
+    costs_table,
+    latency_table,
+    ratio_table,
+    timing_notes,
+    verdict_lines,
+)
+from tlbench.results.records import Breakdown, Check, Percentile
+
+
+def _column(table, name):
+    return [row[table.columns.index(name)] for row in table.rows]
+
+
+def _percentile(fraction, value_s, n_needed, n_samples):
+    return Percentile(fraction=fraction, value_s=value_s, n_needed=n_needed, n_samples=n_samples)
+
+
+@pytest.fixture
+def single(golden_run):
+    """One timing, of no contest."""
+    return dataclasses.replace(golden_run.latency[0], label=None)
+
+
+def test_tables_of_nothing_have_no_rows():
+    """What was not measured has no row of dashes."""
+    for make in (latency_table, costs_table, contestants_table):
+        assert make(()).rows == ()
+
+
+def test_every_timing_has_a_row(golden_run):
+    """Times of different scenarios, batches and contestants are never in one row."""
+    table = latency_table(golden_run.latency)
+    assert _column(table, "scenario") == ["A single", "B batch", "server", "cold", "paced"]
+    assert _column(table, "batch") == ["1", "32", "1", "1", "1"]
+
+
+def test_the_boundary_of_the_device_is_named(single):
+    """A time without the copies is not passed off as one with them."""
+    bound = dataclasses.replace(single, boundary="device->device")
+    assert _column(latency_table([single, bound]), "scenario") == ["single", "single (device)"]
+
+
+@pytest.mark.parametrize(("value_s", "shown"), [(0.0123, "12.3 ms"), (None, "n/a")])
+def test_p99_is_the_records(single, value_s, shown):
+    """The table takes percentiles from the record and computes none of its own."""
+    percentiles = (
+        _percentile(0.5, 0.01, 7, 1000),
+        _percentile(0.9, 0.011, 64, 1000),
+        _percentile(0.99, value_s, 662, 1000),
+    )
+    table = latency_table([dataclasses.replace(single, percentiles=percentiles)])
+    assert _column(table, "median") == ["10.0 ms"]
+    assert _column(table, "p90") == ["11.0 ms"]
+    assert _column(table, "p99") == [shown]
+
+
+def test_a_missing_percentile_says_what_it_needs(single):
+    """Never a guess, and never a gap without a reason."""
+    percentiles = (_percentile(0.9, None, 64, 20), _percentile(0.99, None, 662, 20))
+    result = dataclasses.replace(single, percentiles=percentiles, samples_s=(0.1,) * 20)
+    (note,) = timing_notes([result])
+    assert note == "single, batch 1: p90 needs 64, p99 needs 662, has 20 samples"
+
+
+@pytest.mark.parametrize(
+    ("sample_s", "batch_size", "shown"),
+    [(0.01, 1, "100"), (0.0125, 1, "80"), (0.01, 32, "3,200"), (2.0, 1, "0.5")],
+)
+def test_throughput_counts_images(single, sample_s, batch_size, shown):
+    """Images a second are all images over all seconds of the calls."""
+    result = dataclasses.replace(single, samples_s=(sample_s,) * 3, batch_size=batch_size)
+    assert _column(latency_table([result]), "images/s") == [shown]
+
+
+def test_a_slow_call_counts_for_the_throughput(single):
+    """The median hides one stalled call in three; the images per second do not."""
+    result = dataclasses.replace(single, samples_s=(0.1, 0.1, 0.8))
+    assert _column(latency_table([result]), "images/s") == ["3"]
+
+
+@pytest.mark.parametrize("verdict", ["VALID", "INVALID", None])
+def test_the_verdict_stands_beside_the_time(single, verdict):
+    """None is a run of a tlbench that did not judge."""
+    table = latency_table([dataclasses.replace(single, verdict=verdict)])
+    assert _column(table, "verdict") == [verdict or ""]
+
+
+def test_what_is_invalid_says_why(golden_run):
+    """The reason names the timing and what to do."""
+    (line,) = verdict_lines(golden_run.latency)
+    assert line.startswith("B batch, batch 32: other load on the machine")
+    assert "measure again" in line
+
+
+def test_a_check_of_little_weight_is_a_note(single):
+    """It is told, and the timing stays VALID."""
+    check = Check(name="autocorrelation", outcome="note", text="slow and fast phases")
+    result = dataclasses.replace(single, checks=(check,), percentiles=())
+    assert timing_notes([result]) == ["single, batch 1: slow and fast phases"]
+    assert verdict_lines([result]) == []
+
+
+@pytest.mark.parametrize(("idle_cpu_s", "is_told"), [(1.9, True), (0.04, False), (None, False)])
+def test_threads_that_spin_are_told(single, idle_cpu_s, is_told):
+    """Processor time after the last call is a cost that no latency shows."""
+    result = dataclasses.replace(single, idle_cpu_s=idle_cpu_s, percentiles=())
+    assert any("--no-spin" in note for note in timing_notes([result])) is is_told
+
+
+def test_costs_have_interval_and_memory(single):
+    """The unit is written once."""
+    (row,) = costs_table([single]).rows
+    assert "12.0 to 12.4 ms" in row
+    assert "120 MB" in row
+
+
+def test_a_server_is_judged_by_its_late_requests(golden_run):
+    """The rate, the share over the bound, what was allowed, and the outcome."""
+    (note,) = [note for note in timing_notes(golden_run.latency) if "requests" in note]
+    assert "40 requests a second, 0.20 % over 100 ms" in note
+    assert "1.0 % allowed): in time, the highest rate found" in note
+
+
+def test_ratios_name_both_sides_and_what_differs(golden_run):
+    """The letters are those of the list of contestants."""
+    assert _column(contestants_table(golden_run.contestants), "model") == ["a", "b"]
+    assert ratio_table(golden_run).rows == (
+        ("B / A", "single", "1", "1.800", "[1.700, 1.900]", "20", "threads"),
+    )
+
+
+def test_a_ratio_of_few_blocks_has_no_interval(golden_run):
+    ratio = dataclasses.replace(golden_run.ratios[0], interval=None, unlike=())
+    (row,) = ratio_table(dataclasses.replace(golden_run, ratios=(ratio,))).rows
+    assert row[4:] == ("n/a", "20", "nothing")
+
+
+def test_the_breakdown_adds_up():
+    """Parts, their sum, and the whole as it was timed."""
+    parts = {"decode": 0.001, "backbone": 0.008, "head": 0.001}
+    found = Breakdown(parts=parts, end_to_end_s=0.0102, n_images=100, head="softmax")
+    rows = breakdown_table(found).rows
+    assert [row[0] for row in rows] == ["decode", "backbone", "head", "sum", "end to end"]
+    assert [row[1] for row in rows[-2:]] == ["10.0 ms", "10.2 ms"]
+    # bars of 24 characters: a tenth, eight tenths, a tenth
+    assert [len(row[2]) for row in rows[:3]] == [2, 19, 2]

@@ -1,0 +1,102 @@
+"""What a model costs in a process that does nothing else: ``python -m tlbench.engine.fresh``.
+
+Reads a request (JSON) from standard input, writes the answer (JSON) to standard output. It loads
+ONNX Runtime and numpy and as little else as it can, because their memory is counted.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+__all__ = ["main", "peak_rss_bytes"]
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident memory of this process so far.
+
+    On Linux not ``getrusage``, whose figure starts with that of the parent process.
+    """
+    try:
+        for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    import psutil
+
+    memory = psutil.Process().memory_info()
+    if peak := getattr(memory, "peak_wset", None):  # Windows
+        return int(peak)
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
+
+
+def _device_bytes() -> int | None:
+    """Return the used memory of the first GPU, or None without NVML."""
+    try:
+        import pynvml
+
+        pynvml.nvmlInit()
+        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0)).used)
+    except Exception:  # noqa: BLE001 - no package, no driver, no GPU: no figure
+        return None
+
+
+def main() -> None:
+    """Create a session, call it twice, answer with seconds and bytes."""
+    request: dict[str, Any] = json.load(sys.stdin)
+    started = time.perf_counter()
+    import numpy as np
+    import onnxruntime
+
+    from tlbench.engine.create import create_session
+    from tlbench.engine.providers import ort_name
+
+    if ort_name(request["provider"]) != "CPUExecutionProvider":
+        onnxruntime.preload_dlls()
+    import_s = time.perf_counter() - started
+    generator = np.random.default_rng(0)
+    shape, dtype = request["shape"], np.dtype(request["dtype"])
+    batches = [
+        generator.integers(0, 256, shape).astype(dtype)
+        if dtype == np.uint8
+        else generator.standard_normal(shape).astype(dtype)
+        for _ in range(2)
+    ]
+    before, device_before = peak_rss_bytes(), _device_bytes()
+    started = time.perf_counter()
+    session = create_session(
+        Path(request["path"]),
+        provider=request["provider"],
+        provider_options=request["provider_options"],
+        threads=request["threads"],
+        spin=request["spin"],
+    )
+    create_s = time.perf_counter() - started
+    calls_s = []
+    for batch in batches:
+        started = time.perf_counter()
+        session.run(None, {request["input"]: batch})
+        calls_s.append(time.perf_counter() - started)
+    device_after = _device_bytes()
+    answer = {
+        "import_s": import_s,
+        "create_s": create_s,
+        "first_s": calls_s[0],
+        "second_s": calls_s[1],
+        "before_rss_bytes": before,
+        "peak_rss_bytes": peak_rss_bytes(),
+        "device_bytes": (
+            None
+            if device_before is None or device_after is None
+            else max(0, device_after - device_before)
+        ),
+    }
+    print(json.dumps(answer))  # noqa: T201 - the answer
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The most arithmetic that this machine was seen to do through ONNX Runtime."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlbench.engine.binding import BoundBatch, device_of
+from tlbench.engine.create import create_session
+from tlbench.environment import available_cpus
+
+__all__ = ["measured_peak"]
+
+_HOST_SIZE, _DEVICE_SIZE = 1024, 8192
+_N_TRIES = 5
+
+
+def measured_peak(
+    precision: str,
+    *,
+    provider: str = "cpu",
+    provider_options: Mapping[str, str] | None = None,
+    threads: int | None = None,
+) -> float:
+    """Return multiply-accumulate operations per second of a square matrix product.
+
+    The fastest of a few, on the same provider and in the same precision as the network, so that a
+    throughput beyond it can be told from a fast network. About a tenth of a second on a CPU.
+    """
+    size = _HOST_SIZE if device_of(provider) == "cpu" else _DEVICE_SIZE
+    left, content = _product(size, precision)
+    session = create_session(
+        content,
+        provider=provider,
+        provider_options=provider_options,
+        threads=threads or available_cpus(),
+    )
+    bound = BoundBatch(session, provider, "left", "product", left)
+    fastest = float("inf")
+    for _ in range(_N_TRIES):
+        started = time.perf_counter()
+        bound.run()
+        fastest = min(fastest, time.perf_counter() - started)
+    return float(size**3 / fastest)
+
+
+def _product(size: int, precision: str) -> tuple[NDArray[Any], bytes]:
+    """Return the left factor and a model that multiplies it by a constant right one."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    generator = np.random.default_rng(0)
+    if precision == "int8":
+        operator, kind, result = "MatMulInteger", TensorProto.UINT8, TensorProto.INT32
+        left: NDArray[Any] = generator.integers(0, 127, (size, size), dtype=np.uint8)
+        right: NDArray[Any] = generator.integers(-64, 64, (size, size), dtype=np.int8)
+    else:
+        is_half = precision == "fp16"
+        operator = "MatMul"
+        kind = result = TensorProto.FLOAT16 if is_half else TensorProto.FLOAT
+        left, right = generator.standard_normal((2, size, size)).astype(
+            np.float16 if is_half else np.float32
+        )
+    shape = [size, size]
+    graph = helper.make_graph(
+        [helper.make_node(operator, ["left", "right"], ["product"])],
+        "peak",
+        [helper.make_tensor_value_info("left", kind, shape)],
+        [helper.make_tensor_value_info("product", result, shape)],
+        [numpy_helper.from_array(right, "right")],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    content: bytes = model.SerializeToString()
+    return left, content

@@ -1,0 +1,137 @@
+"""Time several callables in turn, so that a drift of the machine meets them all."""
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from tlbench.errors import ConfigError
+from tlbench.latency.clock import Clock, SystemClock
+from tlbench.latency.measure import Plan, Sampler, Timing
+
+__all__ = ["Turns", "alternate", "block_medians"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turns:
+    """How the callables take turns.
+
+    Attributes
+    ----------
+    block_s : float
+        A block lasts at least this long and at least one call; all its samples are of one callable.
+    min_rounds : int
+        Rounds, in each of which every callable has one block, in an order drawn anew.
+    settle_s : float
+        Wait before a block, until the threads of the callable before no longer spin. ONNX Runtime's
+        were seen to spin for some 20 ms after a call.
+    settle_calls : int
+        Calls at the start of a block that are not counted: caches and clocks belong to the one
+        before.
+    seed : int
+        Of the order.
+    """
+
+    block_s: float = 0.1
+    min_rounds: int = 20
+    settle_s: float = 0.05
+    settle_calls: int = 1
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.min_rounds < 1:
+            raise ConfigError(f"A comparison needs at least 1 round, not {self.min_rounds}.")
+
+
+@dataclass(slots=True)
+class _Side:
+    sampler: Sampler
+    first_s: float = 0.0
+    warmup_s: tuple[float, ...] = ()
+    samples_s: list[float] = field(default_factory=list)
+    block_sizes: list[int] = field(default_factory=list)
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+
+
+def alternate(
+    calls: Mapping[str, Callable[[int], object]],
+    plan: Plan | None = None,
+    turns: Turns | None = None,
+    *,
+    clock: Clock | None = None,
+) -> dict[str, Timing]:
+    """Time every callable in blocks that alternate in random order.
+
+    The plan's limits hold for each callable, its maximum for all together; only whole rounds are
+    kept, so block i of one stands next to block i of another.
+
+    Returns
+    -------
+    dict
+        A `Timing` for each key, all with the same number of blocks. Ctrl-C keeps the whole rounds,
+        marked as not complete; without one it is an interruption like any other.
+    """
+    plan, turns, clock = plan or Plan(), turns or Turns(), clock or SystemClock()
+    order, generator = list(calls), random.Random(turns.seed)  # noqa: S311 - no secret
+    sides = {name: _Side(Sampler(call, clock)) for name, call in calls.items()}
+    for side in sides.values():
+        side.first_s = side.sampler.sample()
+        side.warmup_s = side.sampler.warm_up(plan)
+    n_rounds, complete, began = 0, True, clock.now_s()
+
+    def is_done() -> bool:
+        if clock.now_s() - began >= plan.max_duration_s:
+            return True
+        return n_rounds >= turns.min_rounds and all(
+            plan.is_done(len(side.samples_s), side.wall_s) for side in sides.values()
+        )
+
+    try:
+        while n_rounds == 0 or not is_done():
+            generator.shuffle(order)
+            for name in order:
+                _block(sides[name], turns, clock)
+            n_rounds += 1
+    except KeyboardInterrupt:
+        if n_rounds == 0:
+            raise
+        complete = False
+    return {name: _timing(side, n_rounds, complete=complete) for name, side in sides.items()}
+
+
+def _block(side: _Side, turns: Turns, clock: Clock) -> None:
+    clock.sleep_s(turns.settle_s)
+    for _ in range(turns.settle_calls):
+        side.sampler.sample()
+    samples: list[float] = []
+    began, cpu_began = clock.now_s(), clock.cpu_s()
+    while not samples or clock.now_s() - began < turns.block_s:
+        samples.append(side.sampler.sample())
+    side.cpu_s += clock.cpu_s() - cpu_began
+    side.wall_s += clock.now_s() - began
+    side.samples_s += samples
+    side.block_sizes.append(len(samples))
+
+
+def _timing(side: _Side, n_rounds: int, *, complete: bool) -> Timing:
+    sizes = side.block_sizes[:n_rounds]
+    return Timing(
+        first_s=side.first_s,
+        warmup_s=side.warmup_s,
+        samples_s=tuple(side.samples_s[: sum(sizes)]),
+        cpu_s=side.cpu_s,
+        wall_s=side.wall_s,
+        block_sizes=tuple(sizes),
+        complete=complete,
+    )
+
+
+def block_medians(samples_s: tuple[float, ...], block_sizes: tuple[int, ...]) -> list[float]:
+    """Return the median of each block, in order."""
+    from statistics import median
+
+    medians, start = [], 0
+    for size in block_sizes:
+        medians.append(median(samples_s[start : start + size]))
+        start += size
+    return medians

@@ -1,0 +1,52 @@
+"""Run a piece of work in a fresh process and wait for its JSON answer."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from tlbench.errors import MeasurementError
+
+__all__ = ["run_isolated"]
+
+
+def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
+    """Return what ``python -m module`` answers to *request*.
+
+    Parameters
+    ----------
+    module : str
+        Reads one JSON object from its standard input and writes one to its standard output.
+    timeout_s : float
+        The process is killed after so many seconds.
+
+    Raises
+    ------
+    MeasurementError
+        If the process fails, is killed, or does not answer; the message has the end of what it
+        wrote to its standard error.
+
+    Notes
+    -----
+    The parent waits in the operating system: a loop that looks again and again would be load.
+    """
+    try:
+        done = subprocess.run(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", module],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"A fresh process ({module}) did not answer within {timeout_s:.0f} s."
+        raise MeasurementError(msg) from error
+    if done.returncode:
+        reason = " ".join(done.stderr.split()[-40:]) or "no message"
+        msg = f"A fresh process ({module}) ended with exit code {done.returncode}: {reason}"
+        raise MeasurementError(msg)
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert isinstance(answer, dict)
+    return answer

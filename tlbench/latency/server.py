@@ -1,0 +1,142 @@
+"""Requests that arrive at random, and the highest rate that can be served in time."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tlbench.errors import ConfigError
+from tlbench.latency.clock import Clock, SystemClock
+from tlbench.latency.measure import Plan, Sampler, Timing
+from tlbench.results.records import ServerLoad
+from tlbench.stats import wilson_interval
+
+__all__ = ["Served", "find_peak", "serve"]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Seconds from arrival to answer of every request, and what they mean for the rate."""
+
+    timing: Timing
+    load: ServerLoad
+
+
+def serve(
+    call: Callable[[int], object],
+    *,
+    qps: float,
+    latency_bound_s: float,
+    plan: Plan | None = None,
+    allowed_fraction: float = 0.01,
+    seed: int = 0,
+    clock: Clock | None = None,
+) -> Served:
+    """Answer Poisson arrivals in turn, one call each.
+
+    Parameters
+    ----------
+    call : callable
+        As for `tlbench.latency.measure`.
+    qps : float
+        Mean arrivals a second.
+    latency_bound_s : float
+        Longest time from arrival to answer that is in time.
+    plan : Plan
+        Its maximum is when the last request may arrive; a queue that has grown by then is served to
+        its end, or given up when it lasts another maximum.
+    allowed_fraction : float
+        Share of requests that may be late: 0.01 bounds the 99th percentile.
+
+    Notes
+    -----
+    As MLPerf's Server scenario: the schedule is drawn beforehand, a request waits while another is
+    being served, and the wait counts.
+    """
+    if not qps > 0 or not latency_bound_s > 0:
+        msg = f"A server needs a rate and a bound above 0, not {qps}/s and {latency_bound_s} s."
+        raise ConfigError(msg)
+    plan, clock = plan or Plan(), clock or SystemClock()
+    generator = random.Random(seed)  # noqa: S311 - no secret
+    sampler = Sampler(call, clock)
+    first_s = sampler.sample()
+    warmup_s = sampler.warm_up(plan)
+    samples: list[float] = []
+    complete = True
+    began, cpu_began = clock.now_s(), clock.cpu_s()
+    arrival = began + generator.expovariate(qps)
+    try:
+        while not samples or (
+            not plan.is_done(len(samples), arrival - began)
+            and clock.now_s() - began < 2 * plan.max_duration_s
+        ):
+            wait = arrival - clock.now_s()
+            if wait > 0:
+                clock.sleep_s(wait)
+            sampler.sample()
+            samples.append(clock.now_s() - arrival)
+            arrival += generator.expovariate(qps)
+    except KeyboardInterrupt:
+        if not samples:
+            raise
+        complete = False
+    n_over = sum(sample > latency_bound_s for sample in samples)
+    return Served(
+        Timing(
+            first_s=first_s,
+            warmup_s=warmup_s,
+            samples_s=tuple(samples),
+            cpu_s=clock.cpu_s() - cpu_began,
+            wall_s=clock.now_s() - began,
+            complete=complete,
+        ),
+        ServerLoad(
+            qps=qps,
+            latency_bound_s=latency_bound_s,
+            over_fraction=n_over / len(samples),
+            over_high=wilson_interval(n_over, len(samples))[1],
+            allowed_fraction=allowed_fraction,
+        ),
+    )
+
+
+def find_peak(
+    serve_at: Callable[[float], Served], *, ceiling_qps: float, tolerance: float = 0.03
+) -> Served:
+    """Return the highest rate that was served in time, found by halving the interval.
+
+    Parameters
+    ----------
+    serve_at : callable
+        Serves at a rate; see `serve`.
+    ceiling_qps : float
+        A rate that cannot be exceeded: that of calls back to back.
+    tolerance : float
+        The search ends when the interval is so narrow, as a fraction of the ceiling.
+
+    Returns
+    -------
+    Served
+        At the peak, its ``load.probes`` holding the search; at the lowest rate tried if none was
+        served in time (``is_peak`` is False then).
+    """
+    low, high = 0.0, ceiling_qps
+    best: Served | None = None
+    lowest: Served | None = None
+    probes: list[tuple[float, float, bool]] = []
+    while high - low > tolerance * ceiling_qps:
+        served = serve_at((low + high) / 2)
+        load = served.load
+        is_valid = load.over_high <= load.allowed_fraction
+        probes.append((load.qps, load.over_fraction, is_valid))
+        if is_valid:
+            best, low = served, load.qps
+        else:
+            lowest, high = served, load.qps
+        if not served.timing.complete:
+            break
+    found = best or lowest
+    assert found is not None
+    return Served(
+        found.timing,
+        replace(found.load, is_peak=best is not None, probes=tuple(probes)),
+    )

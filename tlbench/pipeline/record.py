@@ -1,0 +1,58 @@
+"""Assemble the record of a run from its parts."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+from tlbench import __version__
+from tlbench.config import RunConfig
+from tlbench.engine import onnxruntime_facts
+from tlbench.environment import available_cpus, capture_environment
+from tlbench.evaluation import BLAS_THREADS
+from tlbench.model import OnnxModel
+from tlbench.pipeline.command import repeat_command
+from tlbench.results import new_run_id, plain_value
+from tlbench.results.records import LatencyResult, ModelInfo, RunConfigRecord, RunResult
+
+__all__ = ["make_record", "model_info"]
+
+
+def model_info(model: OnnxModel, assumptions: tuple[str, ...] = ()) -> ModelInfo:
+    """Return a model's identity as it goes into the record."""
+    return ModelInfo(
+        path_name=model.path.name,
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
+        card=model.card,
+        assumptions=assumptions,
+    )
+
+
+def make_record(
+    config: RunConfig,
+    created: datetime,
+    *,
+    model: ModelInfo,
+    latency: tuple[LatencyResult, ...],
+    **parts: Any,
+) -> RunResult:
+    """Return the record of a run that began at *created*."""
+    build, providers = onnxruntime_facts()
+    return RunResult(
+        id=new_run_id(created),
+        created_at=created.isoformat(timespec="seconds"),
+        tlbench_version=__version__,
+        config=RunConfigRecord(
+            requested=plain_value({f.name: getattr(config, f.name) for f in fields(config)}),
+            effective={
+                "threads": config.threads or available_cpus(),
+                "head_threads": BLAS_THREADS,
+                "latency_batch_sizes": list(dict.fromkeys(r.batch_size for r in latency)),
+            },
+            command=repeat_command(config),
+        ),
+        environment=capture_environment(onnxruntime_build=build, providers=providers),
+        model=model,
+        latency=latency,
+        **parts,
+    )
