@@ -16,7 +16,7 @@ from tlbench.errors import ExportError, StorageError
 from tlbench.model import CARD_KEY, ModelCard, Parity, encode_card
 from tlbench.progress import Listener
 
-__all__ = ["exporter_name", "publish"]
+__all__ = ["exporter_name", "publish", "write_with_card"]
 
 
 def exporter_name() -> str:
@@ -55,10 +55,21 @@ def publish(
     )
     listener.finish()
     card = make_card(parity)
+    write_with_card(model, card, destination)
+    return card
+
+
+def write_with_card(model: onnx.ModelProto, card: ModelCard, destination: Path) -> None:
+    """Put *card* inside *model* and move the file to *destination* in one step.
+
+    Raises
+    ------
+    StorageError
+        If *destination* cannot be written.
+    """
     model.metadata_props.add(key=CARD_KEY, value=encode_card(card))
     model.producer_name, model.producer_version = "tlbench", metadata.version("tlbench")
     _write(destination, model.SerializeToString())
-    return card
 
 
 def _write(destination: Path, content: bytes) -> None:

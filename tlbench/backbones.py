@@ -2,17 +2,27 @@
 
 import contextlib
 import os
+from collections.abc import Callable
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 from tlbench import __version__
-from tlbench.errors import ModelError, StorageError
+from tlbench.errors import ConfigError, ModelError, StorageError
 from tlbench.hashing import sha256_file, sha256_value
 from tlbench.model import BACKBONES, Backbone, ExportOptions, OnnxModel
+from tlbench.precision import PRECISIONS, LoweringRequest
 from tlbench.progress import Listener
 from tlbench.registry import unknown_name
 
-__all__ = ["export_backbone", "resolve_model"]
+__all__ = [
+    "export_backbone",
+    "is_file_name",
+    "lower_model",
+    "refuse_file_at_precision",
+    "resolve_model",
+]
 
 
 def export_backbone(
@@ -20,15 +30,28 @@ def export_backbone(
 ) -> OnnxModel:
     """Export the backbone *name* to *destination*; see `tlbench.model.Backbone.export`."""
     backbone = BACKBONES.load(name)
-    if destination.is_dir():
-        msg = f"{destination} is a folder. Name a file after -o."
-        raise StorageError(msg)
+    _refuse_folder(destination)
     backbone.export(options, destination, listener)
     return OnnxModel(destination)
 
 
+def lower_model(
+    source: OnnxModel, request: LoweringRequest, destination: Path, listener: Listener
+) -> OnnxModel:
+    """Convert *source* to another precision; see `tlbench.precision.Precision.convert`."""
+    precision = PRECISIONS.load(request.precision)
+    _refuse_folder(destination)
+    precision.convert(source, destination, request.options, listener)
+    return OnnxModel(destination)
+
+
 def resolve_model(
-    model: str, *, cache_dir: Path, listener: Listener, options: ExportOptions | None = None
+    model: str,
+    *,
+    cache_dir: Path,
+    listener: Listener,
+    options: ExportOptions | None = None,
+    lowering: LoweringRequest | None = None,
 ) -> OnnxModel:
     """Return the model that *model* means.
 
@@ -37,6 +60,9 @@ def resolve_model(
     model : str
         A path that ends in ``.onnx``, or the name of a backbone, which is exported into
         ``cache_dir/models`` unless the same export lies there already.
+    lowering : LoweringRequest or None
+        The precision to convert a backbone to, likewise kept in ``cache_dir/models``; None for
+        fp32.
 
     Raises
     ------
@@ -44,16 +70,52 @@ def resolve_model(
         If the file is missing or no ONNX model.
     UnknownNameError
         If there is no backbone of that name.
+    ConfigError
+        If a precision is asked for, and *model* is a file.
     """
-    path = Path(model).expanduser()
-    if path.suffix.lower() == ".onnx" or os.sep in model or path.is_file():
+    if is_file_name(model):
+        path = Path(model).expanduser()
+        if lowering is not None:
+            refuse_file_at_precision(model, lowering.precision)
         return OnnxModel(path)
     if model not in BACKBONES.names():
         raise unknown_name("backbone", model, BACKBONES.names())
     options = options or ExportOptions()
-    destination = (
-        cache_dir / "models" / f"{model}-{_export_key(BACKBONES.load(model), options)}.onnx"
+    folder = cache_dir / "models"
+    source = _cached_or_made(
+        folder / f"{model}-{_export_key(BACKBONES.load(model), options)}.onnx",
+        lambda destination: export_backbone(model, options, destination, listener),
+        listener,
     )
+    if lowering is None:
+        return source
+    return _cached_or_made(
+        folder / f"{model}-{lowering.precision}-{_lowering_key(source, lowering)}.onnx",
+        lambda destination: lower_model(source, lowering, destination, listener),
+        listener,
+    )
+
+
+def is_file_name(model: str) -> bool:
+    """Tell whether *model* means a file, and not the name of a backbone."""
+    path = Path(model).expanduser()
+    return path.suffix.lower() == ".onnx" or os.sep in model or path.is_file()
+
+
+def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
+    """Raise ConfigError: a file has the precision that it has."""
+    msg = (
+        f"--precision {precision} converts a backbone that is given by its name; {model} is a file "
+        f"and has its precision already. Run tlbench export BACKBONE --precision {precision} -o "
+        "FILE, then measure that file without --precision."
+    )
+    raise ConfigError(msg)
+
+
+def _cached_or_made(
+    destination: Path, make: Callable[[Path], OnnxModel], listener: Listener
+) -> OnnxModel:
+    """Return the model at *destination* in the cache, making it first if need be."""
     if destination.is_file():
         try:
             cached = OnnxModel(destination)
@@ -66,10 +128,31 @@ def resolve_model(
         with contextlib.suppress(OSError):
             destination.unlink()
     try:
-        return export_backbone(model, options, destination, listener)
+        return make(destination)
     except StorageError as error:
         msg = f"{error} (The cache is chosen with --cache-dir or TLBENCH_CACHE.)"
         raise StorageError(msg) from error
+
+
+def _refuse_folder(destination: Path) -> None:
+    if destination.is_dir():
+        msg = f"{destination} is a folder. Name a file after -o."
+        raise StorageError(msg)
+
+
+def _lowering_key(source: OnnxModel, request: LoweringRequest) -> str:
+    """Identify a conversion: the file it starts from, the images it sees, the software."""
+    options = request.options
+    return sha256_value(
+        [
+            request.precision,
+            source.sha256,
+            asdict(options.sample),
+            options.reduce_range,
+            options.min_cosine,
+            PRECISIONS.load(request.precision).software(),
+        ]
+    )[:16]
 
 
 def _export_key(backbone: Backbone, options: ExportOptions) -> str:

@@ -158,6 +158,9 @@ class RunConfig:
         Of the extraction and of the batched latency.
     threads : int or None
         Inside an operator; None for all processors this process may use.
+    precision : str
+        ``"fp32"``, or an entry of the group ``tlbench.precisions`` to convert a backbone to,
+        calibrated on train images of the dataset.
     limit_train, limit_test : int or None
         Largest number of images, chosen by *seed* with the classes in proportion.
     accuracy, latency : bool
@@ -179,6 +182,7 @@ class RunConfig:
     provider_options: Mapping[str, str] = field(default_factory=dict)
     batch_size: int = 32
     threads: int | None = None
+    precision: str = "fp32"
     limit_train: int | None = None
     limit_test: int | None = None
     seed: int = 0

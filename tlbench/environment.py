@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Environment", "Gpu", "available_cpus", "capture_environment"]
+__all__ = ["Environment", "Gpu", "available_cpus", "capture_environment", "int8_saturates"]
 
 _LIBRARIES = (
     "onnxruntime-gpu",
@@ -22,6 +22,10 @@ _LIBRARIES = (
     "keras",
     "tf2onnx",
 )
+
+
+# Flags of /proc/cpuinfo.
+_INT8_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,22 @@ def available_cpus() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def int8_saturates() -> bool:
+    """Tell whether this processor's int8 products may saturate, so that weights need 7 bits.
+
+    x86 before VNNI adds two products of uint8 by int8 in 16 bits, which overflow; see ONNX
+    Runtime's documentation of ``reduce_range``. ARM adds in 32 bits. Where the processor does not
+    tell, the answer is yes: 7 bits are right everywhere, only coarser.
+    """
+    if platform.machine().lower() in {"arm64", "aarch64"}:
+        return False
+    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == "flags":
+            return not _INT8_DOT_PRODUCTS & set(value.split())
+    return True
 
 
 def capture_environment(

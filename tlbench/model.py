@@ -9,6 +9,7 @@ import msgspec
 
 from tlbench.errors import ModelError
 from tlbench.hashing import sha256_file
+from tlbench.lowering import Lowering
 from tlbench.progress import Listener
 from tlbench.registry import Registry
 
@@ -82,6 +83,8 @@ class ModelCard:
         Shape of one image's features before flattening: ``(2048,)``, or ``(8, 8, 2048)`` unpooled.
     n_classes : int or None
         Number of logits of a ``--top`` export.
+    lowering : Lowering or None
+        How the file was converted from fp32; None for a file that is fp32.
     """
 
     card_version: int = 1
@@ -99,6 +102,7 @@ class ModelCard:
     opset: int
     parity: Parity
     exported_by: str
+    lowering: Lowering | None = None
 
     @property
     def n_features(self) -> int:

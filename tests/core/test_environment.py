@@ -166,3 +166,24 @@ def test_available_cpus_without_affinity(monkeypatch):
     """Where there is no affinity, all processors of the machine count."""
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert available_cpus() == os.cpu_count()
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpuinfo", "saturates"),
+    [
+        ("x86_64", "flags\t\t: fpu avx2 avx512f avx512_vnni", False),
+        ("AMD64", "flags\t\t: fpu avx2 avx_vnni", False),
+        ("x86_64", "flags\t\t: fpu avx2 avx512f", True),
+        ("x86_64", None, True),
+        ("aarch64", "Features\t: fp asimd", False),
+        ("arm64", None, False),
+    ],
+    ids=["avx512_vnni", "avx_vnni", "avx512 alone", "unknown", "linux arm", "mac arm"],
+)
+def test_int8_saturates_unless_the_processor_says_otherwise(
+    monkeypatch, machine, cpuinfo, saturates
+):
+    """Without VNNI, or without an answer, weights have seven bits."""
+    monkeypatch.setattr(environment.platform, "machine", lambda: machine)
+    monkeypatch.setattr(environment, "_read", lambda _path: cpuinfo)
+    assert environment.int8_saturates() is saturates

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from tlbench.errors import ModelError
+from tlbench.lowering import Drift, ImageSample, Lowering
 from tlbench.model import (
     CARD_KEY,
     ModelCard,
@@ -51,6 +52,27 @@ CARDS = st.builds(
         min_cosine=FINITE,
     ),
     exported_by=TEXT,
+    lowering=st.none()
+    | st.builds(
+        Lowering,
+        precision=TEXT,
+        method=TEXT,
+        software=st.dictionaries(TEXT, TEXT, max_size=2),
+        source_sha256=TEXT,
+        images=st.builds(
+            ImageSample,
+            dataset=TEXT,
+            fingerprint=TEXT,
+            seed=SIZES,
+            n_calibration=SIZES,
+            n_held_out=SIZES,
+        ),
+        reduce_range=st.none() | st.booleans(),
+        kept_in_float=st.lists(TEXT, max_size=2).map(tuple),
+        drift=st.builds(
+            Drift, n_images=SIZES, min_cosine=FINITE, mean_cosine=FINITE, median_rel=FINITE
+        ),
+    ),
 )
 CARD = ModelCard(
     backbone="tiny",
@@ -109,6 +131,13 @@ def test_card_is_found_among_other_metadata(tmp_path):
 def test_number_of_features_is_the_product_of_their_shape():
     """Unpooled features are flattened: each place of the map counts."""
     assert CARD.n_features == 24
+
+
+def test_a_card_from_before_conversions_is_read():
+    """The field came later: a card without it is one of an fp32 file."""
+    document = json.loads(encode_card(CARD))
+    del document["lowering"]
+    assert decode_card(json.dumps(document)) == CARD
 
 
 def test_additional_fields_are_ignored():

@@ -47,22 +47,49 @@ def export(
         bool, typer.Option("--top", help="Add the original classifier's logits as an output.")
     ] = False,
     opset: Annotated[int | None, typer.Option(help="ONNX opset; default: 18.")] = None,
-    seed: Annotated[int, typer.Option(help="For --weights random.")] = 0,
+    seed: Annotated[
+        int, typer.Option(help="For --weights random, and for the choice of calibration images.")
+    ] = 0,
+    precision: Annotated[
+        str, typer.Option(help="fp32, or a conversion of it: fp16 or int8.")
+    ] = "fp32",
+    calibrate: Annotated[
+        str | None,
+        typer.Option(
+            help="Dataset whose train images a conversion is calibrated and checked on; default: "
+            "digits. Choose images like yours.",
+            metavar="DATASET",
+        ),
+    ] = None,
+    calibrate_images: Annotated[
+        int | None, typer.Option(help="Images to calibrate on; default: 128.", metavar="N")
+    ] = None,
+    min_cosine: Annotated[
+        float | None,
+        typer.Option(
+            help="Fail where an image's converted features have a smaller cosine with the fp32 "
+            "ones; default: 0.85 for int8, 0.999 for fp16.",
+            metavar="X",
+        ),
+    ] = None,
+    data_dir: o.DataDir = None,
+    cache_dir: o.CacheDir = None,
     quiet: o.Quiet = False,
 ) -> None:
     """Write a backbone as one self-contained ONNX file.
 
     The file takes raw uint8 images (N, H, W, 3) of any size: the preprocessing is inside. It is
-    verified against the source framework on the same images before it is written.
+    verified against the source framework on the same images before it is written. A conversion
+    starts from that verified file, and is compared with it on train images.
     """
-    from tlbench.backbones import export_backbone
     from tlbench.cli.progress import make_listener
     from tlbench.model import ExportOptions
+    from tlbench.pipeline.lowering import export_at_precision
     from tlbench.reports.model import describe_model
 
     listener = make_listener(quiet=quiet)
     try:
-        model = export_backbone(
+        model = export_at_precision(
             backbone,
             ExportOptions(
                 weights=weights,
@@ -73,8 +100,14 @@ def export(
                 opset=opset,
                 seed=seed,
             ),
-            output or Path(f"{backbone}.onnx"),
+            output or Path(f"{backbone}{'' if precision == 'fp32' else f'-{precision}'}.onnx"),
             listener,
+            precision=precision,
+            calibrate=calibrate,
+            n_calibration=calibrate_images,
+            min_cosine=min_cosine,
+            data_dir=data_dir,
+            cache_dir=cache_dir,
         )
     finally:
         listener.finish()

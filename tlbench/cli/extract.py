@@ -32,6 +32,7 @@ def extract(
     provider_option: o.ProviderOptions = None,
     batch_size: o.BatchSize = 32,
     threads: o.Threads = None,
+    precision: o.PrecisionName = "fp32",
     limit_train: o.LimitTrain = None,
     limit_test: o.LimitTest = None,
     seed: o.Seed = 0,
@@ -50,7 +51,8 @@ def extract(
     from tlbench.features.files import check_npz_path, save_npz
     from tlbench.pipeline import extract_dataset_split
 
-    stem = f"{Path(model).stem}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"
+    at = "" if precision == "fp32" else f"-{precision}"
+    stem = f"{Path(model).stem}{at}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"
     destination = check_npz_path(output or Path(f"{stem}.npz"))
     config = make_config(
         model=model,
@@ -59,6 +61,7 @@ def extract(
         provider_options=provider_option,
         batch_size=batch_size,
         threads=threads,
+        precision=precision,
         limit_train=limit_train,
         limit_test=limit_test,
         seed=seed,

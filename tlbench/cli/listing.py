@@ -20,6 +20,7 @@ class Kind(StrEnum):
     BASELINES = "baselines"
     PROVIDERS = "providers"
     RENDERERS = "renderers"
+    PRECISIONS = "precisions"
 
 
 def list_entries(

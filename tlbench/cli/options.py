@@ -24,6 +24,7 @@ __all__ = [
     "NoCache",
     "Output",
     "OutputFormat",
+    "PrecisionName",
     "Provider",
     "ProviderOptions",
     "Quiet",
@@ -93,6 +94,14 @@ BatchSize = Annotated[int, typer.Option(help="Images in one call of the network.
 Threads = Annotated[
     int | None,
     typer.Option(help="Threads inside an operator; default: the processors this process may use."),
+]
+PrecisionName = Annotated[
+    str,
+    typer.Option(
+        "--precision",
+        help="fp32, fp16 or int8: a backbone given by its name is converted, int8 calibrated on "
+        "train images of the dataset.",
+    ),
 ]
 LimitTrain = Annotated[
     int | None,

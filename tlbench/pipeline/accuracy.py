@@ -20,6 +20,7 @@ from tlbench.hashing import sha256_array, sha256_value
 from tlbench.heads import HEADS, Head, Params, parse_params, resolve_head_params
 from tlbench.model import OnnxModel
 from tlbench.pipeline.extraction import SplitFeatures, Workplace
+from tlbench.precision import FULL_PRECISION
 from tlbench.results.codec import plain_value
 from tlbench.results.records import AccuracyResult
 
@@ -54,23 +55,46 @@ def measure_accuracy(
     contestants: Contestants,
     train: SplitFeatures,
     test: SplitFeatures,
+    *,
+    reference: SplitFeatures | None = None,
 ) -> tuple[list[AccuracyResult], dict[str, NDArray[np.generic]]]:
     """Fit and score; return the results and the arrays of ``predictions.npz``.
 
     Every head sees the same rows whatever the features: those that could be decoded.
+
+    Parameters
+    ----------
+    reference : SplitFeatures or None
+        fp32 features of the train split, where *train* and *test* have a lower precision: each head
+        is also fitted on these and tried on *test*, as if a deployed head met a converted backbone.
     """
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
     rows = [sha256_array(train.index), sha256_array(test.index)]
-    kinds: list[tuple[str, str, Callable[[], _Matrices]]] = [
-        ("backbone", sha256_value([train.key, test.key]), lambda: (train.features, test.features))
+    kinds: list[tuple[str, str | None, str, Callable[[], _Matrices]]] = [
+        (
+            "backbone",
+            None,
+            sha256_value([train.key, test.key]),
+            lambda: (train.features, test.features),
+        )
     ]
+    if reference is not None:
+        kinds.append(
+            (
+                "backbone",
+                FULL_PRECISION,
+                sha256_value([reference.key, test.key]),
+                lambda: (reference.features, test.features),
+            )
+        )
     for baseline in contestants.baselines:
         identity = sha256_value(
             [baseline.name, _baseline_versions(baseline), dataset.fingerprint, *rows]
         )
-        kinds.append((baseline.name, identity, _baseline_matrices(workplace, dataset, baseline)))
-    for features, identity, matrices in kinds:
+        matrices = _baseline_matrices(workplace, dataset, baseline)
+        kinds.append((baseline.name, None, identity, matrices))
+    for features, fitted_on, identity, matrices in kinds:
         for head in contestants.heads:
             evaluation = _evaluate(
                 workplace,
@@ -81,8 +105,9 @@ def measure_accuracy(
                 features=features,
                 identity=identity,
             )
-            results.append(evaluation.result)
-            predictions[f"{features}.{head.name}"] = evaluation.predictions
+            results.append(replace(evaluation.result, fitted_on=fitted_on))
+            title = f"{features}-{fitted_on}" if fitted_on else features
+            predictions[f"{title}.{head.name}"] = evaluation.predictions
     return results, predictions
 
 

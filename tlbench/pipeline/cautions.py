@@ -76,6 +76,11 @@ def _about_accuracy(accuracy: Sequence[AccuracyResult]) -> list[str]:
         for result in accuracy
         for note in result.notes
     ]
+    if other := next((result.fitted_on for result in accuracy if result.fitted_on), None):
+        found.append(
+            f"backbone*: the head was fitted on {other} features, and tested on these; without "
+            "the star it was fitted on features of this precision"
+        )
     if any(result.from_store for result in accuracy):
         found.append(
             "heads fitted in an earlier run were not fitted again: their times are its times"

@@ -7,16 +7,16 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
-from tlbench.arrays import Images
-from tlbench.backbones import resolve_model
 from tlbench.config import RunConfig
-from tlbench.engine import check_provider, open_session
+from tlbench.engine import check_provider
 from tlbench.errors import ConfigError
 from tlbench.latency import Turns, alternate, block_medians, watch
+from tlbench.pipeline.extraction import Workplace
 from tlbench.pipeline.inputs import latency_inputs
 from tlbench.pipeline.latency import jobs_of, memory_of, plan_for
 from tlbench.pipeline.record import model_info
 from tlbench.pipeline.subject import Job, Subject
+from tlbench.precision import check_precision
 from tlbench.progress import Listener
 from tlbench.registry import unknown_name
 from tlbench.results.records import Contestant, Interval, LatencyRatio, LatencyResult
@@ -26,7 +26,7 @@ __all__ = ["Contest", "contestant_config", "opened_contest"]
 
 # MODEL@threads=1,provider=cuda: an "@" may stand in a path, so the settings must look like some.
 _SPEC = re.compile(r"(?P<model>.+?)(?:@(?P<settings>\w+=[^=,]*(?:,\w+=[^=,]*)*))?")
-_SETTINGS = ["threads", "provider", "spin"]
+_SETTINGS = ["threads", "provider", "precision", "spin"]
 _SPIN = {"yes": True, "no": False}
 
 
@@ -52,6 +52,8 @@ def contestant_config(spec: str, config: RunConfig) -> RunConfig:
             changed = replace(changed, threads=int(value))
         elif name == "provider":
             changed = replace(changed, provider=value, provider_options={})
+        elif name == "precision":
+            changed = replace(changed, precision=value)
         elif value not in _SPIN:
             raise ConfigError(f"spin of {spec!r} must be yes or no, not {value!r}.")
         else:
@@ -141,9 +143,7 @@ class Contest:
 
 
 @contextmanager
-def opened_contest(
-    config: RunConfig, images: Images | None, listener: Listener, cache_dir: Path
-) -> Iterator[Contest]:
+def opened_contest(config: RunConfig, listener: Listener, cache_dir: Path) -> Iterator[Contest]:
     """Open a session for the run's model and for each rival.
 
     Raises
@@ -157,21 +157,13 @@ def opened_contest(
     configs = [contestant_config(spec, config) for spec in specs]
     for one in configs:  # before any export
         check_provider(one.provider)
+        check_precision(one.precision)
     with ExitStack() as stack:
         subjects, assumptions = [], []
         for spec, one in zip(specs, configs, strict=True):
-            model = resolve_model(one.model, cache_dir=cache_dir, listener=listener)
-            inputs = latency_inputs(model, images)
-            session = stack.enter_context(
-                open_session(
-                    model,
-                    provider=one.provider,
-                    provider_options=one.provider_options,
-                    threads=one.threads,
-                    spin=one.timing.spin,
-                )
-            )
-            subjects.append(Subject(session, inputs, label=spec))
+            workplace = stack.enter_context(Workplace(one, listener, cache_dir))
+            inputs = latency_inputs(workplace.model, None)
+            subjects.append(Subject(workplace.session(), inputs, label=spec))
             assumptions += [f"{spec}: {text}" for text in inputs.assumptions]
         for left, right in pairwise(subjects):
             batches = left.inputs.fixed_batch, right.inputs.fixed_batch

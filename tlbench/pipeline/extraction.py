@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -11,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 
 from tlbench.arrays import FloatArray, LabelArray
-from tlbench.backbones import resolve_model
+from tlbench.backbones import is_file_name, refuse_file_at_precision, resolve_model
 from tlbench.config import RunConfig
 from tlbench.datasets import Dataset, DatasetRequest, Split, load_dataset
 from tlbench.engine import (
@@ -25,6 +26,8 @@ from tlbench.errors import ModelError, UnreadableImageError
 from tlbench.evaluation.splits import limit_rows
 from tlbench.features import ArrayStore, RowWriter, StoredArrays, content_key
 from tlbench.model import OnnxModel
+from tlbench.pipeline.lowering import lowering_request
+from tlbench.precision import FULL_PRECISION, LoweringRequest, check_precision
 from tlbench.progress import Listener
 from tlbench.results.codec import plain_value
 from tlbench.results.records import ExtractionResult, Placement, SkippedImage
@@ -71,10 +74,32 @@ class Workplace:
     def __init__(self, config: RunConfig, listener: Listener, cache_dir: Path) -> None:
         self.config = config
         self.listener = listener
+        self.cache_dir = cache_dir
         self.store = ArrayStore(cache_dir / "store", on_damage=listener.warn)
-        self.model: OnnxModel = resolve_model(config.model, cache_dir=cache_dir, listener=listener)
+        self.model: OnnxModel = resolve_model(
+            config.model, cache_dir=cache_dir, listener=listener, lowering=self._lowering()
+        )
         self._stack = ExitStack()
         self._session: Session | None = None
+
+    def _lowering(self) -> LoweringRequest | None:
+        precision, model = self.config.precision, self.config.model
+        check_precision(precision)
+        if precision == FULL_PRECISION:
+            return None
+        if is_file_name(model):  # before the dataset is loaded for nothing
+            refuse_file_at_precision(model, precision)
+        return lowering_request(precision, self.dataset, seed=self.config.seed)
+
+    @cached_property
+    def dataset(self) -> Dataset:
+        """The configured dataset, loaded on first use and cut down to the configured limits."""
+        return load_limited_dataset(self.config, self.listener)
+
+    def at_full_precision(self) -> "Workplace":
+        """Return a workplace for the fp32 features of the same backbone, on the same store."""
+        config = replace(self.config, precision=FULL_PRECISION)
+        return Workplace(config, self.listener, self.cache_dir)
 
     @classmethod
     @contextmanager
@@ -149,9 +174,8 @@ def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:
 
 def extract_dataset_split(config: RunConfig, split_name: str, listener: Listener) -> SplitFeatures:
     """Return the features of one split of the configured dataset."""
-    dataset = load_limited_dataset(config, listener)
-    split = {"train": dataset.train, "test": dataset.test}[split_name]
     with Workplace.opened(config, listener) as workplace:
+        split = getattr(workplace.dataset, split_name)
         found = extract_split(workplace, split, split_name)
         # Without a cache the store goes with the workplace; the caller's arrays stay.
         return found if config.cache else replace(found, features=np.array(found.features))

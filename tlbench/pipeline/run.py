@@ -21,11 +21,11 @@ from tlbench.pipeline.extraction import (
     Workplace,
     cache_folder,
     extract_split,
-    load_limited_dataset,
 )
 from tlbench.pipeline.inputs import latency_inputs
 from tlbench.pipeline.latency import measure_latency
 from tlbench.pipeline.record import make_record, model_info
+from tlbench.precision import FULL_PRECISION, check_precision
 from tlbench.progress import Listener, Silent
 from tlbench.results.records import (
     AccuracyResult,
@@ -79,6 +79,7 @@ def run_benchmark(config: RunConfig, listener: Listener | None = None) -> RunOut
 
 def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOutcome:
     check_provider(config.provider)
+    check_precision(config.precision)
     contestants = Contestants(config) if config.accuracy else None
     with Workplace.opened(config, listener) as workplace:
         measured = _Accuracy(config, workplace, contestants) if contestants else None
@@ -130,26 +131,26 @@ class _Accuracy:
     """The accuracy part of a run, finished when the object is there."""
 
     def __init__(self, config: RunConfig, workplace: Workplace, contestants: Contestants) -> None:
-        listener = workplace.listener
         refuse_random_weights(workplace.model)
-        self.dataset: Dataset = load_limited_dataset(config, listener)
+        self.dataset: Dataset = workplace.dataset
         # before minutes of extraction
         check_training(self.dataset.train.labels, self.dataset.classes)
         self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
         test = extract_split(workplace, self.dataset.test, "test")
         # An idle session's threads would spin beside the fit.
         workplace.close_session()
+        reference = _full_precision_features(workplace)
         self.unlearnable = check_training(self.train.labels, self.dataset.classes)
         self.extraction = (self.train.result, test.result)
         self.info = _dataset_info(self.dataset, self.train.skipped + test.skipped)
         self.results, self.predictions = measure_accuracy(
-            workplace, self.dataset, contestants, self.train, test
+            workplace, self.dataset, contestants, self.train, test, reference=reference
         )
         self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
 
     def breakdown(self, listener: Listener) -> Breakdown:
         """Time the way from image to label with the best head on the backbone."""
-        ours = [result for result in self.results if not result.baseline]
+        ours = [r for r in self.results if not r.baseline and not r.fitted_on]
         best: AccuracyResult = max(ours, key=lambda result: result.accuracy_fraction)
         head = next(head for head in self._contestants.heads if head.name == best.head)
         listener.start(f"breakdown with {head.name}")
@@ -166,6 +167,14 @@ class _Accuracy:
         found = measure_breakdown(session, self.dataset.test.images, classifier, head.name)
         listener.finish()
         return found
+
+
+def _full_precision_features(workplace: Workplace) -> SplitFeatures | None:
+    """Return the fp32 train features of a backbone at a lower precision, else None."""
+    if workplace.config.precision == FULL_PRECISION:
+        return None
+    with workplace.at_full_precision() as other:
+        return extract_split(other, workplace.dataset.train, "train")
 
 
 def _dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> DatasetInfo:
@@ -188,7 +197,7 @@ def _run_contest(config: RunConfig, created: datetime, listener: Listener) -> Ru
     ratios: list[LatencyRatio] = []
     with ExitStack() as stack:
         cache_dir = stack.enter_context(cache_folder(config))
-        contest = stack.enter_context(opened_contest(config, None, listener, cache_dir))
+        contest = stack.enter_context(opened_contest(config, listener, cache_dir))
 
         complete = True
         try:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from tlbench.errors import ModelError
+from tlbench.lowering import Lowering
 from tlbench.macs import count_macs
 from tlbench.model import OnnxModel, TensorInfo
 from tlbench.results import plain_value
@@ -36,6 +37,27 @@ def model_document(model: OnnxModel) -> str:
 def _signature(tensor: TensorInfo) -> str:
     axes = ", ".join("?" if axis is None else str(axis) for axis in tensor.shape)
     return f"{tensor.name}: {tensor.dtype} ({axes})"
+
+
+def _lowering(lowering: Lowering) -> list[tuple[str, str]]:
+    """Return how the file was converted, and what that cost."""
+    images, drift = lowering.images, lowering.drift
+    seen = "" if not images.n_calibration else f"{images.n_calibration} {images.dataset} images, "
+    bits = "" if not lowering.reduce_range else ", weights of 7 bits (reduce_range)"
+    return [
+        ("Lowered", f"{lowering.method}{bits}"),
+        ("In float", ", ".join(lowering.kept_in_float)),
+        ("Seen", f"{seen}split {images.split}, seed {images.seed}"),
+        (
+            "Drift",
+            (
+                f"cosine {drift.min_cosine:.5f} at least, {drift.mean_cosine:.5f} on average, "
+                f"relative difference {drift.median_rel:.1e} (median), {drift.n_images} other "
+                f"{images.dataset} images of that split, against fp32"
+            ),
+        ),
+        ("From", f"fp32 file {lowering.source_sha256}"),
+    ]
 
 
 def describe_model(model: OnnxModel) -> str:
@@ -73,4 +95,6 @@ def describe_model(model: OnnxModel) -> str:
                 ),
             ),
         ]
+        if card.lowering is not None:
+            lines += _lowering(card.lowering)
     return "\n".join(labelled(label, text, indent=10) for label, text in lines)

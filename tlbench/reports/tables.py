@@ -58,7 +58,7 @@ def headline(run: RunResult) -> list[tuple[str, str, str]]:
 
     Each row is who, accuracy with interval, and what to make of it.
     """
-    ours = [result for result in run.accuracy if not result.baseline]
+    ours = [result for result in run.accuracy if not result.baseline and not result.fitted_on]
     if not ours:
         return []
     best = max(ours, key=lambda result: result.accuracy_fraction)
@@ -67,6 +67,11 @@ def headline(run: RunResult) -> list[tuple[str, str, str]]:
     if single is not None and single.verdict is not None:
         speed += f", {single.verdict}"
     rows = [(f"{best.head} on backbone", _accuracy(best), speed)]
+    rows += [
+        (f"the same, fitted on {other.fitted_on}", _accuracy(other), "")
+        for other in run.accuracy
+        if other.fitted_on and other.head == best.head
+    ]
     rows += [
         (f"{other.features}, same head", _accuracy(other), _verdict_on_transfer(best, other))
         for other in run.accuracy
@@ -88,14 +93,14 @@ def _verdict_on_transfer(ours: AccuracyResult, other: AccuracyResult) -> str:
 
 
 def accuracy_table(results: Iterable[AccuracyResult]) -> Table:
-    """Return every head on every kind of features."""
+    """Return every head on every kind of features; a star: fitted on another precision's."""
     return Table(
         "Accuracy",
         ("features", "head", "accuracy", "95 % interval", "fit", "predict"),
         (False, False, True, True, True, True),
         tuple(
             (
-                result.features,
+                f"{result.features}*" if result.fitted_on else result.features,
                 result.head,
                 format_percent(result.accuracy_fraction),
                 format_interval(result.interval),

@@ -121,6 +121,9 @@ class AccuracyResult:
     baseline: bool
     from_store: bool = False  # fitted in an earlier run; the times are that run's
     notes: tuple[str, ...] = ()  # for example: the solver did not converge
+    # Precision of the features that the head was fitted on, where it is not that of the features
+    # that it was tested on: "fp32" for a head that meets a converted backbone.
+    fitted_on: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Conversions of an exported fp32 file to other precisions."""

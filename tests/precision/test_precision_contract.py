@@ -1,0 +1,134 @@
+"""What every precision in the registry owes its users, present and future."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from exporters.precision.parts import split
+from tlbench.errors import ExportError, StorageError
+from tlbench.model import OnnxModel
+from tlbench.precision import PRECISIONS
+from tlbench.progress import Silent
+
+
+@pytest.fixture(params=PRECISIONS.names())
+def precision(request):
+    return PRECISIONS.load(request.param)
+
+
+@pytest.fixture
+def lowered(precision, source, options, tmp_path):
+    precision.convert(source, tmp_path / "lowered.onnx", options, Silent())
+    return OnnxModel(tmp_path / "lowered.onnx")
+
+
+def _run(model, images):
+    session = onnxruntime.InferenceSession(model.path, providers=["CPUExecutionProvider"])
+    return session.run(["features", "logits"], {"images": images})
+
+
+def test_entry_is_named_as_it_is_registered(precision):
+    assert PRECISIONS.load(precision.name) is precision
+    assert precision.summary
+    assert precision.software()["onnx"] == onnx.__version__
+
+
+def test_signature_stays(lowered, source):
+    """Raw uint8 images in, float32 features out, whatever lies between."""
+    assert lowered.inputs == source.inputs
+    assert lowered.outputs == source.outputs
+
+
+def test_preprocessing_stays(lowered, source):
+    """It is the same float32 graph, node for node."""
+    before, after = (split(model).preprocessing.graph for model in (source, lowered))
+    assert after.node == before.node
+    assert list(after.initializer) == list(before.initializer)
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 20, 3), (3, 31, 9, 3)], ids=str)
+def test_any_batch_and_size_runs(lowered, source, shape):
+    """The converted file is as dynamic as its source, and near it."""
+    images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    for ours, theirs in zip(_run(lowered, images), _run(source, images), strict=True):
+        assert ours.dtype == np.float32
+        assert ours.shape == theirs.shape
+        # eight bits, on images of a kind that calibration did not see
+        assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs).max()
+
+
+def test_the_network_changed(lowered, source):
+    """A precision that converts nothing would pass every other test."""
+    ours, theirs = (
+        sum(
+            int(np.prod(tensor.dims))
+            for tensor in split(model).network.graph.initializer
+            if tensor.data_type == onnx.TensorProto.FLOAT
+        )
+        for model in (lowered, source)
+    )
+    assert ours < 0.5 * theirs  # float32 constants: few layers keep theirs
+
+
+def test_the_card_says_how(precision, lowered, source, options):
+    """The card in the file has the source's facts and the conversion's."""
+    card, lowering = lowered.card, lowered.card.lowering
+    assert replace(card, precision="fp32", lowering=None) == source.card
+    assert card.precision == lowering.precision == precision.name
+    assert lowering.source_sha256 == source.sha256
+    assert lowering.images == options.sample
+    assert lowering.software == precision.software()
+    assert lowering.drift.n_images == len(options.held_out)
+    assert lowering.drift.min_cosine <= lowering.drift.mean_cosine
+    assert "preprocessing" in lowering.kept_in_float
+
+
+def test_drift_is_that_of_the_files(lowered, source, options):
+    """Run again from the files, the held-out images give the recorded figures."""
+    images = np.stack(options.held_out)
+    ours, theirs = (_run(model, images)[0].astype(np.float64) for model in (lowered, source))
+    norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
+    cosine = (ours * theirs).sum(axis=1) / norms
+    drift = lowered.card.lowering.drift
+    # float32 sums differ between a batch of eight and single images
+    assert drift.min_cosine == pytest.approx(cosine.min(), abs=1e-5)
+    assert drift.mean_cosine == pytest.approx(cosine.mean(), abs=1e-5)
+
+
+def test_below_the_smallest_cosine_nothing_is_left(precision, source, options, tmp_path):
+    with pytest.raises(ExportError, match="smallest cosine .*Nothing was written.*--min-cosine"):
+        precision.convert(
+            source, tmp_path / "out" / "m.onnx", replace(options, min_cosine=1.0), Silent()
+        )
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_same_source_and_images_give_the_same_file(precision, source, options, tmp_path):
+    """A file's hash is its features' key: converting again must not change it."""
+    for name in ("a.onnx", "b.onnx"):
+        precision.convert(source, tmp_path / name, options, Silent())
+    assert OnnxModel(tmp_path / "a.onnx").sha256 == OnnxModel(tmp_path / "b.onnx").sha256
+
+
+def test_a_foreign_file_is_refused(precision, options, tmp_path):
+    """Without our preprocessing nobody knows where the network begins."""
+    node = onnx.helper.make_node("Relu", ["x"], ["y"])
+    ends = [
+        onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", 3]) for name in "xy"
+    ]
+    graph = onnx.helper.make_graph([node], "foreign", ends[:1], ends[1:])
+    onnx.save(onnx.helper.make_model(graph, ir_version=8), tmp_path / "foreign.onnx")
+    with pytest.raises(ExportError, match="not exported by tlbench"):
+        precision.convert(
+            OnnxModel(tmp_path / "foreign.onnx"), tmp_path / "m.onnx", options, Silent()
+        )
+    assert not (tmp_path / "m.onnx").exists()
+
+
+def test_a_place_that_cannot_be_written_is_said(precision, source, options, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(StorageError, match="cannot be written"):
+        precision.convert(source, tmp_path / "file" / "m.onnx", options, Silent())
