@@ -153,6 +153,46 @@ def test_provider_options_in_force_are_recorded(tiny_model, fake_cuda):
     assert session.provider_options["device_id"] == "0"
 
 
+def test_options_asked_for_are_kept_apart_from_those_in_force(tiny_model, fake_cuda):
+    """A fresh process is asked for the same, whatever ONNX Runtime makes of it."""
+    session = Session(tiny_model, provider="cuda", provider_options={"use_tf32": "0"})
+    assert session.requested_options == {"use_tf32": "0"}
+    assert session.provider_options == {"use_tf32": "1", "device_id": "0"}
+
+
+def test_nothing_asked_for_is_no_option(tiny_model):
+    assert Session(tiny_model).requested_options == {}
+
+
+@pytest.mark.parametrize(("spin", "entry"), [(True, "1"), (False, "0")])
+def test_settings_say_whether_threads_spin(tiny_model, spin, entry):
+    """Of the session as ONNX Runtime has it, not as it was asked for only."""
+    name = "session.intra_op.allow_spinning"
+    with open_session(tiny_model, spin=spin) as session:
+        assert session.settings[name] == entry
+        assert session._session.get_session_options().get_session_config_entry(name) == entry
+
+
+def test_settings_hold_the_providers_options(tiny_model, fake_cuda):
+    settings = Session(tiny_model, provider="cuda").settings
+    assert settings["use_tf32"] == "1"
+    assert settings["device_id"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("options", "fixed"),
+    [({}, False), ({"enable_cuda_graph": "0"}, False), ({"enable_cuda_graph": "1"}, True)],
+)
+def test_a_captured_graph_fixes_the_addresses(tiny_model, fake_cuda, options, fixed):
+    fake_cuda.get_provider_options = lambda _: {"CUDAExecutionProvider": options}
+    assert Session(tiny_model, provider="cuda").fixed_addresses is fixed
+
+
+def test_on_the_cpu_addresses_may_change(tiny_model):
+    with open_session(tiny_model) as session:
+        assert not session.fixed_addresses
+
+
 def test_a_closed_session_is_gone(tiny_model):
     with open_session(tiny_model) as session:
         pass

@@ -1,31 +1,11 @@
 """Timing: every call is kept, the first apart, and the clock is never slept on."""
 
+import weakref
+
 import pytest
 
 from tlbench.errors import ConfigError
-from tlbench.latency import Plan, SystemClock, measure, summarise_percentiles
-
-
-class FakeClock:
-    """Advances only when a call takes time."""
-
-    def __init__(self):
-        self.now = self.cpu = 100.0
-
-    def now_s(self):
-        return self.now
-
-    def cpu_s(self):
-        return self.cpu
-
-    def spend(self, seconds, cpu=None):
-        self.now += seconds
-        self.cpu += seconds if cpu is None else cpu
-
-
-@pytest.fixture
-def clock():
-    return FakeClock()
+from tlbench.latency import EnergyCounter, Plan, measure
 
 
 def test_the_first_call_is_kept_apart(clock):
@@ -83,22 +63,109 @@ def test_an_impossible_plan_is_refused(values):
         Plan(**values)
 
 
-def test_an_error_of_the_callable_is_its_own():
+def test_an_error_of_the_callable_is_its_own(clock):
     with pytest.raises(ZeroDivisionError):
-        measure(lambda _: 1 / 0, clock=FakeClock())
+        measure(lambda _: 1 / 0, clock=clock)
+
+
+def interrupted_at(clock, number, seconds=0.1):
+    """Return a callable whose call of this number is interrupted after a while."""
+
+    def call(i):
+        clock.spend(seconds)
+        if i == number:
+            raise KeyboardInterrupt
+
+    return call
+
+
+@pytest.mark.parametrize("n_kept", [1, 5])
+def test_an_interruption_keeps_the_samples_before_it(clock, n_kept):
+    """Ctrl-C while counting: what there is stays, marked as not complete."""
+    plan = Plan(warmup_s=0, min_warmup_calls=2, min_samples=9)
+    timing = measure(interrupted_at(clock, 3 + n_kept), plan, clock=clock)
+    assert timing.samples_s == pytest.approx([0.1] * n_kept)
+    assert not timing.complete
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 3], ids=["first", "warm-up", "warm-up", "counted"])
+def test_an_interruption_before_the_first_sample_is_passed_on(clock, number):
+    """Ctrl-C with nothing counted yet leaves nothing to report."""
+    plan = Plan(warmup_s=0, min_warmup_calls=2)
+    with pytest.raises(KeyboardInterrupt):
+        measure(interrupted_at(clock, number), plan, clock=clock)
+
+
+def test_a_measurement_that_ran_to_its_end_is_complete(clock):
+    assert measure(lambda _: clock.spend(0.1), clock=clock).complete
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.25])
+def test_a_pause_comes_before_each_counted_call(clock, pause_s):
+    """Not before the first call or a warm-up one, and not at all where none is asked for."""
+    plan = Plan(warmup_s=0, min_warmup_calls=2, min_samples=4, min_duration_s=0, pause_s=pause_s)
+    waits_before = []
+
+    def call(_):
+        waits_before.append(len(clock.slept))
+        clock.spend(0.1)
+
+    measure(call, plan, clock=clock)
+    assert waits_before == ([0, 0, 0, 1, 2, 3, 4] if pause_s else [0] * 7)
+    assert clock.slept == ([pause_s] * 4 if pause_s else [])
+
+
+def test_a_pause_is_wall_time_and_no_latency(clock):
+    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, pause_s=0.25)
+    timing = measure(lambda _: clock.spend(0.1), plan, clock=clock)
+    assert timing.samples_s == pytest.approx([0.1] * 4)
+    assert timing.wall_s == pytest.approx(4 * 0.35)
+
+
+def test_wall_time_is_of_the_counted_samples(clock):
+    plan = Plan(warmup_s=0, min_warmup_calls=3, min_samples=5, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.1), plan, clock=clock)
+    assert timing.wall_s == pytest.approx(0.5)
+
+
+def test_energy_is_of_the_counted_samples(clock):
+    """A meter that shows 2 J a call: the first call and the warm-up are not in the sum."""
+    calls = []
+    counter = EnergyCounter(lambda: 1000.0 + 2 * len(calls), "a fake")
+    plan = Plan(warmup_s=0, min_warmup_calls=3, min_samples=5, min_duration_s=0)
+    timing = measure(calls.append, plan, clock=clock, energy=counter)
+    assert timing.energy_j == 10
+
+
+@pytest.mark.parametrize("counter", [None, EnergyCounter(None, "there is none")])
+def test_without_a_counter_there_is_no_energy(clock, counter):
+    plan = Plan(min_warmup_calls=0, min_duration_s=0, warmup_s=0)
+    assert measure(lambda _: clock.spend(0.1), plan, clock=clock, energy=counter).energy_j is None
 
 
 @pytest.mark.parametrize(
-    ("n_samples", "supported"),
-    [(10, []), (11, [0.5]), (63, [0.5]), (64, [0.5, 0.9]), (130, [0.5, 0.9, 0.95])],
+    ("n_samples", "elapsed_s", "done"),
+    [(9, 5.0, False), (10, 1.9, False), (10, 2.0, True), (0, 20.0, True), (10, 20.0, True)],
+    ids=["few", "short", "both minima", "maximum, none", "maximum"],
 )
-def test_a_percentile_needs_enough_samples(n_samples, supported):
-    found = summarise_percentiles([0.1] * n_samples)
-    assert [p.fraction for p in found if p.value_s is not None] == supported
-    assert [p.n_needed for p in found] == [11, 64, 130, 662]
+def test_a_plan_ends_at_both_minima_or_at_the_maximum(n_samples, elapsed_s, done):
+    plan = Plan(min_samples=10, min_duration_s=2, max_duration_s=20)
+    assert plan.is_done(n_samples, elapsed_s) is done
 
 
-def test_the_system_clock_goes_forward():
-    clock = SystemClock()
-    assert clock.now_s() <= clock.now_s()
-    assert clock.cpu_s() <= clock.cpu_s()
+def test_the_answer_is_dropped_before_the_next_call(clock):
+    """One answer is alive at a time: memory does not grow with the number of calls."""
+    alive = []
+
+    class Answer:
+        pass
+
+    def call(_):
+        assert not any(reference() for reference in alive)
+        clock.spend(0.1)
+        answer = Answer()
+        alive.append(weakref.ref(answer))
+        return answer
+
+    measure(call, Plan(min_samples=5), clock=clock)
+    assert len(alive) > 5

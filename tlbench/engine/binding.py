@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tlbench.errors import ConfigError
+
 __all__ = ["BoundBatch", "device_of"]
 
 # Providers whose memory ONNX Runtime's Python interface can allocate; the others take the host's.
@@ -47,7 +49,13 @@ class BoundBatch:
         import onnxruntime
 
         self._session, device = session, device_of(provider)
-        self._input = onnxruntime.OrtValue.ortvalue_from_numpy(batch, device, 0)
+        # ONNX Runtime takes an array of the host as it is: without a copy `load` would write into
+        # the caller's.
+        self._input = onnxruntime.OrtValue.ortvalue_from_numpy(
+            np.array(batch, order="C"), device, 0
+        )
+        self._kind = batch.shape, batch.dtype
+        self._is_host = device == "cpu"
         # The answer's shape is known after one run; from then on the buffer stays where it is.
         (answer,) = session.run([output_name], {input_name: batch})
         self._output = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
@@ -58,7 +66,16 @@ class BoundBatch:
         self._binding.bind_ortvalue_output(output_name, self._output)
 
     def load(self, batch: NDArray[Any]) -> None:
-        """Copy another batch of the same shape into the bound buffer, and wait for it."""
+        """Copy another batch of the same shape and dtype into the bound buffer, and wait for it.
+
+        Raises
+        ------
+        ConfigError
+            If it is another: ONNX Runtime would take its bytes as they are.
+        """
+        if (batch.shape, batch.dtype) != self._kind:
+            (shape, dtype), found = self._kind, f"{batch.dtype} {batch.shape}"
+            raise ConfigError(f"The bound batch is {dtype} {shape}; {found} does not fit.")
         self._input.update_inplace(np.ascontiguousarray(batch))
         self._binding.synchronize_inputs()
 
@@ -71,6 +88,7 @@ class BoundBatch:
         return rows
 
     def fetch(self) -> NDArray[Any]:
-        """Copy the answer to the host."""
+        """Return the answer as an array of the host's that the next run leaves alone."""
         answer: NDArray[Any] = self._output.numpy()
-        return answer
+        # Of a buffer in the host's memory that is a view.
+        return answer.copy() if self._is_host else answer

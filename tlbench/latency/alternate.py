@@ -42,15 +42,23 @@ class Turns:
             raise ConfigError(f"A comparison needs at least 1 round, not {self.min_rounds}.")
 
 
+@dataclass(frozen=True, slots=True)
+class _Block:
+    samples_s: tuple[float, ...]
+    cpu_s: float
+    wall_s: float
+
+
 @dataclass(slots=True)
 class _Side:
     sampler: Sampler
     first_s: float = 0.0
     warmup_s: tuple[float, ...] = ()
-    samples_s: list[float] = field(default_factory=list)
-    block_sizes: list[int] = field(default_factory=list)
-    cpu_s: float = 0.0
-    wall_s: float = 0.0
+    blocks: list[_Block] = field(default_factory=list)
+
+    def is_done(self, plan: Plan) -> bool:
+        n_samples = sum(len(block.samples_s) for block in self.blocks)
+        return plan.is_done(n_samples, sum(block.wall_s for block in self.blocks))
 
 
 def alternate(
@@ -82,15 +90,13 @@ def alternate(
     def is_done() -> bool:
         if clock.now_s() - began >= plan.max_duration_s:
             return True
-        return n_rounds >= turns.min_rounds and all(
-            plan.is_done(len(side.samples_s), side.wall_s) for side in sides.values()
-        )
+        return n_rounds >= turns.min_rounds and all(side.is_done(plan) for side in sides.values())
 
     try:
         while n_rounds == 0 or not is_done():
             generator.shuffle(order)
             for name in order:
-                _block(sides[name], turns, clock)
+                sides[name].blocks.append(_block(sides[name].sampler, turns, clock))
             n_rounds += 1
     except KeyboardInterrupt:
         if n_rounds == 0:
@@ -99,29 +105,26 @@ def alternate(
     return {name: _timing(side, n_rounds, complete=complete) for name, side in sides.items()}
 
 
-def _block(side: _Side, turns: Turns, clock: Clock) -> None:
+def _block(sampler: Sampler, turns: Turns, clock: Clock) -> _Block:
     clock.sleep_s(turns.settle_s)
     for _ in range(turns.settle_calls):
-        side.sampler.sample()
+        sampler.sample()
     samples: list[float] = []
     began, cpu_began = clock.now_s(), clock.cpu_s()
     while not samples or clock.now_s() - began < turns.block_s:
-        samples.append(side.sampler.sample())
-    side.cpu_s += clock.cpu_s() - cpu_began
-    side.wall_s += clock.now_s() - began
-    side.samples_s += samples
-    side.block_sizes.append(len(samples))
+        samples.append(sampler.sample())
+    return _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
 
 
 def _timing(side: _Side, n_rounds: int, *, complete: bool) -> Timing:
-    sizes = side.block_sizes[:n_rounds]
+    blocks = side.blocks[:n_rounds]
     return Timing(
         first_s=side.first_s,
         warmup_s=side.warmup_s,
-        samples_s=tuple(side.samples_s[: sum(sizes)]),
-        cpu_s=side.cpu_s,
-        wall_s=side.wall_s,
-        block_sizes=tuple(sizes),
+        samples_s=tuple(sample for block in blocks for sample in block.samples_s),
+        cpu_s=sum(block.cpu_s for block in blocks),
+        wall_s=sum(block.wall_s for block in blocks),
+        block_sizes=tuple(len(block.samples_s) for block in blocks),
         complete=complete,
     )
 

@@ -22,33 +22,26 @@ class EnergyCounter:
         Returns joules since some start; None where there is no counter.
     note : str
         What the counter counts, or why there is none.
-    range_j : float or None
-        Where the counter starts again from 0.
     """
 
     read_j: Callable[[], float] | None
     note: str
-    range_j: float | None = None
 
 
 def energy_meter(counter: EnergyCounter | None) -> Callable[[], float | None]:
-    """Begin to count; the returned function says the joules since then, None without a counter.
-
-    The counter may wrap round once in between.
-    """
+    """Begin to count; the returned function says the joules since then, None without a counter."""
     if counter is None or counter.read_j is None:
         return lambda: None
-    read_j, range_j, before = counter.read_j, counter.range_j, counter.read_j()
-
-    def spent_j() -> float:
-        spent = read_j() - before
-        return spent if spent >= 0 or range_j is None else spent + range_j
-
-    return spent_j
+    read_j, before = counter.read_j, counter.read_j()
+    return lambda: read_j() - before
 
 
 def rapl_counter(powercap: Path = POWERCAP) -> EnergyCounter:
-    """Return the counter of all processor packages (RAPL domains ``package-*``)."""
+    """Return the counter of all processor packages (RAPL domains ``package-*``).
+
+    Each package's register wraps round by itself, after some minutes at full power; one wrap
+    between two readings is undone.
+    """
     packages = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
         try:
@@ -60,20 +53,31 @@ def rapl_counter(powercap: Path = POWERCAP) -> EnergyCounter:
         return EnergyCounter(None, f"no energy counter: {powercap} has no processor package (RAPL)")
     files = [zone / "energy_uj" for zone in packages]
 
-    def read_j() -> float:
-        return sum(int(file.read_text()) for file in files) / 1e6
-
     try:
-        read_j()
-        ranges = [int((zone / "max_energy_range_uj").read_text()) for zone in packages]
+        read_uj = [_unwrapped(zone) for zone in packages]
     except PermissionError:
         return EnergyCounter(None, f"no energy counter: {files[0]} may be read by root only")
     except (OSError, ValueError) as error:
         return EnergyCounter(None, f"no energy counter: {files[0]}: {error}")
-    # With several packages each wraps by itself; one wrap is undone only where there is one.
-    range_j = ranges[0] / 1e6 if len(ranges) == 1 else None
     note = f"{len(files)} processor package(s), everything that runs on them, without the memory"
-    return EnergyCounter(read_j, note, range_j)
+    return EnergyCounter(lambda: sum(read() for read in read_uj) / 1e6, note)
+
+
+def _unwrapped(zone: Path) -> Callable[[], int]:
+    """Return a reader of one package's microjoules that goes on where the register wraps round."""
+    file = zone / "energy_uj"
+    range_uj = int((zone / "max_energy_range_uj").read_text())
+    last, wrapped = int(file.read_text()), 0
+
+    def read_uj() -> int:
+        nonlocal last, wrapped
+        now = int(file.read_text())
+        if now < last:
+            wrapped += range_uj
+        last = now
+        return now + wrapped
+
+    return read_uj
 
 
 def nvml_counter(index: int = 0) -> EnergyCounter:

@@ -17,7 +17,8 @@ def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -
     Parameters
     ----------
     module : str
-        Reads one JSON object from its standard input and writes one to its standard output.
+        Reads one JSON object from its standard input and writes one to its standard output, as its
+        last line.
     timeout_s : float
         The process is killed after so many seconds.
 
@@ -47,6 +48,13 @@ def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -
         reason = " ".join(done.stderr.split()[-40:]) or "no message"
         msg = f"A fresh process ({module}) ended with exit code {done.returncode}: {reason}"
         raise MeasurementError(msg)
-    answer = json.loads(done.stdout.splitlines()[-1])
-    assert isinstance(answer, dict)
+    lines = done.stdout.splitlines()
+    try:
+        answer = json.loads(lines[-1] if lines else "")
+    except ValueError:
+        answer = None
+    if not isinstance(answer, dict):
+        found = repr(lines[-1][:80]) if lines else "nothing"
+        msg = f"A fresh process ({module}) wrote no answer: its output ends with {found}."
+        raise MeasurementError(msg)
     return answer

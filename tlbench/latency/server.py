@@ -1,5 +1,6 @@
 """Requests that arrive at random, and the highest rate that can be served in time."""
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -117,12 +118,19 @@ def find_peak(
     -------
     Served
         At the peak, its ``load.probes`` holding the search; at the lowest rate tried if none was
-        served in time (``is_peak`` is False then).
+        served in time (``is_peak`` is False then). Ctrl-C ends the search: not complete then.
     """
+    if not 0 < ceiling_qps < math.inf or not 0 < tolerance < 1:
+        msg = (
+            "A search needs a ceiling above 0 and a tolerance between 0 and 1, not "
+            f"{ceiling_qps}/s and {tolerance}."
+        )
+        raise ConfigError(msg)
     low, high = 0.0, ceiling_qps
     best: Served | None = None
     lowest: Served | None = None
     probes: list[tuple[float, float, bool]] = []
+    complete = True
     while high - low > tolerance * ceiling_qps:
         served = serve_at((low + high) / 2)
         load = served.load
@@ -132,11 +140,13 @@ def find_peak(
             best, low = served, load.qps
         else:
             lowest, high = served, load.qps
-        if not served.timing.complete:
+        complete = served.timing.complete
+        if not complete:
             break
     found = best or lowest
     assert found is not None
     return Served(
-        found.timing,
+        # An earlier probe ran to its end; the search for something better did not.
+        replace(found.timing, complete=complete),
         replace(found.load, is_peak=best is not None, probes=tuple(probes)),
     )

@@ -4,6 +4,7 @@ The bounds are choices; each says here what it rests on. A check that cannot be 
 and never passes in silence.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ __all__ = ["Evidence", "judge", "reasons_of"]
 
 # A sample must last so many ticks of the clock: quantisation then stays below one percent.
 TICKS = 100
+# With fewer samples no order of them, not even a sorted one, is significant to `trend`.
+ORDERED = 12
 # Processors kept busy by others, as a share of those this process may use. An idle machine's own
 # housekeeping was seen at 0.5 to 2 %; one other busy process on two processors is 50 %.
 OTHER_LOAD = 0.05
@@ -162,6 +165,10 @@ def _clock_speed(evidence: Evidence) -> Check:
 
 
 def _drift(samples_s: Sequence[float]) -> Check:
+    if len(samples_s) < ORDERED:
+        return _unknown("drift", f"{len(samples_s)} samples are too few to tell, {ORDERED} do")
+    if min(samples_s) <= 0:
+        return _unknown("drift", "some calls took no time that the clock shows")
     found = trend(samples_s)
     change = found.half_change_fraction
     return _check(
@@ -181,6 +188,9 @@ def _autocorrelation(samples_s: Sequence[float]) -> Check:
     It is no failure by itself: slow phases are part of what a user gets. Without enough
     independent samples left for a median it is one.
     """
+    if len(samples_s) < ORDERED:
+        text = f"{len(samples_s)} samples are too few to tell, {ORDERED} do"
+        return _unknown("autocorrelation", text)
     found = autocorrelation(samples_s)
     effective, needed = len(samples_s) / found.inflation, samples_needed(0.5)
     if not found.detected:
@@ -208,6 +218,10 @@ def _autocorrelation(samples_s: Sequence[float]) -> Check:
 
 
 def _timer(samples_s: Sequence[float], evidence: Evidence) -> Check:
+    # The infinite tick of a clock that was never seen to move cannot be written as seconds.
+    coarse = (
+        "never seen to move" if math.isinf(evidence.tick_s) else format_seconds(evidence.tick_s)
+    )
     ticks = sorted(samples_s)[len(samples_s) // 2] / evidence.tick_s if evidence.tick_s else 0.0
     return _check(
         "timer",
@@ -215,7 +229,7 @@ def _timer(samples_s: Sequence[float], evidence: Evidence) -> Check:
         ticks,
         TICKS,
         f"timer too coarse: a call lasts {ticks:.0f} ticks of the clock "
-        f"({format_seconds(evidence.tick_s)}); use a larger batch",
+        f"({coarse}); use a larger batch",
         f"a call lasts {ticks:,.0f} ticks of the clock",
     )
 

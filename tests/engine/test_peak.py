@@ -1,0 +1,52 @@
+"""The most arithmetic that the machine does: a product that is really computed."""
+
+import numpy as np
+import onnx
+import pytest
+
+from tlbench.engine import BoundBatch, measured_peak
+from tlbench.engine.create import create_session
+from tlbench.engine.peak import _product
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A product of 64 x 64: the arithmetic is the same, the test is quicker."""
+    monkeypatch.setattr("tlbench.engine.peak._HOST_SIZE", 64)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
+def test_the_peak_is_above_zero(small, precision):
+    assert measured_peak(precision, threads=1) > 0
+
+
+def test_the_peak_counts_the_multiplications_of_the_fastest_try(small, monkeypatch):
+    """Five tries of 4, 2, 1, 2 and 4 s: 64 cubed in one second."""
+    readings = iter([0, 4, 10, 12, 20, 21, 30, 32, 40, 44])
+    monkeypatch.setattr("tlbench.engine.peak.time.perf_counter", lambda: next(readings))
+    assert measured_peak("fp32", threads=1) == 64**3
+
+
+@pytest.mark.parametrize(
+    ("precision", "dtypes", "operator"),
+    [
+        ("fp32", (np.float32, np.float32), "MatMul"),
+        ("fp16", (np.float16, np.float16), "MatMul"),
+        ("int8", (np.uint8, np.int32), "MatMulInteger"),
+    ],
+)
+def test_the_product_is_computed_in_its_precision(precision, dtypes, operator):
+    """Checked against numpy in float64: exact for int8, up to rounding for the others."""
+    left, content = _product(64, precision)
+    model = onnx.load_from_string(content)
+    assert [node.op_type for node in model.graph.node] == [operator]
+    right = onnx.numpy_helper.to_array(model.graph.initializer[0])
+    session = create_session(content, provider="cpu", threads=1)
+    bound = BoundBatch(session, "cpu", "left", "product", left)
+    bound.run()
+    found = bound.fetch()
+    assert (left.dtype, found.dtype) == dtypes
+    expected = left.astype(np.float64) @ right.astype(np.float64)
+    # sums of 64 products near 1, some 8 in size: half an ulp of the answer and of the sums
+    atol = {"fp32": 1e-4, "fp16": 0.05, "int8": 0}[precision]
+    np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
