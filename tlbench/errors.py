@@ -1,6 +1,7 @@
 """Errors raised on purpose: each says what was wrong, what was found and what to do."""
 
 __all__ = [
+    "ComparisonError",
     "ConfigError",
     "DataError",
     "ExportError",
@@ -26,6 +27,10 @@ class UnknownNameError(TlbenchError, LookupError):
 
 class ConfigError(TlbenchError, ValueError):
     """An option whose value makes no sense."""
+
+
+class ComparisonError(TlbenchError, ValueError):
+    """Saved runs that cannot be compared as asked."""
 
 
 class DataError(TlbenchError, ValueError):

@@ -1,8 +1,16 @@
 """Numbers as text for people, and how such text is laid out."""
 
+import math
 import textwrap
 
-__all__ = ["format_bytes", "format_count", "format_percent", "format_seconds", "labelled"]
+__all__ = [
+    "format_bytes",
+    "format_count",
+    "format_factor",
+    "format_percent",
+    "format_seconds",
+    "labelled",
+]
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
@@ -44,6 +52,15 @@ def format_bytes(value: float) -> str:
 def format_percent(fraction: float, digits: int = 1) -> str:
     """Return a fraction as percent: ``87.4 %``."""
     return f"{100 * fraction:.{digits}f} %"
+
+
+def format_factor(value: float) -> str:
+    """Return a ratio to three significant digits: ``0.123``, ``1.00``, ``7.33``, ``1,230``."""
+    rounded = float(f"{value:.2e}")
+    if rounded != 0 and not 1e-3 <= abs(rounded) < 1e6:  # noqa: PLR2004 - zeros nobody counts
+        return f"{value:.2e}"
+    decimals = 2 - math.floor(math.log10(abs(rounded))) if rounded else 0
+    return f"{rounded:,.{max(0, decimals)}f}"
 
 
 def format_count(value: float) -> str:

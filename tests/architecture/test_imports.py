@@ -24,7 +24,12 @@ HOMES = {
     "onnxruntime": ("tlbench/engine/", "exporters/parity.py", "exporters/precision/"),
     "matplotlib": ("tlbench/plots/",),
     "ray": ("tlbench/distributed/",),
-    "rich": ("tlbench/cli/", "tlbench/reports/console.py"),
+    "rich": (
+        "tlbench/cli/",
+        "tlbench/reports/comparison.py",
+        "tlbench/reports/console.py",
+        "tlbench/reports/layout.py",
+    ),
     "typer": ("tlbench/cli/",),
     "tensorflow": ("exporters/",),
     "keras": ("exporters/",),

@@ -35,6 +35,7 @@ def test_all_names_every_error():
     ("kind", "builtin"),
     [
         (errors.UnknownNameError, LookupError),
+        (errors.ComparisonError, ValueError),
         (errors.ConfigError, ValueError),
         (errors.DataError, ValueError),
         (errors.ModelError, ValueError),

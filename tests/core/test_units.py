@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.units import format_bytes, format_count, format_percent, format_seconds
+from tlbench.units import (
+    format_bytes,
+    format_count,
+    format_factor,
+    format_percent,
+    format_seconds,
+)
 
 SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 BYTES = {"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -121,3 +127,25 @@ def test_no_text_has_an_exponent(value):
     number = re.compile(r"\de[+-]?\d")
     for text in (format_seconds(value), format_bytes(value), format_count(value)):
         assert not number.search(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (0.0012345, "0.00123"),
+        (0.1234, "0.123"),
+        (0.9996, "1.00"),
+        (1, "1.00"),
+        (7.326, "7.33"),
+        (9.999, "10.0"),
+        (12.34, "12.3"),
+        (123.4, "123"),
+        (1234, "1,230"),
+        (1e-5, "1.00e-05"),
+        (2e7, "2.00e+07"),
+    ],
+)
+def test_factors(value, text):
+    """A ratio reads with three significant digits, whatever its size."""
+    assert format_factor(value) == text

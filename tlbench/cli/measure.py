@@ -1,6 +1,5 @@
 """What run, evaluate and latency have in common: measure, save, show."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -77,13 +76,9 @@ def measure_and_show(
 
 def show(run: Any, output_format: str, *, location: str | None = None) -> None:  # noqa: ANN401 - RunResult, not imported at start
     """Print a run on stdout in the named format, 80 columns wide where stdout is no terminal."""
+    from tlbench.cli.stdout import stdout_layout
     from tlbench.reports import RENDERERS
 
-    is_terminal = sys.stdout.isatty()
-    width = 80
-    if is_terminal:
-        import shutil
-
-        width = min(120, shutil.get_terminal_size().columns)
-    text = RENDERERS.load(output_format)(run, location=location, width=width, color=is_terminal)
+    width, color = stdout_layout()
+    text = RENDERERS.load(output_format)(run, location=location, width=width, color=color)
     typer.echo(text, nl=False)

@@ -26,7 +26,7 @@ def report(
 ) -> None:
     """Show a saved run again, in any format."""
     from tlbench.cli.measure import show
-    from tlbench.errors import StorageError
+    from tlbench.cli.stdout import write_report
     from tlbench.reports import RENDERERS
     from tlbench.results import find_run, read_run
 
@@ -36,7 +36,4 @@ def report(
         show(found, report_format, location=location)
         return
     text = RENDERERS.load(report_format)(found, location=location)
-    try:
-        destination.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise StorageError(f"{destination} cannot be written: {error.strerror}.") from error
+    write_report(text, destination)

@@ -1,0 +1,165 @@
+"""Like is compared with like: everything else is refused by name, or shown with what differs."""
+
+import dataclasses
+import re
+
+import pytest
+
+from tlbench.compare import compare_runs
+from tlbench.errors import ComparisonError
+from tlbench.results.records import ServerLoad
+
+replace = dataclasses.replace
+
+
+def _card(run, **changes):
+    """Return a model of another file whose card has the changes."""
+    card = replace(run.model.card, **changes)
+    return replace(run.model, sha256="e" * 64, card=card)
+
+
+def _weights(run, **changes):
+    return _card(run, weights=replace(run.model.card.weights, **changes))
+
+
+def _load(qps):
+    return ServerLoad(
+        qps=qps, latency_bound_s=0.1, over_fraction=0.0, over_high=0.01, allowed_fraction=0.01
+    )
+
+
+UNLIKE = {
+    "precision": (lambda run: {"timing": {"precision": "fp16"}}, "fp32", "fp16"),
+    "input shape": (lambda run: {"timing": {"input_shape": (64, 32, 3)}}, "32x32x3", "64x32x3"),
+    "pause": (lambda run: {"timing": {"pause_s": 0.5}}, "none", "0.5 s"),
+    "load": (lambda run: {"timing": {"server": _load(50)}}, "none", "50/s within 0.1 s"),
+    "backbone": (
+        lambda run: {"model": _card(run, backbone="vgg16")},
+        "efficientnet-lite0",
+        "vgg16",
+    ),
+    "weights": (lambda run: {"model": _weights(run, sha256="d" * 64)}, "3b3b3b", "dddddd"),
+    "input size": (lambda run: {"model": _card(run, input_size=(128, 96))}, "224x224", "128x96"),
+    "resize": (lambda run: {"model": _card(run, resize="nearest")}, "bilinear", "nearest"),
+    "preprocessing": (lambda run: {"model": _card(run, preprocessing="x / 255")}, "127", "255"),
+    "layer": (lambda run: {"model": _card(run, layer="blocks.3")}, "head", "blocks.3"),
+    "pooling": (lambda run: {"model": _card(run, pooling="max")}, "avg", "max"),
+    "classes": (lambda run: {"model": _card(run, n_classes=1000)}, "none", "1000"),
+    "model file": (
+        lambda run: {"model": replace(run.model, sha256="e" * 64, card=None)},
+        "5c5c5c",
+        "eeeeee",
+    ),
+    "dataset": (
+        lambda run: {"dataset": replace(run.dataset, fingerprint="f" * 64)},
+        "cifar10 a7a7a7",
+        "cifar10 ffffff",
+    ),
+    "train images": (lambda run: {"accuracy": {"n_train": 1000}}, "5085", "1000"),
+    "test images": (lambda run: {"accuracy": {"n_test": 500}}, "1017", "500"),
+    "parameter C": (lambda run: {"accuracy": {"params": {"C": 0.5}}}, "1.0", "0.5"),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), UNLIKE.items(), ids=UNLIKE)
+def test_each_unlike_property_is_refused_with_both_values(old_run, vary, sides, name, case):
+    """The message names the property, what was found on either side, and the way out."""
+    change, one, two = case
+    other = vary(old_run, **change(old_run))
+    with pytest.raises(ComparisonError) as caught:
+        compare_runs(sides(old_run, other))
+    message = str(caught.value)
+    assert re.search(
+        rf"A and B: {name} [^;]*{re.escape(one)}.* against .*{re.escape(two)}", message
+    )
+    assert "--allow-unlike" in message
+    assert old_run.id in message
+    assert other.id in message
+
+
+@pytest.mark.parametrize(("name", "case"), UNLIKE.items(), ids=UNLIKE)
+def test_each_unlike_property_can_be_allowed(old_run, vary, sides, name, case):
+    """The figures come with what differs."""
+    change, _, _ = case
+    found = compare_runs(sides(old_run, vary(old_run, **change(old_run))), allow_unlike=True)
+    pairs = (*found.speed_ups, *found.accuracy)
+    assert name in {difference.name for pair in pairs for difference in pair.unlike}
+    assert len(found.speed_ups) == 2
+    assert len(found.accuracy) == 4
+
+
+def test_one_message_names_every_difference_once(old_run, vary, sides):
+    """Two timings of one precision are one difference, with both places."""
+    other = vary(old_run, timing={"precision": "fp16"}, accuracy={"n_train": 7})
+    with pytest.raises(ComparisonError) as caught:
+        compare_runs(sides(old_run, other))
+    message = str(caught.value)
+    assert message.count("precision fp32 against fp16 (single batch 1, batch batch 32)") == 1
+    assert message.count("train images 5085 against 7") == 1
+
+
+def test_machine_provider_and_threads_may_differ(old_run, vary, sides):
+    """How much they matter is the question."""
+    environment = replace(old_run.environment, cpu="Other CPU", gpus=(), governor="powersave")
+    other = vary(old_run, timing={"provider": "cuda", "threads": 8}, environment=environment)
+    found = compare_runs(sides(old_run, other))
+    assert not any(pair.unlike for pair in found.speed_ups)
+    differing = {fact.name: fact.values for fact in found.facts if fact.differs}
+    assert differing == {
+        "CPU": ("Example CPU @ 2.00GHz", "Other CPU"),
+        "GPU": ("Example GPU, driver 550.10; Silent GPU, driver 550.10", "none"),
+        "provider": ("CPUExecutionProvider", "cuda"),
+        "threads": ("2", "8"),
+        "governor": ("performance", "powersave"),
+    }
+
+
+def test_files_of_one_network_are_alike(old_run, vary, sides):
+    """An export with another version of the exporter has other bytes and the same card."""
+    found = compare_runs(sides(old_run, vary(old_run, model=_card(old_run, opset=18))))
+    assert not any(pair.unlike for pair in (*found.speed_ups, *found.accuracy))
+    assert next(fact for fact in found.facts if fact.name == "model file").differs
+
+
+def test_one_file_under_two_names_is_alike(old_run, vary, sides):
+    """Without a card, too: its bytes say that it is the same."""
+    bare = replace(old_run.model, card=None)
+    renamed = vary(old_run, "renamed", model=replace(bare, path_name="copy.onnx"))
+    found = compare_runs(sides(vary(old_run, model=bare), renamed))
+    assert not any(pair.unlike for pair in (*found.speed_ups, *found.accuracy))
+
+
+def test_random_weights_of_two_seeds_are_unlike(old_run, vary, sides):
+    """They have no file whose hash could tell: where they came from does."""
+    seeds = [
+        vary(
+            old_run,
+            f"run-{seed}",
+            model=replace(
+                _weights(old_run, kind="random", sha256=None, origin=f"seed {seed}"),
+                sha256=str(seed) * 64,
+            ),
+        )
+        for seed in (1, 2)
+    ]
+    with pytest.raises(ComparisonError, match="weights random seed 1 against random seed 2"):
+        compare_runs(sides(*seeds))
+
+
+def test_the_model_does_not_matter_to_a_feature_baseline(old_run, vary, sides):
+    """The same head on raw pixels is the same whatever the backbone."""
+    other = vary(old_run, model=_card(old_run, backbone="vgg16", precision="fp16"))
+    found = compare_runs(sides(old_run, other), allow_unlike=True)
+    unlike = {pair.other.features: {one.name for one in pair.unlike} for pair in found.accuracy}
+    assert unlike == {"backbone": {"precision", "backbone"}, "pixels": set()}
+
+
+def test_equal_parameters_in_another_order_are_alike(old_run, vary, sides):
+    """The order of keys in a file says nothing."""
+    other = vary(
+        old_run,
+        accuracies=tuple(
+            replace(one, params=dict(reversed(one.params.items()))) for one in old_run.accuracy
+        ),
+    )
+    assert not any(pair.unlike for pair in compare_runs(sides(old_run, other)).accuracy)

@@ -1,0 +1,180 @@
+"""What belongs together is paired, and what is left over is listed."""
+
+import dataclasses
+
+import pytest
+
+from tlbench.compare import Side, compare_runs
+from tlbench.errors import ComparisonError, ResultError
+
+replace = dataclasses.replace
+
+
+def _pairs(found):
+    return [
+        (pair.other.run, pair.other.scenario, pair.other.batch_size) for pair in found.speed_ups
+    ]
+
+
+def test_results_are_paired_whatever_their_order(old_run, vary, sides):
+    """Pairs follow the reference; the other run may have measured in another order."""
+    other = vary(old_run, latency=old_run.latency[::-1], accuracies=old_run.accuracy[::-1])
+    found = compare_runs(sides(old_run, other))
+    assert _pairs(found) == [("B", "single", 1), ("B", "batch", 32)]
+    assert [(p.reference.features, p.reference.head) for p in found.accuracy] == [
+        (one.features, one.head) for one in old_run.accuracy
+    ]
+    assert all(
+        (p.reference.features, p.reference.head) == (p.other.features, p.other.head)
+        for p in found.accuracy
+    )
+    assert found.unpaired == ()
+
+
+def test_a_result_without_partner_is_listed(old_run, vary, sides):
+    """On either side, timings and accuracies: nothing is dropped in silence."""
+    single, batch = old_run.latency
+    other = vary(
+        old_run,
+        latency=(single, replace(batch, scenario="paced", pause_s=0.1)),
+        accuracies=old_run.accuracy[1:],
+    )
+    found = compare_runs(sides(old_run, other))
+    assert _pairs(found) == [("B", "single", 1)]
+    assert {(one.run, one.what, one.missing_in) for one in found.unpaired} == {
+        ("A", "batch, batch 32, numpy->numpy", ("B",)),
+        ("A", "softmax on backbone", ("B",)),
+        ("B", "paced, batch 32, numpy->numpy", ("A",)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [({"batch_size": 64}, "batch size"), ({"boundary": "device->device"}, "boundary")],
+)
+def test_other_batches_and_boundaries_have_no_partner_unless_allowed(
+    old_run, vary, sides, change, name
+):
+    """Only where it is asked for, and where one is left on each side, they are paired."""
+    single, batch = old_run.latency
+    other = vary(old_run, latency=(single, replace(batch, **change)))
+    found = compare_runs(sides(old_run, other))
+    assert [one.run for one in found.unpaired] == ["A", "B"]
+    allowed = compare_runs(sides(old_run, other), allow_unlike=True)
+    assert allowed.unpaired == ()
+    assert [one.name for one in allowed.speed_ups[1].unlike] == [name]
+
+
+def test_two_candidates_are_no_partner(old_run, vary, sides):
+    """Which of two other batch sizes is meant cannot be known."""
+    batch = old_run.latency[1]
+    others = (old_run.latency[0], replace(batch, batch_size=8), replace(batch, batch_size=64))
+    found = compare_runs(sides(old_run, vary(old_run, latency=others)), allow_unlike=True)
+    assert _pairs(found) == [("B", "single", 1)]
+    assert [one.run for one in found.unpaired] == ["A", "B", "B"]
+
+
+@pytest.mark.parametrize("allow_unlike", [False, True])
+def test_nothing_in_common_is_an_error(old_run, vary, sides, allow_unlike):
+    """An empty report would look like an answer; the message says what each run has."""
+    first = vary(old_run, "first", latency=old_run.latency[:1], accuracies=())
+    second = vary(old_run, "second", latency=old_run.latency[1:], accuracies=())
+    with pytest.raises(ComparisonError, match=r"first has \(single.*second has \(batch") as caught:
+        compare_runs(sides(first, second), allow_unlike=allow_unlike)
+    assert "--allow-unlike" not in str(caught.value)  # it would not help
+
+
+def test_nothing_but_other_batches_says_what_would_help(old_run, vary, sides):
+    """There is a way to compare them, and the message names it."""
+    batch = old_run.latency[1:]
+    first = vary(old_run, "first", latency=batch, accuracies=())
+    second = vary(old_run, "second", latency=batch, timing={"batch_size": 8}, accuracies=())
+    with pytest.raises(ComparisonError, match="--allow-unlike"):
+        compare_runs(sides(first, second))
+    assert len(compare_runs(sides(first, second), allow_unlike=True).speed_ups) == 1
+
+
+def test_three_runs_are_each_compared_with_the_first(old_run, vary, sides):
+    """What the reference alone has is listed once, with all that lack it."""
+    others = [
+        vary(old_run, f"other-{n}", latency=old_run.latency[:1], timing={"threads": n})
+        for n in (1, 4)
+    ]
+    found = compare_runs(sides(old_run, *others))
+    assert [run.letter for run in found.runs] == ["A", "B", "C"]
+    assert _pairs(found) == [("B", "single", 1), ("C", "single", 1)]
+    assert {pair.reference.run for pair in found.speed_ups} == {"A"}
+    assert [(one.run, one.missing_in) for one in found.unpaired] == [("A", ("B", "C"))]
+
+
+def test_every_run_needs_something_in_common_with_the_first(old_run, vary, sides):
+    """A run that adds nothing but a letter was named by mistake."""
+    empty = vary(old_run, "empty", latency=(), accuracies=())
+    with pytest.raises(ComparisonError, match="empty has no results"):
+        compare_runs(sides(old_run, vary(old_run), empty))
+
+
+def test_one_run_is_no_comparison(old_run, sides):
+    with pytest.raises(ComparisonError, match="two runs or more, not 1"):
+        compare_runs(sides(old_run))
+
+
+def test_a_run_is_not_compared_with_itself(old_run, sides):
+    """Its ratio would be 1 and would say nothing."""
+    with pytest.raises(ComparisonError, match="named 2 times"):
+        compare_runs(sides(old_run, old_run))
+
+
+def test_contestants_are_paired_by_label(contest, vary, sides):
+    """Two runs of the same contest, on two machines."""
+    other = vary(contest, latency=contest.latency[::-1], timing={"threads": 4})
+    found = compare_runs(sides(contest, other))
+    assert [(p.reference.label, p.other.label) for p in found.speed_ups] == [("a", "a"), ("b", "b")]
+
+
+def test_a_contest_and_a_single_model_need_a_label(contest, vary, sides, old_run):
+    """Which contestant is meant cannot be known; the message shows how to say it."""
+    with pytest.raises(ComparisonError, match=rf"a, b.*'{contest.id}#a'"):
+        compare_runs(sides(vary(old_run), contest))
+    one = Side(run=contest, label="b")
+    found = compare_runs([Side(run=vary(old_run)), one])
+    assert found.runs[1].label == "b"
+    assert _pairs(found) == [("B", "single", 1)]
+
+
+def test_two_contestants_of_one_run_can_be_compared(contest):
+    """The report says that their own ratio is better."""
+    found = compare_runs([Side(run=contest, label=label) for label in "ab"])
+    assert len(found.speed_ups) == 1
+    assert any("took turns" in note for note in found.notes)
+
+
+def test_the_model_of_a_contestant_is_its_own(contest, vary):
+    """The run's model is that of its first contestant only."""
+    a, b = contest.contestants
+    fast = replace(b, model=replace(b.model, sha256="9" * 64, card=None))
+    run = replace(contest, contestants=(a, fast))
+    with pytest.raises(ComparisonError, match="model file"):
+        compare_runs([Side(run=run, label="a"), Side(run=run, label="b")])
+
+
+def test_a_contestant_without_a_model_is_damage(contest):
+    """Another contestant's model is no substitute."""
+    run = replace(contest, contestants=())
+    with pytest.raises(ResultError, match="does not say which model"):
+        compare_runs([Side(run=run, label="a"), Side(run=run, label="b")])
+
+
+@pytest.mark.parametrize("samples", [(), (0.1, 0.0), (0.1, -1.0), (0.1, float("inf"))], ids=str)
+def test_impossible_samples_are_damage(old_run, vary, sides, samples):
+    """No ratio is made of times that no clock can show."""
+    other = vary(old_run, timing={"samples_s": samples})
+    with pytest.raises(ResultError, match="beef is damaged"):
+        compare_runs(sides(old_run, other))
+
+
+def test_a_result_twice_is_damage(old_run, vary, sides):
+    """One of the two would be dropped."""
+    other = vary(old_run, latency=old_run.latency[:1] * 2)
+    with pytest.raises(ResultError, match="holds single, batch 1, numpy->numpy twice"):
+        compare_runs(sides(old_run, other))

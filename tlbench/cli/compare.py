@@ -1,0 +1,56 @@
+"""`tlbench compare`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli import options as o
+
+__all__ = ["compare"]
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Runs: each a folder, its run.json, its id, or 'last'. The first is the "
+            "reference. RUN#LABEL is one contestant of a run in which several took turns.",
+        ),
+    ],
+    *,
+    allow_unlike: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unlike",
+            help="Compare also where model, precision, batch size, boundary, input shape, data or "
+            "head parameters differ; the report says in what.",
+        ),
+    ] = False,
+    output_format: o.Format = o.OutputFormat.CONSOLE,
+    destination: Annotated[
+        Path | None,
+        typer.Option("-o", help="Write the comparison to this file instead of stdout."),
+    ] = None,
+    output: o.Output = Path("runs"),
+) -> None:
+    """Show saved runs side by side, of different machines too.
+
+    How many times as fast as the first each run is, with an interval, and how their accuracies
+    differ. Nothing is measured: copy a run's folder, or its run.json alone, from the other machine.
+    """
+    from tlbench.cli.stdout import stdout_layout, write_report
+    from tlbench.compare import compare_runs, open_side
+    from tlbench.reports.comparison import comparison_document, render_comparison
+
+    found = compare_runs([open_side(run, output) for run in runs], allow_unlike=allow_unlike)
+    width, color = stdout_layout() if destination is None else (80, False)
+    if output_format is o.OutputFormat.JSON:
+        text = comparison_document(found)
+    else:
+        text = render_comparison(found, width=width, color=color)
+    if destination is None:
+        typer.echo(text, nl=False)
+    else:
+        write_report(text, destination)

@@ -1,0 +1,145 @@
+"""A run as one side of a comparison: all of it, or one contestant of several."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from string import ascii_uppercase
+from typing import TypeVar
+
+from tlbench.errors import ComparisonError, ResultError
+from tlbench.results import read_run
+from tlbench.results.records import AccuracyResult, LatencyResult, ModelInfo, RunResult
+
+__all__ = ["Side", "letter_of", "open_side", "timing_name"]
+
+_SEPARATOR = "#"
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Side:
+    """A saved run, or with *label* what one contestant of it did.
+
+    Attributes
+    ----------
+    label : str or None
+        One of the run's contestants; None for the whole run.
+    """
+
+    run: RunResult
+    label: str | None = None
+
+    @property
+    def name(self) -> str:
+        """How to write this side on the command line."""
+        return self.run.id if self.label is None else f"{self.run.id}{_SEPARATOR}{self.label}"
+
+    @property
+    def timings(self) -> tuple[LatencyResult, ...]:
+        """The timings to compare; those of a chosen contestant lose their label."""
+        if self.label is None:
+            return self.run.latency
+        mine = (result for result in self.run.latency if result.label == self.label)
+        return tuple(replace(result, label=None) for result in mine)
+
+    @property
+    def accuracy(self) -> tuple[AccuracyResult, ...]:
+        """The accuracies to compare."""
+        return self.run.accuracy
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The contestants among the timings to compare; none where there is only one."""
+        found = (result.label for result in self.timings)
+        return tuple(dict.fromkeys(label for label in found if label is not None))
+
+    def model_of(self, label: str | None = None) -> ModelInfo:
+        """Return the model behind a timing of *label*.
+
+        Raises
+        ------
+        ResultError
+            If the run does not say which model it was.
+        """
+        wanted = self.label or label
+        if wanted is None:
+            return self.run.model
+        for contestant in self.run.contestants:
+            if contestant.label == wanted:
+                return contestant.model
+        raise ResultError(f"Run {self.run.id} times {wanted!r} and does not say which model it is.")
+
+    def check(self) -> None:
+        """Refuse a run of which nothing can be computed.
+
+        Raises
+        ------
+        ResultError
+            If a timing is there twice, or has no samples or impossible ones.
+        """
+        names = [timing_name(result) for result in self.timings]
+        names += [f"{one.head} on {one.features}" for one in self.accuracy]
+        if twice := _first_repeated(names):
+            raise ResultError(f"Run {self.run.id} is damaged: it holds {twice} twice.")
+        for name, result in zip(names, self.timings, strict=False):
+            samples = result.samples_s
+            if not samples or not all(0 < sample < float("inf") for sample in samples):
+                msg = (
+                    f"Run {self.run.id} is damaged: {name} has "
+                    f"{'samples that are no times' if samples else 'no samples'}."
+                )
+                raise ResultError(msg)
+
+
+def _first_repeated(names: Iterable[_T]) -> _T | None:
+    seen = set()
+    for name in names:
+        if name in seen:
+            return name
+        seen.add(name)
+    return None
+
+
+def open_side(name: str, output: Path) -> Side:
+    """Read the run that *name* means; ``RUN#LABEL`` is one contestant of a run.
+
+    Parameters
+    ----------
+    name : str
+        A run as `tlbench.results.find_run` takes it, and if that finds nothing, one with a label.
+    output : Path
+        Folder that runs are saved in.
+
+    Raises
+    ------
+    ResultError
+        If there is no such run, or it cannot be read.
+    ComparisonError
+        If the run has no such contestant.
+    """
+    try:
+        return Side(run=read_run(name, output))
+    except ResultError:
+        run_name, separator, label = name.partition(_SEPARATOR)  # a label may hold another "#"
+        if not separator:
+            raise
+        run = read_run(run_name, output)
+    labels = tuple(dict.fromkeys(result.label for result in run.latency if result.label))
+    if label not in labels:
+        found = ", ".join(labels) or "none: it measured one model by itself"
+        raise ComparisonError(
+            f"Run {run.id} has no contestant {label!r}. Its contestants: {found}."
+        )
+    return Side(run=run, label=label)
+
+
+def letter_of(position: int) -> str:
+    """Return what a comparison calls the run at *position*: A, B, ... Z, 26, ..."""
+    return ascii_uppercase[position] if position < len(ascii_uppercase) else str(position)
+
+
+def timing_name(result: LatencyResult) -> str:
+    """Return ``single, batch 1, numpy->numpy``, behind the contestant's label if there is one."""
+    prefix = f"{result.label}: " if result.label else ""
+    return f"{prefix}{result.scenario}, batch {result.batch_size}, {result.boundary}"
