@@ -135,6 +135,7 @@ def test_export_and_inspect_agree(tlbench):
         ("baselines", "pixels"),
         ("providers", "cpu"),
         ("renderers", "console"),
+        ("renderers", "pytest-benchmark"),
     ],
 )
 def test_list_names_the_entries(tlbench, kind, expected):

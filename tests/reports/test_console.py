@@ -180,7 +180,7 @@ def test_json_renderer_is_the_file(golden_run):
     assert json.loads(text)["id"] == golden_run.id
 
 
-@pytest.mark.parametrize("name", ["console", "json"])
+@pytest.mark.parametrize("name", ["console", "json", "pytest-benchmark"])
 def test_every_renderer_keeps_the_contract(golden_run, name):
     """A renderer takes a run alone and returns text that ends with a line break."""
     assert RENDERERS.load(name)(golden_run).endswith("\n")

@@ -1,0 +1,178 @@
+"""A run's latencies as a file of pytest-benchmark, for its ``compare`` and whatever else reads it.
+
+pytest-benchmark itself is not needed here. The statistics are those of its ``Stats`` class, and a
+test holds them against it.
+"""
+
+import json
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from tlbench.environment import Environment
+from tlbench.errors import ResultError
+from tlbench.results import plain_value
+from tlbench.results.records import LatencyResult, RunResult
+
+__all__ = ["render", "sample_statistics"]
+
+# The release whose files these are like. Its ``hd15iqr`` differs from that of older ones.
+_FORMAT_VERSION = "5.3.1"
+
+
+def render(
+    run: RunResult, *, location: str | None = None, width: int = 80, color: bool = False
+) -> str:
+    """Return a document that ``pytest-benchmark compare FILE...`` reads.
+
+    Every latency result is one benchmark: its name holds backbone, scenario, batch size, provider,
+    precision and boundary, and is the same in every run of the same measurement. Results of one
+    scenario and batch size are one group, so that a comparison puts them into one table.
+
+    Raises
+    ------
+    ResultError
+        If the run measured no latency: the file would be empty.
+    """
+    del location, width, color
+    if not run.latency:
+        msg = f"Run {run.id} has no latency to report. tlbench latency or run measures one."
+        raise ResultError(msg)
+    document = {
+        "machine_info": _machine_info(run.environment),
+        "commit_info": _commit_info(run.environment.git_commit),
+        "benchmarks": [_benchmark(run, result) for result in run.latency],
+        "datetime": run.created_at,
+        "version": _FORMAT_VERSION,
+    }
+    return json.dumps(document, indent=4) + "\n"
+
+
+def _machine_info(environment: Environment) -> dict[str, Any]:
+    implementation, _, version = environment.python.partition(" ")
+    return {
+        "machine": environment.machine,
+        "system": environment.os.partition("-")[0],
+        "python_implementation": implementation,
+        "python_version": version,
+        "cpu": {"brand_raw": environment.cpu, "count": environment.cpus_total},
+        "tlbench": plain_value(environment),
+    }
+
+
+def _commit_info(commit: str | None) -> dict[str, Any]:
+    identity = (commit or "unversioned").removesuffix("-dirty")
+    return {"id": identity, "dirty": (commit or "").endswith("-dirty")}
+
+
+def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
+    card = run.model.card
+    params = {
+        "scenario": result.scenario,
+        "batch_size": result.batch_size,
+        "provider": result.provider,
+        "precision": result.precision,
+        "boundary": result.boundary,
+    }
+    case = "-".join(map(str, params.values()))
+    name = f"{card.backbone if card else run.model.path_name}[{case}]"
+    return {
+        "group": f"{result.scenario}, batch {result.batch_size}",
+        "name": name,
+        "fullname": f"{run.model.path_name}::{name}",
+        "params": params,
+        "param": case,
+        "extra_info": {
+            **params,
+            "run": run.id,
+            "tlbench_version": run.tlbench_version,
+            "model_sha256": run.model.sha256,
+            "threads": result.threads,
+            "input_shape": result.input_shape,
+            "images_per_s": result.images_per_s,
+            "create_s": result.create_s,
+            "first_s": result.first_s,
+            "cpu_s_per_image": result.cpu_s_per_image,
+            "verdict": result.verdict,
+            "accuracy": [
+                {
+                    "features": accuracy.features,
+                    "head": accuracy.head,
+                    "n_test": accuracy.n_test,
+                    "accuracy_fraction": accuracy.accuracy_fraction,
+                    "interval": plain_value(accuracy.interval),
+                }
+                for accuracy in run.accuracy
+            ],
+        },
+        # tlbench warms up before it counts, and leaves the garbage collector alone.
+        "options": {"disable_gc": False, "timer": "perf_counter", "warmup": bool(result.warmup_s)},
+        "stats": {
+            **sample_statistics(result.samples_s),
+            "data": result.samples_s,
+            "iterations": 1,
+        },
+    }
+
+
+def sample_statistics(samples_s: Sequence[float]) -> dict[str, Any]:
+    """Return the statistics of at least one sample as pytest-benchmark defines and names them.
+
+    Parameters
+    ----------
+    samples_s : sequence of float
+        Seconds of each round, in any order.
+
+    Returns
+    -------
+    dict
+        Seconds, but for ``rounds``, the counts of outliers, and ``ops``, which is rounds a second
+        of the sum of all samples.
+
+    Notes
+    -----
+    Quartiles: for an even number the medians of both halves, for an odd number the weighted means
+    of Wikipedia's method 3 (*Quartile*, "Computing methods"). Outliers are counted beyond one
+    standard deviation from the mean, and beyond Tukey's fences at 1.5 interquartile ranges;
+    ``ld15iqr`` and ``hd15iqr`` are the extreme samples within the fences.
+    """
+    ordered = sorted(samples_s)
+    rounds, total = len(ordered), sum(samples_s)
+    mean = statistics.mean(samples_s)
+    stddev = statistics.stdev(samples_s) if rounds > 1 else 0
+    q1, q3 = _lower_quartile(ordered), _lower_quartile(ordered[::-1])
+    iqr = q3 - q1
+    low, high = q1 - 1.5 * iqr, q3 + 1.5 * iqr
+    inside = [sample for sample in ordered if low <= sample <= high]
+    stddev_outliers = sum(not mean - stddev <= sample <= mean + stddev for sample in ordered)
+    iqr_outliers = rounds - len(inside)
+    return {
+        "min": ordered[0],
+        "max": ordered[-1],
+        "mean": mean,
+        "stddev": stddev,
+        "rounds": rounds,
+        "median": statistics.median(ordered),
+        "iqr": iqr,
+        "q1": q1,
+        "q3": q3,
+        "iqr_outliers": iqr_outliers,
+        "stddev_outliers": stddev_outliers,
+        "outliers": f"{stddev_outliers};{iqr_outliers}",
+        "ld15iqr": inside[0],
+        "hd15iqr": inside[-1],
+        "ops": rounds / total if total else 0,
+        "total": total,
+    }
+
+
+def _lower_quartile(ordered: Sequence[float]) -> float:
+    """Return the quartile next to the first element; of reversed samples it is the upper one."""
+    n, (k, rest) = len(ordered), divmod(len(ordered), 4)
+    if n == 1:
+        return ordered[0]
+    if n % 2 == 0:
+        return statistics.median(ordered[: n // 2])
+    if rest == 1:
+        return 0.25 * ordered[k - 1] + 0.75 * ordered[k]
+    return 0.75 * ordered[k] + 0.25 * ordered[k + 1]
