@@ -135,7 +135,7 @@ def _check_names(kind: str, names: tuple[str, ...], known: tuple[str, ...]) -> N
 
 
 # For a run that measures accuracy as well: enough for a p90.
-QUICK_TIMING = TimingConfig(min_samples=64, min_duration_s=1.0, max_duration_s=30.0)
+QUICK_TIMING = TimingConfig(min_samples=64, min_duration_s=1.0, max_duration_s=10.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

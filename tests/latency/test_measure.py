@@ -169,3 +169,39 @@ def test_the_answer_is_dropped_before_the_next_call(clock):
 
     measure(call, Plan(min_samples=5), clock=clock)
     assert len(alive) > 5
+
+
+def test_an_unsteady_timing_goes_on_half_as_long_again(clock):
+    """Asked at 2.0, 3.0 and 4.5 s; the call after each question takes time and is dropped."""
+    asked = []
+
+    def is_steady(samples):
+        asked.append(len(samples))
+        return len(asked) == 3
+
+    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.125), plan, clock=clock, is_steady=is_steady)
+    assert asked == [16, 23, 34]
+    assert len(timing.samples_s) == 34
+
+
+def test_the_dropped_samples_cost_nothing(clock):
+    """Processor time is that of the counted calls, whatever was computed in between."""
+    answers = iter([False, False, True])
+
+    def is_steady(samples):
+        clock.spend(3)
+        return next(answers)
+
+    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.125), plan, clock=clock, is_steady=is_steady)
+    assert timing.cpu_s == pytest.approx(sum(timing.samples_s), abs=3)
+
+
+def test_what_is_never_steady_ends_at_the_maximum(clock):
+    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, max_duration_s=10)
+    timing = measure(
+        lambda _: clock.spend(0.125), plan, clock=clock, is_steady=lambda samples: False
+    )
+    assert timing.wall_s == pytest.approx(10)
+    assert timing.complete

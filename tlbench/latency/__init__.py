@@ -7,11 +7,13 @@ from tlbench.latency.isolate import run_isolated
 from tlbench.latency.machine import Machine, Observed, Reading, SystemMachine, watch
 from tlbench.latency.measure import Plan, Sampler, Timing, measure
 from tlbench.latency.server import Served, find_peak, serve
+from tlbench.latency.steady import ORDERED, looks_steady
 from tlbench.latency.summary import REPORTED, summarise_median, summarise_percentiles
 from tlbench.latency.throttle import throttle_reasons
 from tlbench.latency.validity import Evidence, judge, reasons_of
 
 __all__ = [
+    "ORDERED",
     "REPORTED",
     "Clock",
     "EnergyCounter",
@@ -30,6 +32,7 @@ __all__ = [
     "block_medians",
     "find_peak",
     "judge",
+    "looks_steady",
     "measure",
     "nvml_counter",
     "rapl_counter",

@@ -1,6 +1,6 @@
 """Call something again and again, and keep every sample."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from tlbench.errors import ConfigError
@@ -113,9 +113,18 @@ def measure(
     *,
     clock: Clock | None = None,
     energy: EnergyCounter | None = None,
+    is_steady: Callable[[Sequence[float]], bool] | None = None,
 ) -> Timing:
     """Time ``call(i)`` for i = 0, 1, 2, ... one after the other; see `Sampler`.
 
+    Parameters
+    ----------
+    is_steady : callable or None
+        Asked about the samples when the plan's minima are reached. While it says no, the
+        measurement goes on, half as long again each time, up to the plan's maximum.
+
+    Notes
+    -----
     Ctrl-C during the counted calls ends the measurement and keeps what there is, marked as not
     complete; before the first counted call it is an interruption like any other.
     """
@@ -126,9 +135,21 @@ def measure(
     samples: list[float] = []
     complete = True
     joules = energy_meter(energy)
+    ask_at_s = cpu_aside_s = 0.0
     began, cpu_began = clock.now_s(), clock.cpu_s()
     try:
-        while not (samples and plan.is_done(len(samples), clock.now_s() - began)):
+        while True:
+            elapsed = clock.now_s() - began
+            if samples and plan.is_done(len(samples), elapsed):
+                if is_steady is None or elapsed >= plan.max_duration_s:
+                    break
+                if elapsed >= ask_at_s:
+                    cpu_before = clock.cpu_s()
+                    if is_steady(samples):
+                        break
+                    ask_at_s = 1.5 * elapsed
+                    sampler.sample()  # not counted: threads and caches had rest meanwhile
+                    cpu_aside_s += clock.cpu_s() - cpu_before
             if plan.pause_s:
                 clock.sleep_s(plan.pause_s)
             samples.append(sampler.sample())
@@ -140,7 +161,7 @@ def measure(
         first_s=first_s,
         warmup_s=warmup,
         samples_s=tuple(samples),
-        cpu_s=clock.cpu_s() - cpu_began,
+        cpu_s=clock.cpu_s() - cpu_began - cpu_aside_s,
         wall_s=clock.now_s() - began,
         energy_j=joules(),
         complete=complete,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tlbench.results.records import Interval, Percentile
-from tlbench.stats import autocorrelation_time, percentile, quantile_interval, samples_needed
+from tlbench.stats import autocorrelation, percentile, quantile_interval, samples_needed
 
 __all__ = ["REPORTED", "summarise_median", "summarise_percentiles"]
 
@@ -27,10 +27,11 @@ def summarise_percentiles(samples_s: Sequence[float]) -> tuple[Percentile, ...]:
 def summarise_median(samples_s: Sequence[float]) -> Interval | None:
     """Return the 95 % interval of the median, or None where the samples do not reach it.
 
-    Order statistics, so no distribution is assumed; where neighbouring samples resemble one
-    another, their number is divided by the autocorrelation time first.
+    Order statistics, so no distribution is assumed; where neighbouring samples are found to
+    resemble one another, their number is divided by the autocorrelation time first.
     """
-    inflation = autocorrelation_time(samples_s)
+    series = autocorrelation(samples_s)
+    inflation = series.inflation if series.detected else 1.0
     found = quantile_interval(samples_s, inflation=inflation)
     if found is None:
         return None

@@ -9,7 +9,17 @@ from typing import Any
 from tlbench.config import RunConfig, TimingConfig
 from tlbench.engine import Session
 from tlbench.errors import MeasurementError
-from tlbench.latency import Plan, Served, Timing, find_peak, measure, serve, watch
+from tlbench.latency import (
+    ORDERED,
+    Plan,
+    Served,
+    Timing,
+    find_peak,
+    looks_steady,
+    measure,
+    serve,
+    watch,
+)
 from tlbench.pipeline.fresh import measure_fresh
 from tlbench.pipeline.inputs import LatencyInputs
 from tlbench.pipeline.subject import Job, Subject
@@ -49,7 +59,7 @@ def plan_for(timing: TimingConfig, job: Job) -> Plan:
     """Return when a timing ends: a batch needs samples for its median only."""
     n_samples = timing.min_samples
     if job.scenario == "offline":
-        n_samples = samples_needed(0.5)
+        n_samples = ORDERED  # enough for a median, and to tell a trend
     elif job.scenario == "server":  # so that one late request in a hundred can be told from two
         n_samples = max(n_samples, samples_needed(0.99))
     return Plan(
@@ -88,7 +98,13 @@ def _measure_job(
             served = _serve(subject, job, timing, plan)
             found, more["server"] = served.timing, served.load
         else:
-            found = measure(calls, plan, clock=subject.clock, energy=subject.energy)
+            found = measure(
+                calls,
+                plan,
+                clock=subject.clock,
+                energy=subject.energy,
+                is_steady=looks_steady,
+            )
     if job.scenario == "paced":
         more["pause_s"] = timing.pause_s
     if timing.costs and found.complete:
