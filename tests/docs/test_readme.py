@@ -40,7 +40,7 @@ def skeleton(output):
     output = re.sub(r"\b(IN)?VALID\b", "VERDICT", output)
     # A number with sign and unit; a percentile may be there in one run and need samples in another.
     output = re.sub(r"\bn/a\b", "#", output)
-    output = re.sub(r"# to (?=#)|[\d.]+ to (?=[\d.]+ [mµ]?s)", "", output)  # an interval, or none
+    output = re.sub(r"[\d.,]+( [mµ]?s)? to (?=[\d.,]+ [mµ]?s)", "", output)  # an interval, or none
     output = re.sub(r"[-+±]?\d[\d.,]*(e-?\d+)?( ?(ms|µs|s|%|min|kB|MB))?(?![\w-])", "#", output)
     output = re.sub(r"transfer (helps|loses):|no clear difference:", "VERDICT", output)
     return [" ".join(line.split()) for line in output.splitlines() if line.strip()]
