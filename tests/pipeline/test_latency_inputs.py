@@ -47,6 +47,14 @@ def test_batches_differ_from_call_to_call(tmp_path):
     assert all(batch.shape == (3, 4) for batch in batches)
 
 
+@pytest.mark.parametrize(("batch_size", "n_batches"), [(1, 8), (32, 8), (64, 4), (512, 2)])
+def test_large_batches_are_few_and_still_differ(tmp_path, batch_size, n_batches):
+    """Two are enough to change from call to call, and memory stays in bounds."""
+    inputs = latency_inputs(save_model(tmp_path / "m.onnx", ["N", 4]), None)
+    batches = inputs.batches(batch_size)
+    assert len({batch.tobytes() for batch in batches}) == len(batches) == n_batches
+
+
 def test_images_of_the_dataset_are_preferred(tiny_model, images):
     inputs = latency_inputs(tiny_model, images)
     np.testing.assert_array_equal(inputs.rows[0], images[0])

@@ -17,6 +17,7 @@ __all__ = ["LatencyInputs", "latency_inputs"]
 
 # Inputs change from call to call: a result cached anywhere on the way would show otherwise.
 _N_DISTINCT = 8
+_MOST_IMAGES = 256
 _ASSUMED_SIZE = 224
 
 
@@ -34,9 +35,14 @@ class LatencyInputs:
         return self.rows[0].shape
 
     def batches(self, batch_size: int) -> list[NDArray[Any]]:
-        """Return several different batches."""
+        """Return several different batches: eight of a few images, two of very many."""
         rows, n = self.rows, len(self.rows)
-        return [np.stack([rows[(start + i) % n] for i in range(batch_size)]) for start in range(n)]
+        # Eight batches of 512 random images of 224 pixels would take 600 MB.
+        n_batches = max(min(2, n), min(n, _MOST_IMAGES // batch_size))
+        return [
+            np.stack([rows[(start + i) % n] for i in range(batch_size)])
+            for start in range(n_batches)
+        ]
 
 
 def latency_inputs(model: OnnxModel, images: Images | None) -> LatencyInputs:
