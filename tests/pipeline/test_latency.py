@@ -91,6 +91,14 @@ def test_costs_are_those_of_a_fresh_process(config):
     assert batch.idle_cpu_s is None
 
 
+def test_an_impatient_timing_leaves_the_second_afterwards_out(config, monkeypatch):
+    """A run that measures accuracy as well neither waits nor asks whether the machine is steady."""
+    monkeypatch.setattr("tlbench.pipeline.latency.looks_steady", lambda _: pytest.fail("asked"))
+    (result,) = measure(config, scenarios=("single",), costs=True, patient=False).latency
+    assert result.idle_cpu_s is None
+    assert result.peak_rss_bytes > 1_000_000
+
+
 def test_energy_is_given_or_the_reason_why_not(config):
     for result in measure(config).latency:
         assert (result.energy_j_per_image is None) == result.energy_note.startswith("no energy")

@@ -17,7 +17,7 @@ __all__ = ["Machine", "Observed", "Reading", "SystemMachine", "watch"]
 # A lap is some 10 µs, and the fastest within this time is the processor's speed. Short and many: on
 # a shared machine a neighbour on the same core doubles most laps for tenths of a second.
 _LAP_STEPS = 1000
-_LAPS_S = 0.3
+_LAPS_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,13 +103,13 @@ def _measure_job(
                 plan,
                 clock=subject.clock,
                 energy=subject.energy,
-                is_steady=looks_steady,
+                is_steady=looks_steady if timing.patient else None,
             )
     if job.scenario == "paced":
         more["pause_s"] = timing.pause_s
     if timing.costs and found.complete:
         try:
-            if is_first:
+            if is_first and timing.patient:
                 more["idle_cpu_s"] = _idle_cpu_s(subject)
             if job.scenario in {"single", "offline"}:
                 more |= memory_of(subject, job)
