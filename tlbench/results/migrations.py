@@ -16,8 +16,13 @@ def _from_1(document: Document) -> Document:
     return document | {"schema_version": 2, "breakdown": None}
 
 
+def _from_2(document: Document) -> Document:
+    """Version 3 only adds fields."""
+    return document | {"schema_version": 3}
+
+
 # The step under key n takes a document of version n to n + 1.
-_STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1}
+_STEPS: dict[int, Callable[[Document], Document]] = {1: _from_1, 2: _from_2}
 
 
 def migrate(document: object, source: str) -> Document:

@@ -10,6 +10,13 @@ from typing import Any, Literal
 
 from tlbench.environment import Environment
 from tlbench.model import ModelCard
+from tlbench.results.accuracy import (
+    AccuracyResult,
+    CrossValidation,
+    FeatureDrift,
+    LearningCurve,
+    Reproduction,
+)
 from tlbench.results.common import Interval, Placement
 from tlbench.results.latency import (
     Breakdown,
@@ -27,15 +34,19 @@ __all__ = [
     "Breakdown",
     "Check",
     "Contestant",
+    "CrossValidation",
     "DatasetInfo",
     "ExtractionResult",
+    "FeatureDrift",
     "FreshProcess",
     "Interval",
     "LatencyRatio",
     "LatencyResult",
+    "LearningCurve",
     "ModelInfo",
     "Percentile",
     "Placement",
+    "Reproduction",
     "RunConfigRecord",
     "RunResult",
     "ServerLoad",
@@ -44,7 +55,8 @@ __all__ = [
 
 # History of the schema of run.json. A new version needs a step in migrations.py and a golden file
 # in the tests. 1: the first. 2: verdicts with their checks, costs besides time, contestants.
-SCHEMA_VERSION = 2
+# 3: what lies behind an accuracy, protocols besides the hold-out, published figures.
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,28 +117,6 @@ class ExtractionResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccuracyResult:
-    """Accuracy of one head on one kind of features."""
-
-    features: str  # "backbone", or the name of a feature baseline such as "pixels"
-    head: str
-    params: dict[str, Any]  # every parameter of the head, defaults included
-    n_train: int
-    n_test: int
-    n_correct: int
-    accuracy_fraction: float
-    interval: Interval
-    fit_s: float
-    predict_s: float  # for all n_test images together
-    baseline: bool
-    from_store: bool = False  # fitted in an earlier run; the times are that run's
-    notes: tuple[str, ...] = ()  # for example: the solver did not converge
-    # Precision of the features that the head was fitted on, where it is not that of the features
-    # that it was tested on: "fp32" for a head that meets a converted backbone.
-    fitted_on: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contestant:
     """One side of an interleaved comparison: `LatencyResult.label` refers to it."""
 
@@ -160,6 +150,10 @@ class RunResult:
     dataset: DatasetInfo | None = None
     extraction: tuple[ExtractionResult, ...] = ()
     accuracy: tuple[AccuracyResult, ...] = ()
+    cross_validation: tuple[CrossValidation, ...] = ()
+    learning_curves: tuple[LearningCurve, ...] = ()
+    drifts: tuple[FeatureDrift, ...] = ()
+    reproduction: Reproduction | None = None
     latency: tuple[LatencyResult, ...] = ()
     contestants: tuple[Contestant, ...] = ()  # the first is the reference; model is its file
     ratios: tuple[LatencyRatio, ...] = ()
