@@ -119,11 +119,20 @@ def test_arrivals_end_at_the_maximum(clock):
 
 
 def test_a_queue_that_grows_for_ever_is_given_up(clock):
-    """After another maximum, with the samples there are."""
+    """After another maximum, with the samples there are; who still waits then is late."""
     plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=10**6, max_duration_s=5)
     found = served(clock, qps=1000.0, plan=plan)
     assert found.timing.wall_s == pytest.approx(10.0, abs=0.02)
-    assert found.load.over_fraction > 0.9
+    n_answered, n_waiting = len(found.timing.samples_s), found.load.n_unanswered
+    # 1,000 arrivals a second for 5 s; 350 are 5 standard deviations of their number
+    assert n_answered + n_waiting == pytest.approx(5000, abs=350)
+    n_late = sum(sample > 0.1 for sample in found.timing.samples_s) + n_waiting
+    assert found.load.over_fraction == n_late / (n_answered + n_waiting)
+
+
+def test_a_queue_that_is_served_to_its_end_leaves_nobody_waiting(clock):
+    found = served(clock, qps=200, plan=Plan(min_samples=400, max_duration_s=1e4))
+    assert found.load.n_unanswered == 0
 
 
 @pytest.mark.parametrize("number", [5, 40])

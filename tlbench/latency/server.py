@@ -44,7 +44,7 @@ def serve(
         Longest time from arrival to answer that is in time.
     plan : Plan
         Its maximum is when the last request may arrive; a queue that has grown by then is served to
-        its end, or given up when it lasts another maximum.
+        its end, or given up when it lasts another maximum: who still waits then is late.
     allowed_fraction : float
         Share of requests that may be late: 0.01 bounds the 99th percentile.
 
@@ -80,22 +80,29 @@ def serve(
         if not samples:
             raise
         complete = False
-    n_over = sum(sample > latency_bound_s for sample in samples)
+    n_waiting = 0
+    given_up_s = clock.now_s()
+    while complete and not plan.is_done(len(samples) + n_waiting, arrival - began):
+        n_waiting += 1  # given up: it would have arrived, and was never answered
+        arrival += generator.expovariate(qps)
+    n_requests = len(samples) + n_waiting
+    n_over = sum(sample > latency_bound_s for sample in samples) + n_waiting
     return Served(
         Timing(
             first_s=first_s,
             warmup_s=warmup_s,
             samples_s=tuple(samples),
             cpu_s=clock.cpu_s() - cpu_began,
-            wall_s=clock.now_s() - began,
+            wall_s=given_up_s - began,
             complete=complete,
         ),
         ServerLoad(
             qps=qps,
             latency_bound_s=latency_bound_s,
-            over_fraction=n_over / len(samples),
-            over_high=wilson_interval(n_over, len(samples))[1],
+            over_fraction=n_over / n_requests,
+            over_high=wilson_interval(n_over, n_requests)[1],
             allowed_fraction=allowed_fraction,
+            n_unanswered=n_waiting,
         ),
     )
 

@@ -81,6 +81,8 @@ class ServerLoad:
         The rate was searched for, and is the highest valid one that was found.
     probes : tuple of (float, float, bool)
         The search: rate, share over the bound, valid.
+    n_unanswered : int
+        Requests that still waited when a queue was given up, counted as over the bound.
     """
 
     qps: float
@@ -90,6 +92,7 @@ class ServerLoad:
     allowed_fraction: float
     is_peak: bool = False
     probes: tuple[tuple[float, float, bool], ...] = ()
+    n_unanswered: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
