@@ -2,7 +2,9 @@
 
 from tlbench.stats.blocks import RatioEstimate, ratio_interval
 from tlbench.stats.intervals import wilson_interval
+from tlbench.stats.paired import mcnemar_p, paired_interval
 from tlbench.stats.percentiles import percentile, samples_needed
+from tlbench.stats.power import DropTest, drop_power, images_needed, smallest_drop
 from tlbench.stats.quantiles import quantile_interval
 from tlbench.stats.series import (
     Autocorrelation,
@@ -14,14 +16,20 @@ from tlbench.stats.series import (
 
 __all__ = [
     "Autocorrelation",
+    "DropTest",
     "RatioEstimate",
     "Trend",
     "autocorrelation",
     "autocorrelation_time",
+    "drop_power",
+    "images_needed",
+    "mcnemar_p",
+    "paired_interval",
     "percentile",
     "quantile_interval",
     "ratio_interval",
     "samples_needed",
+    "smallest_drop",
     "trend",
     "wilson_interval",
 ]
