@@ -150,6 +150,9 @@ class RunConfig:
     ----------
     model : str
         Name of a backbone, or path of an ``.onnx`` file.
+    against : tuple of str
+        Further models, as in `TimingConfig.rivals`, to try the heads on that are fitted on the
+        features of *model*. Nothing else is measured then.
     dataset : str
         Name of a dataset, with its argument after a colon.
     heads, baselines : tuple of str
@@ -178,6 +181,7 @@ class RunConfig:
     """
 
     model: str = DEFAULT_BACKBONE
+    against: tuple[str, ...] = ()
     dataset: str = DEFAULT_DATASET
     heads: tuple[str, ...] = DEFAULT_HEADS
     baselines: tuple[str, ...] = ("pixels",)

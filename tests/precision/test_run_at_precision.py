@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig
+from tlbench.config import RunConfig, TimingConfig
 from tlbench.errors import ConfigError, UnknownNameError
-from tlbench.pipeline import extract_dataset_split, lowering, run_benchmark
+from tlbench.pipeline import extract_dataset_split, lowering, run, run_benchmark
 from tlbench.progress import Silent
 from tlbench.reports.console import render
 from tlbench.results import decode_run, encode_run
+from tlbench.results.records import Interval, LatencyRatio
 
 
 @pytest.fixture
@@ -139,3 +140,49 @@ def test_without_a_cache_both_heads_are_there(config):
     result = run_benchmark(replace(config, cache=False)).result
     assert _kinds(result)[:2] == [("backbone", None), ("backbone", "fp32")]
     assert not (config.cache_dir / "models").exists()
+
+
+QUICK = TimingConfig(
+    scenarios=("single",), min_samples=3, min_duration_s=0.0, costs=False, patient=False
+)
+
+
+def test_a_timing_is_held_against_fp32_in_turns(config):
+    """Whether a conversion is faster at all is measured, not taken for granted."""
+    result = run_benchmark(replace(config, latency=True, timing=QUICK)).result
+    (ratio,) = result.ratios
+    assert (ratio.label, ratio.reference, ratio.scenario) == ("int8", "fp32", "single")
+    assert ratio.n_blocks >= 10
+    assert "precision" in ratio.unlike
+    assert not result.contestants
+    # of the run itself; the turns have a record of their own
+    assert [one.scenario for one in result.latency] == ["single"]
+
+
+def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
+    """The caution names the ratio and its interval; a faster one needs no caution."""
+
+    def contested(ratio):
+        interval = Interval(low=ratio - 0.1, high=ratio + 0.1, method="by hand")
+        found = LatencyRatio(
+            label="int8",
+            reference="fp32",
+            scenario="single",
+            batch_size=1,
+            boundary="numpy->numpy",
+            ratio=ratio,
+            interval=interval,
+            n_blocks=10,
+        )
+        monkeypatch.setattr(run, "against_full_precision", lambda *_: (found,))
+        return run_benchmark(replace(config, latency=True, timing=QUICK)).result.cautions
+
+    slower = "int8 is slower than fp32 on this machine: 1.50 times the time [1.40, 1.60]"
+    assert any(caution.startswith(slower) for caution in contested(1.5))
+    assert not any("slower" in caution for caution in contested(1.05))
+    assert not any("slower" in caution for caution in contested(0.6))
+
+
+def test_an_fp32_run_is_held_against_nothing(config):
+    result = run_benchmark(replace(config, precision="fp32", latency=True, timing=QUICK)).result
+    assert result.ratios == ()

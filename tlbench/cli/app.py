@@ -8,6 +8,7 @@ import typer
 from tlbench import __version__
 from tlbench.cli.compare import compare
 from tlbench.cli.doctor import doctor
+from tlbench.cli.drift import drift
 from tlbench.cli.evaluate import evaluate
 from tlbench.cli.export import export
 from tlbench.cli.extract import extract
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: half the start-up time, and one line for a wrong option
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, evaluate, latency, export, inspect, extract, report, compare, doctor):
+for _command in (run, evaluate, latency, drift, export, inspect, extract, report, compare, doctor):
     app.command()(_command)
 app.command("list")(list_entries)
 

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 from tlbench.config import RunConfig
+from tlbench.precision import FULL_PRECISION
 from tlbench.results.records import (
     AccuracyResult,
     DatasetInfo,
     ExtractionResult,
+    LatencyRatio,
     LatencyResult,
 )
 from tlbench.units import format_count
@@ -22,6 +24,8 @@ def cautions_of(
     unlearnable: Sequence[str],
     accuracy: Sequence[AccuracyResult],
     passes: Sequence[ExtractionResult | LatencyResult],
+    *,
+    ratios: Sequence[LatencyRatio] = (),
 ) -> tuple[str, ...]:
     """Return the cautions of a run, one sentence each, most important first."""
     found: list[str] = []
@@ -29,6 +33,8 @@ def cautions_of(
         found += _about_data(config, dataset, unlearnable)
     if accuracy:
         found += _about_accuracy(accuracy)
+    if config.precision != FULL_PRECISION:
+        found += [_about_speed(ratio) for ratio in ratios if _is_slower(ratio)]
     elsewhere = {
         provider: operators
         for one in passes
@@ -40,6 +46,18 @@ def cautions_of(
         for provider, operators in elsewhere.items()
     ]
     return tuple(found)
+
+
+def _is_slower(ratio: LatencyRatio) -> bool:
+    return ratio.interval is not None and ratio.interval.low > 1
+
+
+def _about_speed(ratio: LatencyRatio) -> str:
+    assert ratio.interval is not None
+    return (
+        f"{ratio.label} is slower than {ratio.reference} on this machine: {ratio.ratio:.2f} times "
+        f"the time [{ratio.interval.low:.2f}, {ratio.interval.high:.2f}] for one image, in turns"
+    )
 
 
 def _about_data(config: RunConfig, dataset: DatasetInfo, unlearnable: Sequence[str]) -> list[str]:

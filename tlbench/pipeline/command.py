@@ -20,7 +20,7 @@ _FLAGS = {
     "costs": "--no-costs",
 }
 # What the command itself says, and not an option.
-_IMPLIED = {"model", "accuracy", "timing", "rivals"}
+_IMPLIED = {"model", "against", "accuracy", "timing", "rivals"}
 _SINGULAR = {"scenarios": "--scenario", "boundaries": "--boundary", "batch_sizes": "--batch-size"}
 
 
@@ -28,13 +28,16 @@ def repeat_command(config: RunConfig) -> str:
     """Return the shortest command line that measures the same again."""
     command = "run" if config.accuracy and config.latency else "evaluate"
     implied = set(_IMPLIED)
-    if not config.accuracy:
+    if config.against:
+        command = "drift"
+        implied |= {"latency", "baselines"}
+    elif not config.accuracy:
         command = "latency"
     elif config.latency is False:
         implied.add("latency")
     default, words = RunConfig(), ["tlbench", command]
     if command != "run" or config.model != default.model:
-        words += [config.model, *config.timing.rivals]
+        words += [config.model, *config.against, *config.timing.rivals]
     usual_timing = TimingConfig() if command == "latency" else QUICK_TIMING
     for chosen, usual in ((config, default), (config.timing, usual_timing)):
         for field in fields(chosen):

@@ -16,13 +16,16 @@ from tlbench.pipeline.inputs import latency_inputs
 from tlbench.pipeline.latency import jobs_of, memory_of, plan_for
 from tlbench.pipeline.record import model_info
 from tlbench.pipeline.subject import Job, Subject
-from tlbench.precision import check_precision
+from tlbench.precision import FULL_PRECISION, check_precision
 from tlbench.progress import Listener
 from tlbench.registry import unknown_name
 from tlbench.results.records import Contestant, Interval, LatencyRatio, LatencyResult
 from tlbench.stats import ratio_interval
 
-__all__ = ["Contest", "contestant_config", "opened_contest"]
+__all__ = ["Contest", "against_full_precision", "contestant_config", "opened_contest"]
+
+# Enough blocks for an interval; a run at a lower precision is not a contest.
+_QUICK_ROUNDS = 10
 
 # MODEL@threads=1,provider=cuda: an "@" may stand in a path, so the settings must look like some.
 _SPEC = re.compile(r"(?P<model>.+?)(?:@(?P<settings>\w+=[^=,]*(?:,\w+=[^=,]*)*))?")
@@ -174,3 +177,28 @@ def opened_contest(config: RunConfig, listener: Listener, cache_dir: Path) -> It
                 )
                 raise ConfigError(msg)
         yield Contest(config, subjects, tuple(assumptions))
+
+
+def against_full_precision(
+    config: RunConfig, listener: Listener, cache_dir: Path
+) -> tuple[LatencyRatio, ...]:
+    """Time a converted backbone and its fp32 original in turn, one image after another.
+
+    Nothing but this can say which of the two is faster here: quantised operators are slow where the
+    processor lacks the instructions for them.
+    """
+    mine, theirs = (f"{config.model}@precision={p}" for p in (config.precision, FULL_PRECISION))
+    timing = replace(
+        config.timing,
+        scenarios=("single",),
+        boundaries=("numpy->numpy",),
+        rivals=(mine,),
+        rounds=_QUICK_ROUNDS,
+        costs=False,
+    )
+    both = replace(config, model=theirs, timing=timing)
+    with opened_contest(both, listener, cache_dir) as contest:
+        _, ratios = next(contest.measure(listener))
+    return tuple(
+        replace(ratio, label=config.precision, reference=FULL_PRECISION) for ratio in ratios
+    )

@@ -71,8 +71,16 @@ class Workplace:
     features in the store never loads the network, and no idle session spins while heads are fitted.
     """
 
-    def __init__(self, config: RunConfig, listener: Listener, cache_dir: Path) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        listener: Listener,
+        cache_dir: Path,
+        dataset: Dataset | None = None,
+    ) -> None:
         self.config = config
+        if dataset is not None:  # loaded already, by a workplace of the same data
+            self.dataset = dataset
         self.listener = listener
         self.cache_dir = cache_dir
         self.store = ArrayStore(cache_dir / "store", on_damage=listener.warn)
@@ -99,7 +107,7 @@ class Workplace:
     def at_full_precision(self) -> "Workplace":
         """Return a workplace for the fp32 features of the same backbone, on the same store."""
         config = replace(self.config, precision=FULL_PRECISION)
-        return Workplace(config, self.listener, self.cache_dir)
+        return Workplace(config, self.listener, self.cache_dir, self.dataset)
 
     @classmethod
     @contextmanager

@@ -6,15 +6,23 @@ from typing import Any
 
 from tlbench import __version__
 from tlbench.config import RunConfig
+from tlbench.datasets import Dataset
 from tlbench.engine import onnxruntime_facts
 from tlbench.environment import available_cpus, capture_environment
 from tlbench.evaluation import BLAS_THREADS
 from tlbench.model import OnnxModel
 from tlbench.pipeline.command import repeat_command
 from tlbench.results import new_run_id, plain_value
-from tlbench.results.records import LatencyResult, ModelInfo, RunConfigRecord, RunResult
+from tlbench.results.records import (
+    DatasetInfo,
+    LatencyResult,
+    ModelInfo,
+    RunConfigRecord,
+    RunResult,
+    SkippedImage,
+)
 
-__all__ = ["make_record", "model_info"]
+__all__ = ["dataset_info", "make_record", "model_info"]
 
 
 def model_info(model: OnnxModel, assumptions: tuple[str, ...] = ()) -> ModelInfo:
@@ -25,6 +33,20 @@ def model_info(model: OnnxModel, assumptions: tuple[str, ...] = ()) -> ModelInfo
         size_bytes=model.size_bytes,
         card=model.card,
         assumptions=assumptions,
+    )
+
+
+def dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> DatasetInfo:
+    """Return a dataset's identity as it goes into the record, without the skipped images."""
+    n_skipped = {name: sum(s.split == name for s in skipped) for name in ("train", "test")}
+    return DatasetInfo(
+        name=dataset.name,
+        source=dataset.source,
+        fingerprint=dataset.fingerprint,
+        n_train=len(dataset.train) - n_skipped["train"],
+        n_test=len(dataset.test) - n_skipped["test"],
+        classes=dataset.classes,
+        skipped=skipped,
     )
 
 

@@ -15,7 +15,8 @@ from tlbench.evaluation import check_training, fit_head
 from tlbench.pipeline.accuracy import Contestants, measure_accuracy, refuse_random_weights
 from tlbench.pipeline.breakdown import measure_breakdown
 from tlbench.pipeline.cautions import cautions_of
-from tlbench.pipeline.contest import opened_contest
+from tlbench.pipeline.contest import against_full_precision, opened_contest
+from tlbench.pipeline.drift import measure_drift
 from tlbench.pipeline.extraction import (
     SplitFeatures,
     Workplace,
@@ -24,17 +25,15 @@ from tlbench.pipeline.extraction import (
 )
 from tlbench.pipeline.inputs import latency_inputs
 from tlbench.pipeline.latency import measure_latency
-from tlbench.pipeline.record import make_record, model_info
+from tlbench.pipeline.record import dataset_info, make_record, model_info
 from tlbench.precision import FULL_PRECISION, check_precision
 from tlbench.progress import Listener, Silent
 from tlbench.results.records import (
     AccuracyResult,
     Breakdown,
-    DatasetInfo,
     LatencyRatio,
     LatencyResult,
     RunResult,
-    SkippedImage,
 )
 
 __all__ = ["RunOutcome", "run_benchmark"]
@@ -72,6 +71,9 @@ def run_benchmark(config: RunConfig, listener: Listener | None = None) -> RunOut
     """
     listener = listener or Silent()
     created = datetime.now(UTC)
+    if config.against:
+        drifted = measure_drift(config, created, listener)
+        return RunOutcome(drifted.result, drifted.predictions)
     if config.timing.rivals:
         return RunOutcome(_run_contest(config, created, listener), {})
     return _run_one(config, created, listener)
@@ -87,6 +89,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
         inputs = latency_inputs(workplace.model, images)
         latency: list[LatencyResult] = []
         breakdown: Breakdown | None = None
+        ratios: tuple[LatencyRatio, ...] = ()
         complete = True
         if config.latency:
             try:
@@ -94,6 +97,9 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
                     latency.append(timed)  # noqa: PERF402 - one by one: Ctrl-C keeps those before
                 if measured and config.breakdown and _all_complete(latency):
                     breakdown = measured.breakdown(listener)
+                if config.precision != FULL_PRECISION and _all_complete(latency):
+                    workplace.close_session()
+                    ratios = against_full_precision(config, listener, workplace.cache_dir)
             except KeyboardInterrupt:
                 if not latency:
                     raise
@@ -111,6 +117,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
             extraction=extraction,
             accuracy=accuracy,
             breakdown=breakdown,
+            ratios=ratios,
             complete=complete and _all_complete(latency),
             cautions=cautions_of(
                 config,
@@ -118,6 +125,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
                 measured.unlearnable if measured else (),
                 accuracy,
                 (*extraction, *latency),
+                ratios=ratios,
             ),
         )
     return RunOutcome(result, measured.predictions if measured else {})
@@ -142,7 +150,7 @@ class _Accuracy:
         reference = _full_precision_features(workplace)
         self.unlearnable = check_training(self.train.labels, self.dataset.classes)
         self.extraction = (self.train.result, test.result)
-        self.info = _dataset_info(self.dataset, self.train.skipped + test.skipped)
+        self.info = dataset_info(self.dataset, self.train.skipped + test.skipped)
         self.results, self.predictions = measure_accuracy(
             workplace, self.dataset, contestants, self.train, test, reference=reference
         )
@@ -175,19 +183,6 @@ def _full_precision_features(workplace: Workplace) -> SplitFeatures | None:
         return None
     with workplace.at_full_precision() as other:
         return extract_split(other, workplace.dataset.train, "train")
-
-
-def _dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> DatasetInfo:
-    n_skipped = {name: sum(s.split == name for s in skipped) for name in ("train", "test")}
-    return DatasetInfo(
-        name=dataset.name,
-        source=dataset.source,
-        fingerprint=dataset.fingerprint,
-        n_train=len(dataset.train) - n_skipped["train"],
-        n_test=len(dataset.test) - n_skipped["test"],
-        classes=dataset.classes,
-        skipped=skipped,
-    )
 
 
 def _run_contest(config: RunConfig, created: datetime, listener: Listener) -> RunResult:

@@ -5,6 +5,12 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from tlbench.reports.drift import (
+    drift_letters,
+    drift_table,
+    drifted_accuracy_table,
+    drifted_models,
+)
 from tlbench.reports.layout import grid, laid_out, section, title_line
 from tlbench.reports.tables import (
     accuracy_table,
@@ -38,9 +44,14 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
     if rows := headline(run):
         parts += [_headline(rows), Text()]
     sections: list[RenderableType] = []
+    if models := drifted_models(run.drifts):
+        named = Group(*(Text(model, overflow="fold") for model in models))
+        sections += [section("Models", named), Text()]
     for table in (
         accuracy_table(run.accuracy),
-        extraction_table(run.extraction),
+        drift_table(run.drifts),
+        drifted_accuracy_table(run.drifts),
+        extraction_table(run.extraction, drift_letters(run.drifts)),
         contestants_table(run.contestants),
         ratio_table(run),
         latency_table(run.latency),

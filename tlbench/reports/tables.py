@@ -1,6 +1,6 @@
 """What a report says, as rows of text: shared by every laid-out format."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from tlbench.results.records import (
@@ -117,15 +117,18 @@ def format_rate(value: float) -> str:
     return format_count(value) if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - three digits
 
 
-def extraction_table(results: Iterable[ExtractionResult]) -> Table:
-    """Return the passes through the network, decoding included."""
+def extraction_table(
+    results: Iterable[ExtractionResult], letters: Mapping[str, str] | None = None
+) -> Table:
+    """Return the passes through the network, decoding included; *letters* stand for labels."""
+    letters = letters or {}
     return Table(
         "Features",
         ("split", "images", "features", "an image", "images/s", ""),
         (False, True, True, True, True, False),
         tuple(
             (
-                result.split,
+                " ".join((*filter(None, [letters.get(result.label or "")]), result.split)),
                 format_count(result.n_images),
                 format_count(result.n_features),
                 format_seconds(result.elapsed_s / result.n_images),

@@ -109,6 +109,7 @@ class ExtractionResult:
     from_store: bool
     provider: str
     placement: Placement | None = None
+    label: str | None = None  # which of several models
 
     @property
     def images_per_s(self) -> float:

@@ -126,7 +126,7 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
     ).astype(np.int64)
     share = (1 + drop / disagreement) / 2
     found = np.where(wins <= counts, _tails(wins, counts, share), 0.0)
-    return float(min(1.0, _chances(counts, n_images, disagreement) @ found))
+    return min(1.0, float(_chances(counts, n_images, disagreement) @ found))
 
 
 def _critical(counts: _Ints, tail: float) -> _Ints:

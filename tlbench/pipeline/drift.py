@@ -1,0 +1,172 @@
+"""From the drift of features to that of accuracy: providers, precisions and exports compared."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlbench.arrays import LabelArray
+from tlbench.config import RunConfig
+from tlbench.engine import check_provider
+from tlbench.errors import ConfigError
+from tlbench.evaluation import check_training, feature_distance, fit_head
+from tlbench.pipeline.accuracy import Contestants, refuse_random_weights
+from tlbench.pipeline.contest import contestant_config
+from tlbench.pipeline.extraction import SplitFeatures, Workplace, cache_folder, extract_split
+from tlbench.pipeline.record import dataset_info, make_record, model_info
+from tlbench.precision import check_precision
+from tlbench.progress import Listener
+from tlbench.results.accuracy import PairedDifference
+from tlbench.results.records import FeatureDrift, Interval, ModelInfo, RunResult
+from tlbench.stats import mcnemar_p, paired_interval
+
+__all__ = ["Drifted", "measure_drift"]
+
+
+@dataclass(frozen=True, slots=True)
+class Drifted:
+    """The record of a comparison of features, and the predictions behind it."""
+
+    result: RunResult
+    predictions: dict[str, NDArray[np.generic]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """Test features of one model."""
+
+    label: str
+    model: ModelInfo
+    test: SplitFeatures
+
+
+def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> Drifted:
+    """Fit each head on the features of the first model and try it on those of every model.
+
+    What a deployed classifier meets when its backbone moves to another provider, precision or
+    export. The network of each runs over the test split only, that of the first over train too.
+
+    Raises
+    ------
+    ConfigError
+        If a model is named twice.
+    DataError
+        If the features have another shape than the reference's, or other images were unreadable.
+    """
+    specs = (config.model, *config.against)
+    if len(set(specs)) < len(specs):
+        raise ConfigError(f"A model is named twice: {', '.join(specs)}.")
+    configs = [contestant_config(spec, config) for spec in specs]
+    for spec, one in zip(specs, configs, strict=True):  # before any export or extraction
+        if (one.threads, one.timing) != (config.threads, config.timing):
+            msg = (
+                f"Features are stored for a model, provider and precision, whatever the threads: "
+                f"{spec!r} would be compared with itself. Set provider= or precision= only."
+            )
+            raise ConfigError(msg)
+        check_provider(one.provider)
+        check_precision(one.precision)
+    contestants = Contestants(config)
+    with cache_folder(config) as cache_dir:
+        with Workplace(configs[0], listener, cache_dir) as workplace:
+            refuse_random_weights(workplace.model)
+            dataset = workplace.dataset
+            check_training(dataset.train.labels, dataset.classes)
+            train = extract_split(workplace, dataset.train, "train")
+            reference = _side(specs[0], workplace)
+        others = []
+        for spec, one in zip(specs[1:], configs[1:], strict=True):
+            with Workplace(one, listener, cache_dir, dataset) as workplace:
+                refuse_random_weights(workplace.model)
+                others.append(_side(spec, workplace))
+        _check_same_images(reference, others)
+        drifts, predictions = _judge(
+            config, contestants, train, (reference, *others), listener=listener
+        )
+        result = make_record(
+            config,
+            created,
+            model=reference.model,
+            latency=(),
+            dataset=dataset_info(dataset, train.skipped + reference.test.skipped),
+            extraction=(
+                replace(train.result, label=reference.label),
+                *(replace(side.test.result, label=side.label) for side in (reference, *others)),
+            ),
+            drifts=tuple(drifts),
+        )
+    return Drifted(result, predictions)
+
+
+def _side(label: str, workplace: Workplace) -> _Side:
+    test = extract_split(workplace, workplace.dataset.test, "test")
+    return _Side(label, model_info(workplace.model), test)
+
+
+def _check_same_images(reference: _Side, others: list[_Side]) -> None:
+    for other in others:
+        if not np.array_equal(reference.test.index, other.test.index):
+            msg = (
+                f"{other.label} read {len(other.test.index)} test images, {reference.label} "
+                f"{len(reference.test.index)}: the pairs would not be the same images. Run again."
+            )
+            raise ConfigError(msg)
+
+
+def _judge(
+    config: RunConfig,
+    contestants: Contestants,
+    train: SplitFeatures,
+    sides: Sequence[_Side],
+    *,
+    listener: Listener,
+) -> tuple[list[FeatureDrift], dict[str, NDArray[np.generic]]]:
+    reference, *others = sides
+    labels = reference.test.labels
+    distances = [feature_distance(reference.test.features, o.test.features) for o in others]
+    predictions: dict[str, NDArray[np.generic]] = {"labels": labels, "index": reference.test.index}
+    drifts = []
+    for head in contestants.heads:
+        listener.start(f"fit {head.name} on {reference.label}")
+        params = contestants.params[head.name]
+        classifier = fit_head(head, params, train.features, train.labels, seed=config.seed)
+        listener.finish()
+        expected = _predict(classifier, reference)
+        predictions[f"backbone.{head.name}"] = expected
+        for i, (other, distance) in enumerate(zip(others, distances, strict=True), start=1):
+            found = _predict(classifier, other)
+            predictions[f"other{i}.{head.name}"] = found
+            drifts.append(
+                FeatureDrift(
+                    label=other.label,
+                    reference=reference.label,
+                    relative_error=distance.relative_error,
+                    smallest_cosine=distance.smallest_cosine,
+                    median_cosine=distance.median_cosine,
+                    head=head.name,
+                    reference_fraction=float(np.mean(expected == labels)),
+                    fraction=float(np.mean(found == labels)),
+                    paired=_paired(expected == labels, found == labels),
+                )
+            )
+    return drifts, predictions
+
+
+def _predict(classifier: Any, side: _Side) -> LabelArray:  # noqa: ANN401 - a scikit-learn estimator
+    return np.asarray(classifier.predict(side.test.features), dtype=np.int64)
+
+
+def _paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
+    lost, won = int(np.sum(first & ~second)), int(np.sum(~first & second))
+    low, high = paired_interval(lost, won, len(first))
+    return PairedDifference(
+        n_images=len(first),
+        only_first_correct=lost,
+        only_second_correct=won,
+        difference_fraction=(won - lost) / len(first),
+        interval=Interval(low=low, high=high, method="Tango"),
+        p_value=mcnemar_p(lost, won),
+    )
