@@ -53,6 +53,7 @@ class FakeNvml:
     """
 
     NVMLError = NVMLError
+    NVML_CLOCK_SM, NVML_TEMPERATURE_GPU = "SM", "GPU"
 
     def __init__(self, *, energy_mj=(), mask=0, broken=None):
         self.energy_mj, self.mask, self.broken = list(energy_mj), mask, broken
@@ -79,6 +80,14 @@ class FakeNvml:
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle):  # noqa: N802
         assert handle == ("handle", self.asked[-1])
         return self._answer("nvmlDeviceGetCurrentClocksThrottleReasons", self.mask)
+
+    def nvmlDeviceGetTemperature(self, handle, sensor):  # noqa: N802
+        assert (handle, sensor) == (("handle", self.asked[-1]), "GPU")
+        return self._answer("nvmlDeviceGetTemperature", 54)
+
+    def nvmlDeviceGetClockInfo(self, handle, domain):  # noqa: N802
+        assert (handle, domain) == (("handle", self.asked[-1]), "SM")
+        return self._answer("nvmlDeviceGetClockInfo", 1980)
 
 
 @pytest.fixture

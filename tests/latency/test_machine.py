@@ -5,24 +5,26 @@ from typing import NamedTuple
 import pytest
 
 from tlbench.environment import available_cpus
-from tlbench.latency import Reading, SystemMachine, watch
+from tlbench.latency import GpuState, Reading, SystemMachine, watch
 
 
 class FakeMachine:
-    """Gives these readings and throttle reasons, one after another."""
+    """Gives these readings and states of a GPU, one after another."""
 
-    def __init__(self, *readings, throttled=((), ())):
-        self.readings, self.reasons = list(readings), list(throttled)
+    def __init__(self, *readings, gpu=(None, None)):
+        self.readings, self.states = list(readings), list(gpu)
 
     def read(self):
         return self.readings.pop(0)
 
-    def throttled(self):
-        return self.reasons.pop(0)
+    def gpu(self):
+        return self.states.pop(0)
 
 
-def reading(*, busy_s=100.0, own_s=10.0, wall_s=1000.0, lap_s=0.002):
-    return Reading(busy_s=busy_s, own_s=own_s, wall_s=wall_s, lap_s=lap_s)
+def reading(*, busy_s=100.0, own_s=10.0, wall_s=1000.0, lap_s=0.002, temperature_c=None):
+    return Reading(
+        busy_s=busy_s, own_s=own_s, wall_s=wall_s, lap_s=lap_s, temperature_c=temperature_c
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,19 +64,20 @@ def test_a_longer_lap_is_a_slower_processor(lap_s, slowdown):
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "told"),
+    ("states", "told"),
     [
-        ((), (), ()),
-        (("heat",), (), ("heat",)),
-        ((), ("heat",), ("heat",)),
-        (("heat", "power cap"), ("power brake", "heat"), ("heat", "power cap", "power brake")),
+        ((None, None), ()),
+        (
+            (GpuState(), GpuState(reasons=("heat",))),
+            (GpuState(), GpuState(reasons=("heat",))),
+        ),
     ],
+    ids=["none", "a GPU"],
 )
-def test_throttling_at_either_end_is_told_once(before, after, told):
-    machine = FakeMachine(reading(), reading(), throttled=(before, after))
-    with watch(machine) as observed:
+def test_a_gpu_is_looked_at_at_both_ends(states, told):
+    with watch(FakeMachine(reading(), reading(), gpu=states)) as observed:
         pass
-    assert observed.throttle_reasons == told
+    assert observed.gpu == told
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
@@ -138,6 +141,40 @@ def test_busy_is_all_but_idle_of_the_usable_processors(monkeypatch):
     assert SystemMachine().read().busy_s == 13.0
 
 
-def test_the_accelerator_is_asked_for_its_reasons():
-    assert SystemMachine(lambda: ("heat",)).throttled() == ("heat",)
-    assert SystemMachine().throttled() == ()
+def test_the_gpu_in_use_is_asked():
+    state = GpuState(reasons=("heat",))
+    assert SystemMachine(lambda: state).gpu() == state
+
+
+def test_without_a_gpu_there_is_no_state():
+    """A network on the processor has no GPU whose clock could matter."""
+    assert SystemMachine().gpu() is None
+
+
+class Sensor(NamedTuple):
+    """A temperature as psutil gives it."""
+
+    current: float
+
+
+@pytest.mark.parametrize("chip", ["coretemp", "k10temp", "zenpower", "cpu_thermal"])
+def test_the_temperature_is_that_of_the_hottest_core(monkeypatch, chip):
+    """Of the processor only: a disk may be hotter."""
+    found = {chip: [Sensor(41.0), Sensor(67.0)], "nvme": [Sensor(80.0)]}
+    monkeypatch.setattr("psutil.sensors_temperatures", lambda: found, raising=False)
+    assert SystemMachine(laps_s=0).read().temperature_c == 67.0
+
+
+def test_without_a_sensor_there_is_no_temperature(monkeypatch):
+    monkeypatch.setattr("psutil.sensors_temperatures", dict, raising=False)
+    assert SystemMachine(laps_s=0).read().temperature_c is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"), [(41.0, 67.0, (41.0, 67.0)), (None, None, ())]
+)
+def test_temperatures_are_those_of_the_two_ends(before, after, told):
+    ends = [reading(temperature_c=before), reading(temperature_c=after)]
+    with watch(FakeMachine(*ends)) as observed:
+        pass
+    assert observed.temperatures_c == told

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.latency import Evidence, judge, reasons_of
+from tlbench.latency import Evidence, GpuState, judge, reasons_of
 from tlbench.stats import samples_needed, trend
 
 # A quiet machine, everything known, nothing wrong.
@@ -126,12 +126,52 @@ def test_what_is_not_known_is_said_to_be_unknown(name, changes):
     assert found == dict.fromkeys(ALL, "pass") | {name: "unknown"}
 
 
-def test_an_accelerator_that_was_clocked_down_says_why():
-    evidence = replace(QUIET, throttle_reasons=("power cap", "heat, by hardware"))
-    check = check_of("clock speed", quiet_samples(), evidence)
+QUIET_GPU = GpuState(temperature_c=41.0, sm_clock_hz=1.98e9)
+SILENT_GPU = GpuState(unknown="nvidia-ml-py is not installed (extra 'cuda')")
+
+
+def gpu_check(*states):
+    return check_of("gpu clock", quiet_samples(), replace(QUIET, gpu=states))
+
+
+def test_a_gpu_that_was_clocked_down_at_either_end_says_why():
+    """Each reason once, although both ends have it."""
+    hot = replace(QUIET_GPU, reasons=("power cap",), temperature_c=83.0)
+    check = gpu_check(hot, replace(hot, reasons=("power cap", "heat, by hardware")))
     assert check.outcome == "fail"
-    assert "power cap, heat, by hardware" in check.text
+    assert "power cap, heat, by hardware)" in check.text
     assert "lock its clocks" in check.text
+    assert "83 °C" in check.text
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_one_throttled_end_fails_whatever_the_other_says(order):
+    throttled = GpuState(reasons=("power cap",))
+    assert gpu_check(*[throttled, SILENT_GPU][::order]).outcome == "fail"
+
+
+@pytest.mark.parametrize("states", [(SILENT_GPU, SILENT_GPU), (QUIET_GPU, SILENT_GPU)])
+def test_a_gpu_that_does_not_tell_is_not_judged(states):
+    """Neither passed nor failed, with the reason; the timing is not INVALID for it."""
+    check = gpu_check(*states)
+    assert check.outcome == "unknown"
+    assert check.text.startswith("not judged: nvidia-ml-py is not installed")
+    assert reasons_of([check]) == ()
+
+
+def test_a_gpu_that_ran_free_passes_with_its_conditions():
+    check = gpu_check(QUIET_GPU, replace(QUIET_GPU, temperature_c=58.0, sm_clock_hz=1.965e9))
+    assert check.outcome == "pass"
+    assert "41 to 58 °C, 1980 to 1965 MHz" in check.text
+
+
+def test_on_the_processor_no_gpu_is_judged():
+    assert "gpu clock" not in outcomes(quiet_samples())
+
+
+def test_the_processors_temperature_is_told_beside_its_speed():
+    check = check_of("clock speed", quiet_samples(), replace(QUIET, temperatures_c=(45.0, 71.2)))
+    assert "processor at 45 to 71 °C" in check.text
 
 
 @pytest.mark.parametrize(("n", "outcome"), [(1, "fail"), (10, "fail"), (11, "pass")])

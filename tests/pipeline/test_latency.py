@@ -1,13 +1,19 @@
 """Every scenario on a tiny model: what is measured, judged, kept and refused."""
 
+import sys
 from dataclasses import replace
 
 import pytest
 
 from tlbench.config import RunConfig, TimingConfig
-from tlbench.engine import Session
+from tlbench.engine import Session, open_session
 from tlbench.errors import ConfigError, MeasurementError, UnknownNameError
+from tlbench.latency import Plan, watch
+from tlbench.latency import measure as sample
 from tlbench.pipeline import run_benchmark
+from tlbench.pipeline.inputs import latency_inputs
+from tlbench.pipeline.subject import Job, Subject
+from tlbench.reports.timing import timing_notes
 
 QUICK = TimingConfig(min_samples=64, min_duration_s=0.02, max_duration_s=5.0, costs=False)
 
@@ -139,8 +145,9 @@ def interrupt(monkeypatch):
 
 def test_ctrl_c_keeps_what_was_measured(config, interrupt):
     """The samples until then, marked as incomplete and INVALID; nothing follows."""
-    plan = {"min_samples": 10_000, "min_duration_s": 5.0, "max_duration_s": 60.0}
-    interrupt(30_000)
+    plan = {"min_samples": 10_000, "min_duration_s": 60.0, "max_duration_s": 60.0}
+    # beyond the warm-up: in its 0.3 s not even an empty call (4 µs) comes so often
+    interrupt(100_000)
     run = measure(config, **plan)
     assert not run.complete
     (result,) = run.latency
@@ -178,3 +185,33 @@ def test_ctrl_c_before_the_first_sample_is_an_interruption(config, interrupt):
 def test_bad_settings_are_refused_before_any_work(values, error, text):
     with pytest.raises(error, match=text):
         TimingConfig(**values)
+
+
+@pytest.mark.parametrize(("provider", "judged"), [("cuda", ["unknown"]), ("cpu", [])])
+def test_without_nvml_a_gpus_clock_is_not_judged(tiny_model, monkeypatch, provider, judged):
+    """The record says so, and the report; on the processor there is nothing to say."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    with open_session(tiny_model) as session:
+        monkeypatch.setattr(session, "provider", provider)
+        subject = Subject(session, latency_inputs(tiny_model, None))
+        subject.__dict__["_peak"] = None  # the rest of the engine would look for a real GPU
+        job = Job(scenario="single", batch_size=1, boundary="numpy->numpy")
+        with watch(subject.machine) as observed:
+            timing = sample(subject.calls(job)[0], Plan(min_duration_s=0.0))
+        result = subject.result(job, timing, observed)
+    assert [c.outcome for c in result.checks if c.name == "gpu clock"] == judged
+    told = [note for note in timing_notes([result]) if "gpu clock: not judged" in note]
+    assert len(told) == len(judged)
+
+
+def test_the_gpu_of_the_session_is_the_one_looked_at(tiny_model, monkeypatch):
+    asked = []
+    monkeypatch.setattr("tlbench.pipeline.subject.gpu_state", asked.append)
+    monkeypatch.setattr("tlbench.pipeline.subject.nvml_counter", asked.append)
+    with open_session(tiny_model) as session:
+        monkeypatch.setattr(session, "provider", "cuda")
+        monkeypatch.setattr(session, "provider_options", {"device_id": "3"})
+        subject = Subject(session, latency_inputs(tiny_model, None))
+        subject.machine.gpu()
+        assert subject.energy is None
+    assert asked == [3, 3]

@@ -3,14 +3,15 @@
 from tlbench.latency.alternate import Turns, alternate, block_medians
 from tlbench.latency.clock import Clock, SystemClock, tick_s
 from tlbench.latency.energy import EnergyCounter, nvml_counter, rapl_counter
+from tlbench.latency.evidence import Evidence
 from tlbench.latency.isolate import run_isolated
 from tlbench.latency.machine import Machine, Observed, Reading, SystemMachine, watch
 from tlbench.latency.measure import Plan, Sampler, Timing, measure
 from tlbench.latency.server import Served, find_peak, serve
 from tlbench.latency.steady import ORDERED, looks_steady
 from tlbench.latency.summary import REPORTED, summarise_median, summarise_percentiles
-from tlbench.latency.throttle import throttle_reasons
-from tlbench.latency.validity import Evidence, judge, reasons_of
+from tlbench.latency.throttle import GpuState, gpu_state
+from tlbench.latency.validity import judge, reasons_of
 
 __all__ = [
     "ORDERED",
@@ -18,6 +19,7 @@ __all__ = [
     "Clock",
     "EnergyCounter",
     "Evidence",
+    "GpuState",
     "Machine",
     "Observed",
     "Plan",
@@ -31,6 +33,7 @@ __all__ = [
     "alternate",
     "block_medians",
     "find_peak",
+    "gpu_state",
     "judge",
     "looks_steady",
     "measure",
@@ -41,7 +44,6 @@ __all__ = [
     "serve",
     "summarise_median",
     "summarise_percentiles",
-    "throttle_reasons",
     "tick_s",
     "watch",
 ]

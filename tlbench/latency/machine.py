@@ -1,4 +1,4 @@
-"""What the rest of the machine does while something is timed: other load, clock speed, throttling.
+"""What the rest of the machine does while something is timed: other load, clock speed, the GPU.
 
 Only the difference between two readings means anything, so a measurement is framed by `watch`.
 """
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tlbench.environment import available_cpus
+from tlbench.latency.throttle import GpuState
 
 __all__ = ["Machine", "Observed", "Reading", "SystemMachine", "watch"]
 
@@ -35,12 +36,15 @@ class Reading:
         Wall clock.
     lap_s : float
         Seconds of a fixed piece of arithmetic, the fastest of several: longer when clocked down.
+    temperature_c : float or None
+        The hottest of the processor's own sensors; virtual machines have none.
     """
 
     busy_s: float | None
     own_s: float
     wall_s: float
     lap_s: float
+    temperature_c: float | None = None
 
 
 class Machine(Protocol):
@@ -49,8 +53,8 @@ class Machine(Protocol):
     def read(self) -> Reading:
         """Return the present figures."""
 
-    def throttled(self) -> tuple[str, ...]:
-        """Return why an accelerator is clocked down at this moment; empty if it is not."""
+    def gpu(self) -> GpuState | None:
+        """Return the state of the GPU that is measured; None where there is none to look at."""
 
 
 class SystemMachine:
@@ -58,27 +62,33 @@ class SystemMachine:
 
     Parameters
     ----------
-    throttle_reasons : callable
-        Returns the reasons of the accelerator in use; by default there is none.
+    gpu_state : callable or None
+        Returns the state of the GPU in use; None where the network runs on the processor.
     laps_s : float
         How long to look for the processor's speed at each reading.
     """
 
     def __init__(
-        self, throttle_reasons: Callable[[], tuple[str, ...]] = tuple, laps_s: float = _LAPS_S
+        self, gpu_state: Callable[[], GpuState] | None = None, laps_s: float = _LAPS_S
     ) -> None:
-        self._throttle_reasons, self._laps_s = throttle_reasons, laps_s
+        self._gpu_state, self._laps_s = gpu_state, laps_s
 
     def read(self) -> Reading:
         """Return the present figures."""
         lap_s, ends = _lap_s(), time.perf_counter() + self._laps_s
         while time.perf_counter() < ends:
             lap_s = min(lap_s, _lap_s())
-        return Reading(busy_s=_busy_s(), own_s=_own_s(), wall_s=time.perf_counter(), lap_s=lap_s)
+        return Reading(
+            busy_s=_busy_s(),
+            own_s=_own_s(),
+            wall_s=time.perf_counter(),
+            lap_s=lap_s,
+            temperature_c=_temperature_c(),
+        )
 
-    def throttled(self) -> tuple[str, ...]:
-        """Return why the accelerator is clocked down at this moment."""
-        return self._throttle_reasons()
+    def gpu(self) -> GpuState | None:
+        """Return the state of the GPU in use; None without one."""
+        return None if self._gpu_state is None else self._gpu_state()
 
 
 def _lap_s() -> float:
@@ -112,6 +122,24 @@ def _busy_s() -> float | None:
     )
 
 
+def _temperature_c() -> float | None:
+    """Return the hottest of the processor's sensors (Intel, AMD, Arm by their Linux drivers)."""
+    import psutil
+
+    if not hasattr(psutil, "sensors_temperatures"):  # Windows, macOS
+        return None
+    try:
+        sensors = psutil.sensors_temperatures()
+    except (OSError, ValueError):  # a driver that gives no number
+        return None
+    degrees = [
+        each.current
+        for name in ("coretemp", "k10temp", "zenpower", "cpu_thermal")
+        for each in sensors.get(name, ())
+    ]
+    return max(degrees, default=None)
+
+
 @dataclass(slots=True)
 class Observed:
     """What changed between the two ends of a measurement.
@@ -122,21 +150,24 @@ class Observed:
         Processors that others kept busy on average, of the *cpus* that this process may use.
     slowdown : float
         Time of a fixed piece of arithmetic after, over that before.
-    throttle_reasons : tuple of str
-        Given by the accelerator at either end.
+    temperatures_c : tuple of float
+        Of the processor at the two ends; empty where it has no sensor.
+    gpu : tuple of GpuState
+        The GPU at the two ends; empty where none is measured.
     """
 
     cpus: int = field(default_factory=available_cpus)
     other_cpus: float | None = None
     slowdown: float = 1.0
-    throttle_reasons: tuple[str, ...] = ()
+    temperatures_c: tuple[float, ...] = ()
+    gpu: tuple[GpuState, ...] = ()
 
 
 @contextmanager
 def watch(machine: Machine) -> Iterator[Observed]:
     """Read the machine before and after the body; the figures are there when the body is left."""
     observed = Observed()
-    throttled = machine.throttled()
+    gpu = machine.gpu()
     before = machine.read()
     try:
         yield observed
@@ -147,4 +178,7 @@ def watch(machine: Machine) -> Iterator[Observed]:
             others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
             observed.other_cpus = max(0.0, others / wall)
         observed.slowdown = after.lap_s / before.lap_s
-        observed.throttle_reasons = tuple(dict.fromkeys((*throttled, *machine.throttled())))
+        observed.temperatures_c = tuple(
+            end.temperature_c for end in (before, after) if end.temperature_c is not None
+        )
+        observed.gpu = tuple(state for state in (gpu, machine.gpu()) if state is not None)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from statistics import median
 from typing import Any
 
@@ -17,13 +17,13 @@ from tlbench.latency import (
     SystemClock,
     SystemMachine,
     Timing,
+    gpu_state,
     judge,
     nvml_counter,
     rapl_counter,
     reasons_of,
     summarise_median,
     summarise_percentiles,
-    throttle_reasons,
     tick_s,
 )
 from tlbench.macs import count_macs
@@ -93,12 +93,20 @@ class Subject:
     @cached_property
     def machine(self) -> Machine:
         """The machine, with the accelerator that this session is on."""
-        return SystemMachine(throttle_reasons if self.session.provider in _NVIDIA else tuple)
+        if self.session.provider not in _NVIDIA:
+            return SystemMachine()
+        return SystemMachine(partial(gpu_state, self._gpu))
 
     @cached_property
     def energy(self) -> EnergyCounter:
         """The energy counter of the device that the session is on."""
-        return nvml_counter() if self.session.provider in _NVIDIA else rapl_counter()
+        is_gpu = self.session.provider in _NVIDIA
+        return nvml_counter(self._gpu) if is_gpu else rapl_counter()
+
+    @property
+    def _gpu(self) -> int:
+        """Number of the GPU that the session is on."""
+        return int(self.session.provider_options.get("device_id", 0))
 
     @cached_property
     def _macs(self) -> int | None:
@@ -136,7 +144,8 @@ class Subject:
             cpus=observed.cpus,
             other_cpus=observed.other_cpus,
             slowdown=observed.slowdown,
-            throttle_reasons=observed.throttle_reasons,
+            temperatures_c=observed.temperatures_c,
+            gpu=observed.gpu,
             repeated_ratio=ratio,
             batch_size=job.batch_size,
             n_answers=n_rows,

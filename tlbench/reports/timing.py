@@ -25,6 +25,8 @@ __all__ = [
 ]
 
 _SHOWN = (0.5, 0.9, 0.99)
+# Where nobody could look at these, silence would be taken for a quiet machine.
+_DISTURBANCES = {"other load", "gpu clock"}
 _BAR_WIDTH = 24
 
 
@@ -126,6 +128,11 @@ def timing_notes(results: Sequence[LatencyResult]) -> list[str]:
             needs = ", ".join(f"p{100 * p.fraction:.0f} needs {p.n_needed}" for p in missing)
             notes.append(f"{title}: {needs}, has {len(result.samples_s)} samples")
         notes += [f"{title}: {c.text}" for c in result.checks if c.outcome == "note"]
+        notes += [
+            f"{title}: {c.name}: {c.text}"
+            for c in result.checks
+            if c.outcome == "unknown" and c.name in _DISTURBANCES
+        ]
         if result.idle_cpu_s is not None and result.idle_cpu_s > 0.1:  # noqa: PLR2004 - a tenth
             notes.append(
                 f"{title}: threads took {result.idle_cpu_s:.2f} s of processor time in the second "
