@@ -1,18 +1,71 @@
 """Put the preprocessing in front of a network, inside the graph."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from tlbench.errors import ConfigError
+from tlbench.registry import unknown_name
 
-__all__ = ["DEFAULT_OPSET", "Preprocessing", "check_opset", "prepend_preprocessing"]
+__all__ = [
+    "BICUBIC",
+    "BILINEAR",
+    "DEFAULT_OPSET",
+    "PixelSteps",
+    "Preprocessing",
+    "Resize",
+    "Step",
+    "check_opset",
+    "choose_resize",
+    "prepend_preprocessing",
+]
 
 # Resize takes the spatial axes alone since opset 18; every ONNX Runtime since 1.14 reads it.
 DEFAULT_OPSET = 18
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resize:
+    """How the images are resized; none antialiases. *text* is the same for people."""
+
+    text: str
+    mode: Literal["linear", "cubic"] = "linear"
+    coordinates: Literal["half_pixel", "asymmetric", "align_corners"] = "half_pixel"
+
+
+BILINEAR = Resize(text="bilinear, half-pixel centres, no antialiasing")
+# Keys's cubic convolution with a = -0.5, as Pillow and TensorFlow have it; -0.75 is OpenCV's.
+BICUBIC = Resize(text="bicubic (a = -0.5), half-pixel centres, no antialiasing", mode="cubic")
+_RESIZES = {"bilinear": BILINEAR, "bicubic": BICUBIC}
+# Pixels beyond the edge have no weight, and the others' weights add up to 1 again.
+_CUBIC: dict[str, Any] = {"cubic_coeff_a": -0.5, "exclude_outside": 1}
+
+
+def choose_resize(name: str | None) -> Resize:
+    """Return the resize that ``--resize`` names; bilinear for None."""
+    if name is not None and name not in _RESIZES:
+        raise unknown_name("resize", name, sorted(_RESIZES))
+    return _RESIZES[name or "bilinear"]
+
+
+class Step(NamedTuple):
+    """One operation on the resized pixels: *values* has one number for each channel, or one."""
+
+    name: str
+    operator: Literal["Gather", "Sub", "Add", "Mul", "Div"]
+    values: NDArray[np.generic]
+
+
+class PixelSteps(Protocol):
+    """What happens to the resized pixels, in order."""
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The operations."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +79,18 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The operations that do something."""
+        steps = []
+        if self.channels == "BGR":
+            steps.append(Step("channels", "Gather", np.array([2, 1, 0], dtype=np.int64)))
+        if any(self.mean):
+            steps.append(Step("mean", "Sub", np.array(self.mean, dtype=np.float32)))
+        if self.scale != (1.0, 1.0, 1.0):
+            steps.append(Step("scale", "Mul", np.array(self.scale, dtype=np.float32)))
+        return tuple(steps)
 
 
 def check_opset(opset: int | None) -> int:
@@ -44,7 +109,8 @@ def prepend_preprocessing(
     *,
     network_input: str,
     size: tuple[int, int],
-    preprocessing: Preprocessing,
+    preprocessing: PixelSteps,
+    resize: Resize = BILINEAR,
 ) -> onnx.ModelProto:
     """Make a model of raw images out of one of preprocessed ones.
 
@@ -53,8 +119,10 @@ def prepend_preprocessing(
     model : ModelProto
         A network whose input *network_input* is float32 of shape (N, 3, height, width).
     size : tuple of int
-        Height and width that the images are resized to: bilinear with half-pixel centres and no
-        antialiasing, as ``tf.image.resize`` and ``keras.layers.Resizing`` do by default.
+        Height and width that the images are resized to.
+    resize : Resize
+        By default bilinear with half-pixel centres and no antialiasing, as ``tf.image.resize`` and
+        ``keras.layers.Resizing`` do by default.
 
     Returns
     -------
@@ -74,28 +142,22 @@ def prepend_preprocessing(
             ["pixels", "", "", "input_size"],
             ["resized"],
             axes=[2, 3],
-            mode="linear",
-            coordinate_transformation_mode="half_pixel",
+            mode=resize.mode,
+            coordinate_transformation_mode=resize.coordinates,
+            **(_CUBIC if resize.mode == "cubic" else {}),
         ),
     ]
     constants = [numpy_helper.from_array(np.asarray(size, dtype=np.int64), "input_size")]
     last = "resized"
-
-    def add(operator: str, constant: np.ndarray, name: str) -> None:
-        nonlocal last
+    for name, operator, values in preprocessing.steps:
+        by_index = operator == "Gather"
+        constant = values if by_index else values.reshape(1, -1, 1, 1)
         constants.append(numpy_helper.from_array(constant, f"preprocess_{name}"))
-        axis: dict[str, Any] = {"axis": 1} if operator == "Gather" else {}
+        axis: dict[str, Any] = {"axis": 1} if by_index else {}
         nodes.append(
             helper.make_node(operator, [last, f"preprocess_{name}"], [f"image_{name}"], **axis)
         )
         last = f"image_{name}"
-
-    if preprocessing.channels == "BGR":
-        add("Gather", np.array([2, 1, 0], dtype=np.int64), "channels")
-    if any(preprocessing.mean):
-        add("Sub", np.array(preprocessing.mean, dtype=np.float32).reshape(1, 3, 1, 1), "mean")
-    if preprocessing.scale != (1.0, 1.0, 1.0):
-        add("Mul", np.array(preprocessing.scale, dtype=np.float32).reshape(1, 3, 1, 1), "scale")
     nodes[-1].output[0] = network_input
 
     joined = onnx.ModelProto()

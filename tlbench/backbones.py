@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
@@ -11,14 +11,16 @@ from typing import NoReturn
 from tlbench import __version__
 from tlbench.errors import ConfigError, ModelError, StorageError
 from tlbench.hashing import sha256_file, sha256_value
-from tlbench.model import BACKBONES, Backbone, ExportOptions, OnnxModel
+from tlbench.model import BACKBONES, Backbone, BackboneWithArgument, ExportOptions, OnnxModel
 from tlbench.precision import PRECISIONS, LoweringRequest
 from tlbench.progress import Listener
 from tlbench.registry import unknown_name
 
 __all__ = [
     "export_backbone",
+    "file_stem",
     "is_file_name",
+    "load_backbone",
     "lower_model",
     "refuse_file_at_precision",
     "resolve_model",
@@ -29,10 +31,35 @@ def export_backbone(
     name: str, options: ExportOptions, destination: Path, listener: Listener
 ) -> OnnxModel:
     """Export the backbone *name* to *destination*; see `tlbench.model.Backbone.export`."""
-    backbone = BACKBONES.load(name)
+    backbone = load_backbone(name)
     _refuse_folder(destination)
     backbone.export(options, destination, listener)
     return OnnxModel(destination)
+
+
+def load_backbone(name: str) -> Backbone:
+    """Return the backbone *name*; ``frozen:FILE.pb`` carries an argument after a colon.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no backbone of that name.
+    ConfigError
+        If there is, and it takes no argument.
+    """
+    name, colon, argument = name.partition(":")
+    backbone = BACKBONES.load(name)
+    if not colon:
+        return backbone
+    if not isinstance(backbone, BackboneWithArgument):
+        msg = f"Backbone {name} takes nothing after a colon, but {argument!r} stands there."
+        raise ConfigError(msg)
+    return backbone.with_argument(argument)
+
+
+def file_stem(name: str) -> str:
+    """Return what a file made of the backbone *name* is called, without a suffix."""
+    return Path(name.partition(":")[2]).stem or name.rstrip(":")
 
 
 def lower_model(
@@ -71,16 +98,25 @@ def resolve_model(
     UnknownNameError
         If there is no backbone of that name.
     ConfigError
-        If a precision is asked for, and *model* is a file.
+        If a precision is asked for, and *model* is a file; or the backbone's name carries an
+        argument.
     """
     if is_file_name(model):
         path = Path(model).expanduser()
         if lowering is not None:
             refuse_file_at_precision(model, lowering.precision)
         return OnnxModel(path)
+    if _has_argument(model):
+        load_backbone(model)  # it may not exist, or take no argument
+        name = f"{file_stem(model)}.onnx"
+        msg = (
+            f"{model} is exported once and by itself, because its export has options of its own: "
+            f"tlbench export {model} -o {name}. Then measure {name}."
+        )
+        raise ConfigError(msg)
     if model not in BACKBONES.names():
         raise unknown_name("backbone", model, BACKBONES.names())
-    options = options or ExportOptions()
+    options = replace(options or ExportOptions(), download_dir=cache_dir / "downloads")
     folder = cache_dir / "models"
     source = _cached_or_made(
         folder / f"{model}-{_export_key(BACKBONES.load(model), options)}.onnx",
@@ -99,7 +135,14 @@ def resolve_model(
 def is_file_name(model: str) -> bool:
     """Tell whether *model* means a file, and not the name of a backbone."""
     path = Path(model).expanduser()
-    return path.suffix.lower() == ".onnx" or os.sep in model or path.is_file()
+    if path.suffix.lower() == ".onnx":
+        return True
+    return not _has_argument(model) and (os.sep in model or path.is_file())
+
+
+def _has_argument(model: str) -> bool:
+    name, colon, _ = model.partition(":")
+    return bool(colon) and name in BACKBONES.names()
 
 
 def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
@@ -167,4 +210,5 @@ def _export_key(backbone: Backbone, options: ExportOptions) -> str:
     values = {slot: getattr(options, slot) for slot in ExportOptions.__slots__} | {
         "weights": weights
     }
+    del values["download_dir"]  # where a download is kept changes nothing
     return sha256_value([backbone.name, values, versions])[:16]

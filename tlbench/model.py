@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -20,6 +20,7 @@ __all__ = [
     "BACKBONES",
     "CARD_KEY",
     "Backbone",
+    "BackboneWithArgument",
     "ExportOptions",
     "ModelCard",
     "OnnxModel",
@@ -150,6 +151,13 @@ class ExportOptions:
         Whether to add the ``logits`` of the original classifier.
     seed : int
         For random weights.
+    resize : {"bilinear", "bicubic"} or None
+        How the graph resizes the images.
+    input_tensor, output_tensor : str or None
+        Names in a graph whose ends are not known otherwise: what takes the image, and what becomes
+        the features.
+    download_dir : Path or None
+        Where a downloaded file is kept; None for nowhere. It does not change what is exported.
     """
 
     weights: str = "imagenet"
@@ -159,6 +167,10 @@ class ExportOptions:
     top: bool = False
     opset: int | None = None
     seed: int = 0
+    resize: Literal["bilinear", "bicubic"] | None = None
+    input_tensor: str | None = None
+    output_tensor: str | None = None
+    download_dir: Path | None = None
 
 
 class Backbone(Protocol):
@@ -184,6 +196,14 @@ class Backbone(Protocol):
         ExportError, MissingDependencyError, ConfigError
             Nothing is left at *destination* then.
         """
+
+
+@runtime_checkable
+class BackboneWithArgument(Backbone, Protocol):
+    """A backbone whose name carries an argument after a colon: ``frozen:FILE.pb``."""
+
+    def with_argument(self, argument: str) -> Backbone:
+        """Return the backbone that the argument means."""
 
 
 BACKBONES: Registry[Backbone] = Registry("backbones")

@@ -10,7 +10,8 @@ from exporters.keras.convert import NETWORK_INPUT, convert, supported_opset
 from exporters.keras.features import cut, needs_classifier
 from exporters.keras.session import Frameworks, keras_session
 from exporters.keras.weights import build_network
-from exporters.preprocess import prepend_preprocessing
+from exporters.options import FROZEN_ONLY, refuse_options
+from exporters.preprocess import choose_resize, prepend_preprocessing
 from exporters.publish import exporter_name, publish
 from tlbench.errors import ConfigError
 from tlbench.model import ExportOptions, ModelCard, Parity
@@ -18,13 +19,12 @@ from tlbench.progress import Listener
 
 __all__ = ["export_backbone"]
 
-RESIZE = "bilinear, half-pixel centres, no antialiasing"
-
 
 def export_backbone(
     row: KerasBackbone, options: ExportOptions, destination: Path, listener: Listener
 ) -> ModelCard:
     """Do what :meth:`KerasBackbone.export` promises."""
+    refuse_options(row.name, options, **FROZEN_ONLY)
     size = options.input_size or row.input_size
     if size < row.min_size:
         msg = (
@@ -44,6 +44,7 @@ def _export(
     listener: Listener,
 ) -> ModelCard:
     opset = supported_opset(frameworks, options.opset)
+    resize = choose_resize(options.resize)
     size = options.input_size or row.input_size
     listener.start(f"build {row.name} in Keras")
     top = needs_classifier(frameworks, row, options)
@@ -57,6 +58,7 @@ def _export(
         network_input=NETWORK_INPUT,
         size=(size, size),
         preprocessing=row.preprocessing,
+        resize=resize,
     )
     listener.finish()
 
@@ -69,7 +71,7 @@ def _export(
             ),
             weights=weights,
             input_size=(size, size),
-            resize=RESIZE,
+            resize=resize.text,
             preprocessing=row.preprocessing.text,
             layer=head.layer,
             pooling=head.pooling,
@@ -83,7 +85,7 @@ def _export(
     return publish(
         model,
         make_card=make_card,
-        reference=partial(head.reference, frameworks, row, size),
+        reference=partial(head.reference, frameworks, row, size, resize),
         reference_name=frameworks.reference_name,
         destination=destination,
         listener=listener,

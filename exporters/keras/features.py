@@ -7,6 +7,7 @@ from typing import Any, Literal
 from exporters.keras.backbone import KerasBackbone
 from exporters.keras.session import Frameworks
 from exporters.keras.weights import construct, preprocess
+from exporters.preprocess import Resize
 from tlbench.arrays import FloatArray, ImageArray
 from tlbench.errors import ConfigError, UnknownNameError
 from tlbench.model import ExportOptions
@@ -40,11 +41,16 @@ class Head:
     n_classes: int | None
 
     def reference(
-        self, frameworks: Frameworks, row: KerasBackbone, size: int, images: ImageArray
+        self,
+        frameworks: Frameworks,
+        row: KerasBackbone,
+        size: int,
+        resize: Resize,
+        images: ImageArray,
     ) -> list[FloatArray]:
         """Compute features, and logits if there are any, by TensorFlow and Keras alone."""
         tf = frameworks.tf
-        outputs = self.model(preprocess(frameworks, row, size, images), training=False)
+        outputs = self.model(preprocess(frameworks, row, size, images, resize), training=False)
         if self.n_classes is None:
             outputs = [outputs]
         features = outputs[0]

@@ -12,12 +12,17 @@ __all__ = ["rename"]
 _NUMBERING = re.compile(r"__\d+|:\d+|_first")
 
 
-def rename(graph: onnx.GraphProto) -> None:
+def rename(graph: onnx.GraphProto, *, model_name_first: bool = True) -> None:
     """Rename nodes, tensors and constants in place, and sort the constants by first use.
 
     The same network with the same weights is then the same bytes, whatever was exported before it
     in this process: caches that are keyed by a model's digest hold. Inputs and outputs keep their
     names; nodes are named after what they compute.
+
+    Parameters
+    ----------
+    model_name_first : bool
+        Whether names begin with that of the model as a whole, which says nothing here.
     """
     fixed = [value.name for value in (*graph.input, *graph.output)]
     names: dict[str, str] = {"": "", **{name: name for name in fixed}}
@@ -25,8 +30,9 @@ def rename(graph: onnx.GraphProto) -> None:
 
     def new_name(name: str) -> str:
         if name not in names:
-            # The first part is the name of the model as a whole.
-            base = _NUMBERING.sub("", name).split("/", 1)[-1]
+            base = _NUMBERING.sub("", name)
+            if model_name_first:
+                base = base.split("/", 1)[-1]
             taken[base] += 1
             names[name] = base if taken[base] == 1 else f"{base}__{taken[base]}"
         return names[name]

@@ -77,7 +77,7 @@ def _imported() -> Frameworks:
             import tf2onnx
         except ImportError as error:
             msg = (
-                f"The Keras backbones need tensorflow and tf2onnx ({error}). "
+                f"This export needs tensorflow and tf2onnx ({error}). "
                 "Install them: pip install 'tlbench[export]'"
             )
             raise MissingDependencyError(msg) from error

@@ -10,6 +10,7 @@ from exporters.keras.backbone import KerasBackbone
 from exporters.keras.download import watched_downloads
 from exporters.keras.randomise import randomise
 from exporters.keras.session import Frameworks
+from exporters.preprocess import BILINEAR, Resize
 from exporters.probes import probe_batches
 from tlbench.arrays import ImageArray
 from tlbench.errors import ConfigError, ExportError
@@ -25,11 +26,30 @@ _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"
 _CALIBRATION_SEED = 1  # other images than those that the export is verified on
 
 
-def preprocess(frameworks: Frameworks, row: KerasBackbone, size: int, images: ImageArray) -> Any:  # noqa: ANN401 - a tensor
+def preprocess(
+    frameworks: Frameworks,
+    row: KerasBackbone,
+    size: int,
+    images: ImageArray,
+    resize: Resize = BILINEAR,
+) -> Any:  # noqa: ANN401 - a tensor
     """Resize and preprocess images (N, H, W, 3) by TensorFlow and Keras alone."""
-    module = getattr(frameworks.keras.applications, row.module)
+    tf, module = frameworks.tf, getattr(frameworks.keras.applications, row.module)
+    if resize is BILINEAR:
+        return module.preprocess_input(tf.image.resize(images, (size, size), method="bilinear"))
+    # Without antialiasing tf.image.resize rounds the position between two pixels to 1/1024, which
+    # is wrong by 0.13 grey levels. This is the operator that it runs with antialiasing: the exact
+    # kernel, and the same images where they are enlarged.
+    height, width = images.shape[1:3]
     return module.preprocess_input(
-        frameworks.tf.image.resize(images, (size, size), method="bilinear")
+        tf.raw_ops.ScaleAndTranslate(
+            images=tf.cast(images, tf.float32),
+            size=(size, size),
+            scale=(size / height, size / width),
+            translation=(0.0, 0.0),
+            kernel_type="keyscubic",
+            antialias=False,
+        )
     )
 
 

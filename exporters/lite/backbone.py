@@ -55,9 +55,18 @@ class LiteBackbone:
         """Build, verify and write the graph; see `tlbench.model.Backbone`."""
         from exporters.lite.graph import NETWORK_INPUT, build_network
         from exporters.lite.reference import reference_outputs
-        from exporters.preprocess import Preprocessing, check_opset, prepend_preprocessing
+        from exporters.options import FROZEN_ONLY, refuse_options
+        from exporters.preprocess import (
+            BICUBIC,
+            Preprocessing,
+            check_opset,
+            choose_resize,
+            prepend_preprocessing,
+        )
         from exporters.publish import exporter_name, publish
 
+        refuse_options(self.name, options, **FROZEN_ONLY)
+        resize = choose_resize(options.resize)
         network = blocks(self.width, self.depth)
         layer = options.layer or "head"
         layers = ["stem", *(f"blocks.{i}" for i in range(len(network))), "head"]
@@ -90,6 +99,7 @@ class LiteBackbone:
             network_input=NETWORK_INPUT,
             size=(input_size, input_size),
             preprocessing=preprocessing,
+            resize=resize,
         )
 
         def make_card(parity: Parity) -> ModelCard:
@@ -98,7 +108,7 @@ class LiteBackbone:
                 source="tlbench's native builder",
                 weights=weights,
                 input_size=(input_size, input_size),
-                resize="bilinear, half-pixel centres, no antialiasing",
+                resize=resize.text,
                 preprocessing=preprocessing.text,
                 layer=layer,
                 pooling=options.pooling,
@@ -120,6 +130,7 @@ class LiteBackbone:
                 layer=layer,
                 pooling=options.pooling,
                 top=options.top,
+                bicubic=resize is BICUBIC,
             ),
             reference_name="tlbench's numpy implementation",
             destination=destination,

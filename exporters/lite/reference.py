@@ -14,7 +14,7 @@ from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
 from tlbench.arrays import FloatArray, ImageArray
 
-__all__ = ["reference_outputs", "resize_bilinear"]
+__all__ = ["reference_outputs", "resize_bicubic", "resize_bilinear"]
 
 _Array = NDArray[np.float32]
 
@@ -30,6 +30,24 @@ def resize_bilinear(images: _Array, size: int) -> _Array:
         shape[axis] = size
         share = (position - low).astype(np.float32).reshape(shape)
         images = images.take(low, axis) * (1 - share) + images.take(high, axis) * share
+    return images
+
+
+def resize_bicubic(images: _Array, size: int) -> _Array:
+    """Resize (N, C, H, W) to *size* squared: Keys's cubic, a = -0.5, half-pixel centres.
+
+    Each new pixel is a weighted mean of the old ones in reach, of which there are fewer at edges.
+    R. G. Keys (1981), doi:10.1109/TASSP.1981.1163711, equation 15.
+    """
+    for axis in (2, 3):
+        n_old = images.shape[axis]
+        position = (np.arange(size) + 0.5) * n_old / size - 0.5
+        s = np.abs(position[:, None] - np.arange(n_old))
+        near, far = 1.5 * s**3 - 2.5 * s**2 + 1, -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2
+        weights = np.where(s <= 1, near, np.where(s < 2, far, 0.0))  # noqa: PLR2004 - the kernel's reach
+        weights /= weights.sum(axis=1, keepdims=True)
+        moved = np.moveaxis(images, axis, -1) @ weights.T.astype(np.float32)
+        images = np.moveaxis(moved, -1, axis)
     return images
 
 
@@ -98,6 +116,7 @@ def reference_outputs(
     layer: str,
     pooling: str,
     top: bool,
+    bicubic: bool = False,
 ) -> list[FloatArray]:
     """Return the features (N, n_features) of raw images and, with *top*, the logits.
 
@@ -106,7 +125,8 @@ def reference_outputs(
     images : ndarray of shape (N, H, W, 3), uint8
         Raw RGB images.
     """
-    pixels = resize_bilinear(images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
+    resize = resize_bicubic if bicubic else resize_bilinear
+    pixels = resize(images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
     outputs: dict[str, FloatArray] = {}
     for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, network):
         if name == layer:

@@ -8,7 +8,7 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["Pooling", "export"]
+__all__ = ["Pooling", "Resize", "export"]
 
 
 class Pooling(StrEnum):
@@ -19,12 +19,37 @@ class Pooling(StrEnum):
     NONE = "none"
 
 
+class Resize(StrEnum):
+    """How the graph resizes the images."""
+
+    BILINEAR = "bilinear"
+    BICUBIC = "bicubic"
+
+
 def export(
-    backbone: Annotated[str, typer.Argument(help="A backbone's name; see tlbench list backbones.")],
+    backbone: Annotated[
+        str,
+        typer.Argument(
+            help="A backbone's name (see tlbench list backbones), or frozen:FILE.pb for a frozen "
+            "TensorFlow graph."
+        ),
+    ],
     *,
-    output: Annotated[
+    file: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The file to write; default: BACKBONE.onnx."),
+        typer.Option("--file", "-o", help="The file to write; default: BACKBONE.onnx."),
+    ] = None,
+    input_tensor: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="Of frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
+        ),
+    ] = None,
+    output_tensor: Annotated[
+        str | None,
+        typer.Option(
+            "--output", help="Of frozen:FILE.pb: the tensor of the features.", metavar="NAME"
+        ),
     ] = None,
     weights: Annotated[
         str,
@@ -36,6 +61,9 @@ def export(
     input_size: Annotated[
         int | None,
         typer.Option(help="Pixels that the graph resizes images to; default: the backbone's own."),
+    ] = None,
+    resize: Annotated[
+        Resize | None, typer.Option(help="How it resizes them; default: bilinear.")
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="Layer whose output becomes the features.")
@@ -82,12 +110,14 @@ def export(
     verified against the source framework on the same images before it is written. A conversion
     starts from that verified file, and is compared with it on train images.
     """
+    from tlbench.backbones import file_stem
     from tlbench.cli.progress import make_listener
     from tlbench.model import ExportOptions
     from tlbench.pipeline.lowering import export_at_precision
     from tlbench.reports.model import describe_model
 
     listener = make_listener(quiet=quiet)
+    suffix = "" if precision == "fp32" else f"-{precision}"
     try:
         model = export_at_precision(
             backbone,
@@ -99,8 +129,11 @@ def export(
                 top=top,
                 opset=opset,
                 seed=seed,
+                resize=None if resize is None else resize.value,
+                input_tensor=input_tensor,
+                output_tensor=output_tensor,
             ),
-            output or Path(f"{backbone}{'' if precision == 'fp32' else f'-{precision}'}.onnx"),
+            file or Path(f"{file_stem(backbone)}{suffix}.onnx"),
             listener,
             precision=precision,
             calibrate=calibrate,

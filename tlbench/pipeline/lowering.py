@@ -1,18 +1,19 @@
 """Choose the training images that a conversion to a lower precision sees, and export with them."""
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from tlbench.arrays import ImageArray
-from tlbench.backbones import export_backbone, lower_model
+from tlbench.backbones import export_backbone, load_backbone, lower_model
 from tlbench.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
 from tlbench.datasets import Dataset, DatasetRequest, load_dataset
 from tlbench.environment import int8_saturates
 from tlbench.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.lowering import ImageSample
-from tlbench.model import BACKBONES, ExportOptions, OnnxModel
+from tlbench.model import ExportOptions, OnnxModel
 from tlbench.precision import (
     FULL_PRECISION,
     PRECISIONS,
@@ -126,6 +127,8 @@ def export_at_precision(
         Nothing is left at *destination* then.
     """
     check_precision(precision)
+    downloads = (cache_dir or default_cache_dir()) / "downloads"
+    options = replace(options, download_dir=options.download_dir or downloads)
     if precision == FULL_PRECISION:
         if any(value is not None for value in (calibrate, n_calibration, min_cosine)):
             msg = (
@@ -134,7 +137,7 @@ def export_at_precision(
             )
             raise ConfigError(msg)
         return export_backbone(name, options, destination, listener)
-    BACKBONES.load(name)  # a typing error must not cost a download
+    load_backbone(name)  # a typing error must not cost a download
     request = DatasetRequest(
         name=calibrate or DEFAULT_DATASET,
         data_dir=data_dir or default_data_dir(),
@@ -150,5 +153,5 @@ def export_at_precision(
         min_cosine=min_cosine,
     )
     with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
-        source = export_backbone(name, options, Path(folder) / f"{name}.onnx", listener)
+        source = export_backbone(name, options, Path(folder) / "source.onnx", listener)
         return lower_model(source, lowering, destination, listener)

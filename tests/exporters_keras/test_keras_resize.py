@@ -1,0 +1,68 @@
+"""``--resize bicubic`` of a Keras network is TensorFlow's bicubic resize, and the card says so."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from exporters.keras import weights
+from exporters.keras.session import keras_session
+from exporters.keras.table import MOBILENET
+from exporters.keras.weights import preprocess
+from exporters.preprocess import BICUBIC, BILINEAR, Preprocessing
+from tlbench.errors import ExportError
+
+pytestmark = pytest.mark.tensorflow
+
+
+def test_export_is_at_parity_and_says_so(export, run_onnx, images):
+    """The same weights by either resize: two cards, two sets of features."""
+    (bicubic, card), (bilinear, other) = (
+        export(MOBILENET, name, input_size=64, resize=name) for name in ("bicubic", "bilinear")
+    )
+    assert card.resize == "bicubic (a = -0.5), half-pixel centres, no antialiasing"
+    assert other.resize == "bilinear, half-pixel centres, no antialiasing"
+    # a decade below the tolerance; a = -0.75 or edges that repeat differ by 1e-2
+    assert card.parity.max_rel < 1e-5
+    ours, theirs = (run_onnx(path, images[0])["features"] for path in (bicubic, bilinear))
+    assert np.abs(ours - theirs).max() > 1e-3 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("size", [139, 224])
+def test_reference_enlarges_as_tensorflow_and_pillow_do(tensorflow, images, size):
+    """What the export is verified against: tf.image.resize, exact, and Pillow in floating point."""
+    with keras_session() as frameworks:
+        tf, module = frameworks.tf, frameworks.keras.applications.mobilenet
+        for batch in images:
+            ours = preprocess(frameworks, MOBILENET, size, batch, BICUBIC).numpy()
+            exact = tf.image.resize(batch, (size, size), method="bicubic", antialias=True)
+            np.testing.assert_array_equal(ours, module.preprocess_input(exact))
+            rounded = tf.image.resize(batch, (size, size), method="bicubic").numpy()
+            pillow = [
+                np.stack([_pillow(image[..., c], size) for c in range(3)], axis=-1)
+                for image in batch
+            ]
+            grey = ours * 127.5 + 127.5
+            # of 255 grey levels: float32, and Pillow's own float64
+            np.testing.assert_allclose(grey, pillow, rtol=0, atol=5e-3)
+            # TensorFlow's table of 1024 positions between two pixels; other kernels: above 10
+            np.testing.assert_allclose(grey, rounded, rtol=0, atol=0.3)
+
+
+def _pillow(channel, size):
+    image = Image.fromarray(channel.astype(np.float32))
+    return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC))
+
+
+def test_another_resize_than_tensorflows_writes_nothing(export, tmp_path, monkeypatch):
+    """The verification sees which of the two resizes is in the graph."""
+    monkeypatch.setattr(weights, "BILINEAR", BICUBIC)  # the reference mistakes one for the other
+    with pytest.raises(ExportError, match="differs from keras 3"):
+        export(MOBILENET, input_size=64, resize="bicubic")
+    assert list(tmp_path.rglob("*")) == []
+
+
+def test_steps_leave_out_what_does_nothing():
+    """A preprocessing without mean, scale and order adds no operation to the graph."""
+    assert Preprocessing("x").steps == ()
+    assert [step.operator for step in Preprocessing("x", mean=(1.0, 0, 0)).steps] == ["Sub"]
+    assert BILINEAR.mode == "linear"
