@@ -31,10 +31,10 @@ def _softmax(params: Params, seed: int) -> Classifier:
 
 def _svm_linear(params: Params, seed: int) -> Classifier:
     """Linear SVM of LIBSVM on the features as they are, one for each pair of classes."""
-    from sklearn.svm import SVC
+    from tlbench.heads.estimators.pairwise import PairwiseLinearSVC
 
     del seed
-    estimator: Classifier = SVC(kernel="linear", C=params["C"], class_weight=params["class_weight"])
+    estimator: Classifier = PairwiseLinearSVC(C=params["C"], class_weight=params["class_weight"])
     return estimator
 
 
