@@ -15,6 +15,7 @@ __all__ = [
     "DEFAULT_HEADS",
     "QUICK_TIMING",
     "SCENARIOS",
+    "ProtocolConfig",
     "RunConfig",
     "TimingConfig",
     "default_cache_dir",
@@ -143,6 +144,42 @@ QUICK_TIMING = TimingConfig(min_samples=64, min_duration_s=1.0, max_duration_s=1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProtocolConfig:
+    """What is measured of each head besides its accuracy on the test split.
+
+    Attributes
+    ----------
+    folds : int or None
+        Parts of a stratified cross-validation over train and test images together; None for none.
+    curve : tuple of int
+        Training images of each class, the points of a learning curve; empty for none.
+    curve_seeds : int
+        Random subsets of each of these sizes.
+    search : bool
+        Whether a head's parameter is chosen on validation images held out of train, before the head
+        meets the test split. It concerns that figure alone: folds and curves use the parameters
+        that are given.
+    """
+
+    folds: int | None = None
+    curve: tuple[int, ...] = ()
+    curve_seeds: int = 5
+    search: bool = False
+
+    def __post_init__(self) -> None:
+        if self.folds is not None and self.folds < 2:  # noqa: PLR2004 - one to learn from, one to test
+            raise ConfigError(f"--folds must be at least 2, not {self.folds}.")
+        if any(size < 1 for size in self.curve) or len(set(self.curve)) < len(self.curve):
+            msg = (
+                "--learning-curve takes different numbers of images a class, each at least 1, not "
+                f"{','.join(map(str, self.curve))}. Example: 1,5,10,50."
+            )
+            raise ConfigError(msg)
+        if self.curve_seeds < 1:
+            raise ConfigError(f"--curve-seeds must be at least 1, not {self.curve_seeds}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """Everything that `tlbench.pipeline.run_benchmark` does depends on this and the machine.
 
@@ -178,6 +215,8 @@ class RunConfig:
         Time the way from image to label in parts.
     timing : TimingConfig
         How latency is measured.
+    protocol : ProtocolConfig
+        What is measured of each head besides its accuracy on the test split.
     """
 
     model: str = DEFAULT_BACKBONE
@@ -200,6 +239,7 @@ class RunConfig:
     strict: bool = False
     breakdown: bool = False
     timing: TimingConfig = QUICK_TIMING
+    protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     data_dir: Path | None = field(default_factory=default_data_dir)
     cache_dir: Path = field(default_factory=default_cache_dir)
 
@@ -211,6 +251,8 @@ class RunConfig:
                 raise ConfigError(msg)
         if self.accuracy and not self.heads:
             raise ConfigError("No heads are given: name at least one, see tlbench list heads.")
+        if not self.accuracy and self.protocol != ProtocolConfig():
+            raise ConfigError("Folds, curves and searches measure accuracy, which is turned off.")
         if self.seed < 0:
             raise ConfigError(f"--seed must be at least 0, not {self.seed}.")
         for kind, names in (("heads", self.heads), ("baselines", self.baselines)):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.config import RunConfig, default_cache_dir, default_data_dir
+from tlbench.config import ProtocolConfig, RunConfig, default_cache_dir, default_data_dir
 from tlbench.errors import ConfigError
 
 
@@ -71,3 +71,24 @@ def test_data_dir_follows_the_environment(monkeypatch, value, expected):
     monkeypatch.setenv("TLBENCH_DATA", value)
     assert default_data_dir() == expected
     assert RunConfig().data_dir == expected
+
+
+@pytest.mark.parametrize(
+    ("wrong", "match"),
+    [
+        ({"folds": 1}, "--folds must be at least 2, not 1"),
+        ({"curve": (0, 5)}, "--learning-curve takes different.*0,5"),
+        ({"curve": (5, 5)}, "--learning-curve takes different.*5,5"),
+        ({"curve_seeds": 0}, "--curve-seeds must be at least 1, not 0"),
+    ],
+)
+def test_impossible_protocols_are_refused(wrong, match):
+    """The message names the option as it is typed, and the value that was found."""
+    with pytest.raises(ConfigError, match=match):
+        ProtocolConfig(**wrong)
+
+
+def test_a_protocol_without_accuracy_is_refused():
+    """Folds of a latency would be ignored in silence."""
+    with pytest.raises(ConfigError, match="measure accuracy"):
+        RunConfig(accuracy=False, protocol=ProtocolConfig(folds=6))

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from tlbench.config import QUICK_TIMING, RunConfig, TimingConfig
+from tlbench.config import QUICK_TIMING, ProtocolConfig, RunConfig, TimingConfig
 
 __all__ = ["repeat_command"]
 
@@ -18,10 +18,16 @@ _FLAGS = {
     "find_peak": "--find-peak",
     "spin": "--no-spin",
     "costs": "--no-costs",
+    "search": "--search",
 }
 # What the command itself says, and not an option.
-_IMPLIED = {"model", "against", "accuracy", "timing", "rivals"}
-_SINGULAR = {"scenarios": "--scenario", "boundaries": "--boundary", "batch_sizes": "--batch-size"}
+_IMPLIED = {"model", "against", "accuracy", "timing", "rivals", "protocol"}
+_OTHER_NAMES = {
+    "scenarios": "--scenario",
+    "boundaries": "--boundary",
+    "batch_sizes": "--batch-size",
+    "curve": "--learning-curve",
+}
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -39,7 +45,11 @@ def repeat_command(config: RunConfig) -> str:
     if command != "run" or config.model != default.model:
         words += [config.model, *config.against, *config.timing.rivals]
     usual_timing = TimingConfig() if command == "latency" else QUICK_TIMING
-    for chosen, usual in ((config, default), (config.timing, usual_timing)):
+    for chosen, usual in (
+        (config, default),
+        (config.timing, usual_timing),
+        (config.protocol, ProtocolConfig()),
+    ):
         for field in fields(chosen):
             value = getattr(chosen, field.name)
             if field.name not in implied and value != getattr(usual, field.name):
@@ -49,7 +59,7 @@ def repeat_command(config: RunConfig) -> str:
 
 def _option(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any field's value
     """Return the words that set one field."""
-    option = _SINGULAR.get(name, f"--{name.removesuffix('_s').replace('_', '-')}")
+    option = _OTHER_NAMES.get(name, f"--{name.removesuffix('_s').replace('_', '-')}")
     if name in _FLAGS:
         return [_FLAGS[name]]
     if name == "head_params":

@@ -1,0 +1,22 @@
+"""The command line that repeats a run."""
+
+import pytest
+
+from tlbench.config import ProtocolConfig, RunConfig
+from tlbench.pipeline.command import repeat_command
+
+
+@pytest.mark.parametrize(
+    ("protocol", "options"),
+    [
+        ({}, ""),
+        ({"folds": 6}, " --folds 6"),
+        ({"curve": (1, 5), "curve_seeds": 3}, " --learning-curve 1,5 --curve-seeds 3"),
+        ({"search": True}, " --search"),
+    ],
+)
+def test_protocols_are_repeated_by_their_options(protocol, options):
+    """What was measured besides the hold-out is in the command, what was not is left out."""
+    config = RunConfig(latency=False, data_dir=None, protocol=ProtocolConfig(**protocol))
+    command = repeat_command(config)
+    assert command == f"tlbench evaluate efficientnet-lite0{options}"
