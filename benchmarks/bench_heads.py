@@ -7,7 +7,7 @@ import pytest
 from alternate import run_warm
 from threadpoolctl import threadpool_limits
 
-from tlbench.evaluation.score import BLAS_THREADS
+from tlbench.evaluation import BLAS_THREADS
 from tlbench.heads import HEADS, resolve_params
 
 N_TRAIN, N_TEST, N_FEATURES, N_CLASSES = 1000, 1000, 1280, 10

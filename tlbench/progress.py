@@ -1,8 +1,10 @@
 """How long work reports its progress: measuring code calls a Listener and never prints."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
-__all__ = ["Listener", "Silent"]
+__all__ = ["Listener", "Silent", "task"]
 
 
 class Listener(Protocol):
@@ -35,3 +37,13 @@ class Silent:
 
     def warn(self, message: str) -> None:
         """Do nothing."""
+
+
+@contextmanager
+def task(listener: Listener, name: str, total: int | None = None, unit: str = "") -> Iterator[None]:
+    """Report a task as begun, and as ended whatever happens in it."""
+    listener.start(name, total, unit)
+    try:
+        yield
+    finally:
+        listener.finish()

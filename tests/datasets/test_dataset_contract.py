@@ -77,3 +77,18 @@ def test_fingerprint_is_the_same_when_loaded_again(dataset, request_of):
 def test_splits_have_different_fingerprints(dataset):
     """Train and test hold different data."""
     assert dataset.train.fingerprint != dataset.test.fingerprint
+
+
+def test_images_have_a_fingerprint_of_their_own(dataset):
+    """Other labels leave it alone, other images or another order do not."""
+    split = dataset.train
+    backwards = split.take(np.arange(len(split))[::-1].copy())
+    assert split.images_fingerprint not in {split.fingerprint, dataset.test.images_fingerprint}
+    assert backwards.images_fingerprint != split.images_fingerprint
+
+
+def test_a_group_for_each_class(dataset):
+    """A grouping says of every class which of its groups it belongs to."""
+    for grouping in dataset.groupings:
+        assert len(grouping.group_of) == len(dataset.classes)
+        assert set(grouping.group_of) <= set(range(-1, len(grouping.groups)))

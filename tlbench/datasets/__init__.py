@@ -5,6 +5,7 @@ from tlbench.datasets.base import (
     Dataset,
     DatasetLoader,
     DatasetRequest,
+    Grouping,
     Split,
     load_dataset,
 )
@@ -14,6 +15,7 @@ __all__ = [
     "Dataset",
     "DatasetLoader",
     "DatasetRequest",
+    "Grouping",
     "Split",
     "load_dataset",
 ]

@@ -17,6 +17,7 @@ __all__ = [
     "Dataset",
     "DatasetLoader",
     "DatasetRequest",
+    "Grouping",
     "Split",
     "load_dataset",
 ]
@@ -47,13 +48,19 @@ class Split:
     fingerprint : str
         SHA-256 over the content of images and labels: two splits of one fingerprint hold the same
         data.
+    images_fingerprint : str
+        The same over the images alone: features are cached under it, so that another set of labels
+        finds those of the first. Left empty, the fingerprint stands in for it.
     """
 
     images: Images
     labels: LabelArray
     fingerprint: str
+    images_fingerprint: str = ""
 
     def __post_init__(self) -> None:
+        if not self.images_fingerprint:
+            object.__setattr__(self, "images_fingerprint", self.fingerprint)
         if len(self.images) != len(self.labels):
             msg = (
                 f"{len(self.images)} images but {len(self.labels)} labels: the dataset is damaged."
@@ -67,18 +74,44 @@ class Split:
     @classmethod
     def from_arrays(cls, images: ImageArray, labels: LabelArray) -> "Split":
         """Make a split from arrays (n_images, H, W, 3) and (n_images,)."""
-        fingerprint = sha256_value([sha256_array(images), sha256_array(labels)])
-        return cls(images=images, labels=labels, fingerprint=fingerprint)
+        of_images = sha256_array(images)
+        return cls(
+            images=images,
+            labels=labels,
+            fingerprint=sha256_value([of_images, sha256_array(labels)]),
+            images_fingerprint=of_images,
+        )
 
     def take(self, indices: LabelArray) -> "Split":
         """Return the split of the given rows, in the given order."""
         indices = np.asarray(indices, dtype=np.int64)
-        fingerprint = sha256_value([self.fingerprint, sha256_array(indices)])
+        of_indices = sha256_array(indices)
         return Split(
             images=_Subset(self.images, indices),
             labels=self.labels[indices],
-            fingerprint=fingerprint,
+            fingerprint=sha256_value([self.fingerprint, of_indices]),
+            images_fingerprint=sha256_value([self.images_fingerprint, of_indices]),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grouping:
+    """Groups of classes, such as coarse labels over fine ones.
+
+    Parameters
+    ----------
+    name : str
+        For the record, for example ``"coarse"``.
+    groups : tuple of str
+        Names of the groups.
+    group_of : tuple of int
+        For each class the index of its group; -1 for a class without images, whose group is not
+        known.
+    """
+
+    name: str
+    groups: tuple[str, ...]
+    group_of: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +126,8 @@ class Dataset:
         Class names; a label is an index into it.
     source : str
         Where the data came from, for the record.
+    groupings : tuple of Grouping
+        Groups of the classes: a predicted class is also scored as a prediction of its group.
     """
 
     name: str
@@ -100,8 +135,16 @@ class Dataset:
     train: Split
     test: Split
     source: str
+    groupings: tuple[Grouping, ...] = ()
 
     def __post_init__(self) -> None:
+        for grouping in self.groupings:
+            if len(grouping.group_of) != len(self.classes):
+                msg = (
+                    f"Dataset {self.name!r}: grouping {grouping.name!r} has a group for "
+                    f"{len(grouping.group_of)} classes, the dataset has {len(self.classes)}."
+                )
+                raise DataError(msg)
         for title, split in (("train", self.train), ("test", self.test)):
             if len(split) == 0:
                 msg = (

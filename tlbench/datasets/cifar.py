@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from tlbench.arrays import ImageArray, LabelArray
-from tlbench.datasets.base import Dataset, DatasetRequest, Split
+from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, Split
 from tlbench.datasets.fetch import fetch_archive
 from tlbench.datasets.unpickle import read_pickle
 from tlbench.errors import DataError
@@ -55,6 +55,19 @@ _CIFAR100: Final = _Archive(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Labels:
+    """Under which keys a file has labels, and the meta file their names."""
+
+    key: str
+    names_key: str
+
+
+_ONLY: Final = _Labels("labels", "label_names")
+_FINE: Final = _Labels("fine_labels", "fine_label_names")
+_COARSE: Final = _Labels("coarse_labels", "coarse_label_names")
+
+
 def load_cifar10(request: DatasetRequest, /) -> Dataset:
     """Load CIFAR-10: images of 32 x 32 pixels in 10 classes, as many as the files hold.
 
@@ -65,38 +78,70 @@ def load_cifar10(request: DatasetRequest, /) -> Dataset:
     StorageError
         If a download cannot be written.
     """
-    return _load(request, _CIFAR10, "labels", "label_names")
+    return _load(request, _CIFAR10, _ONLY)
 
 
 def load_cifar100(request: DatasetRequest, /) -> Dataset:
-    """Load CIFAR-100: images of 32 x 32 pixels and 100 classes, its fine labels."""
-    return _load(request, _CIFAR100, "fine_labels", "fine_label_names")
+    """Load CIFAR-100: images of 32 x 32 pixels and 100 classes, its fine labels.
+
+    The coarse labels are there as a grouping of the classes.
+    """
+    return _load(request, _CIFAR100, _FINE, groups=_COARSE)
 
 
 def load_cifar100_coarse(request: DatasetRequest, /) -> Dataset:
     """Load CIFAR-100: images of 32 x 32 pixels and 20 classes, its coarse labels."""
-    return _load(request, _CIFAR100, "coarse_labels", "coarse_label_names")
+    return _load(request, _CIFAR100, _COARSE)
 
 
-def _load(request: DatasetRequest, archive: _Archive, labels_key: str, classes_key: str) -> Dataset:
+def _load(
+    request: DatasetRequest, archive: _Archive, labels: _Labels, groups: _Labels | None = None
+) -> Dataset:
     folder = _locate(request, archive)
     for member in (*archive.train, *archive.test, archive.meta):
         if not (folder / member).is_file():
             msg = f"{folder} lacks the file {member}. Unpack the whole archive again: {archive.url}"
             raise DataError(msg)
-    classes = _read_classes(folder / archive.meta, classes_key)
+    meta = folder / archive.meta
+    names = {kind.key: _read_classes(meta, kind.names_key) for kind in (labels, groups) if kind}
+    classes = names[labels.key]
+    sizes = {key: len(found) for key, found in names.items()}
     train, test = (
-        _read_split([folder / name for name in names], labels_key, len(classes))
-        for names in (archive.train, archive.test)
+        _read_rows([folder / name for name in members], sizes)
+        for members in (archive.train, archive.test)
     )
+    groupings: tuple[Grouping, ...] = ()
+    if groups is not None:
+        fine, coarse = (
+            np.concatenate([train[1][key], test[1][key]]) for key in (labels.key, groups.key)
+        )
+        group_of = _group_of(fine, coarse, classes, folder)
+        groupings = (Grouping(name="coarse", groups=names[groups.key], group_of=group_of),)
     return Dataset(
         name=request.name,
         classes=classes,
-        train=train,
-        test=test,
+        train=_split(train[0], train[1][labels.key]),
+        test=_split(test[0], test[1][labels.key]),
         # The rows are counted: a smaller copy must not pass for the published dataset.
-        source=f"{len(train)} train and {len(test)} test rows of {folder} ({labels_key})",
+        source=(f"{len(train[0])} train and {len(test[0])} test rows of {folder} ({labels.key})"),
+        groupings=groupings,
     )
+
+
+def _group_of(
+    fine: LabelArray, coarse: LabelArray, classes: tuple[str, ...], folder: Path
+) -> tuple[int, ...]:
+    """Return the coarse label of each class, as the rows have it; -1 for a class without rows."""
+    found = np.full(len(classes), -1, dtype=np.int64)
+    found[fine] = coarse
+    if len(wrong := np.flatnonzero(found[fine] != coarse)):
+        row = int(wrong[0])
+        msg = (
+            f"{folder}: rows of class {classes[fine[row]]!r} have coarse labels {coarse[row]} and "
+            f"{found[fine[row]]}; a class belongs to one. Get the files again."
+        )
+        raise DataError(msg)
+    return tuple(found.tolist())
 
 
 def _locate(request: DatasetRequest, archive: _Archive) -> Path:
@@ -135,17 +180,25 @@ def _read_classes(path: Path, key: str) -> tuple[str, ...]:
     )
 
 
-def _read_split(paths: list[Path], labels_key: str, n_classes: int) -> Split:
-    parts = [_read_rows(path, labels_key, n_classes) for path in paths]
-    rows = np.concatenate([part[0] for part in parts])
-    labels = np.concatenate([part[1] for part in parts])
+def _split(rows: ImageArray, labels: LabelArray) -> Split:
     # A row is planar (all red, all green, all blue values); the images are a view of the rows.
     images = rows.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
     return Split.from_arrays(images, labels)
 
 
-def _read_rows(path: Path, labels_key: str, n_classes: int) -> tuple[ImageArray, LabelArray]:
-    """Return the rows (n_images, 3072), uint8, and labels (n_images,), int64, of one file."""
+def _read_rows(
+    paths: list[Path], sizes: dict[str, int]
+) -> tuple[ImageArray, dict[str, LabelArray]]:
+    """Return the rows (n_images, 3072), uint8, of all files, and labels (n_images,) by their key.
+
+    *sizes* has the number of classes for each key.
+    """
+    parts = [_read_file(path, sizes) for path in paths]
+    labels = {key: np.concatenate([part[1][key] for part in parts]) for key in sizes}
+    return np.concatenate([part[0] for part in parts]), labels
+
+
+def _read_file(path: Path, sizes: dict[str, int]) -> tuple[ImageArray, dict[str, LabelArray]]:
     content = read_pickle(path)
     rows = _value(content, "data", path)
     if not isinstance(rows, np.ndarray):
@@ -157,19 +210,25 @@ def _read_rows(path: Path, labels_key: str, n_classes: int) -> tuple[ImageArray,
             f"found {rows.dtype} of shape {rows.shape}. Get the file again."
         )
         raise DataError(msg)
-    labels = _value(content, labels_key, path)
+    return rows, {key: _labels(content, key, size, len(rows), path) for key, size in sizes.items()}
+
+
+def _labels(
+    content: dict[str, object], key: str, n_classes: int, n_rows: int, path: Path
+) -> LabelArray:
+    labels = _value(content, key, path)
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise DataError(f"{path}: {labels_key!r} is no list of whole numbers. Get the file again.")
-    if len(labels) != len(rows):
-        msg = f"{path}: {len(rows)} images but {len(labels)} {labels_key}. Get the file again."
+        raise DataError(f"{path}: {key!r} is no list of whole numbers. Get the file again.")
+    if len(labels) != n_rows:
+        msg = f"{path}: {n_rows} images but {len(labels)} {key}. Get the file again."
         raise DataError(msg)
     if labels and not 0 <= min(labels) <= max(labels) < n_classes:
         msg = (
-            f"{path}: {labels_key!r} must be 0 to {n_classes - 1}, "
+            f"{path}: {key!r} must be 0 to {n_classes - 1}, "
             f"found {min(labels)} to {max(labels)}. Get the file again."
         )
         raise DataError(msg)
-    return rows, np.array(labels, dtype=np.int64)
+    return np.array(labels, dtype=np.int64)
 
 
 def _value(content: dict[str, object], key: str, path: Path) -> object:

@@ -223,4 +223,5 @@ def _split(files: list[_File], classes: tuple[str, ...], digests: dict[Path, str
         images=ImageFiles(tuple(file.path for file in files)),
         labels=labels,
         fingerprint=sha256_value(content),
+        images_fingerprint=sha256_value([digests[file.path] for file in files]),
     )

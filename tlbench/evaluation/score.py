@@ -4,43 +4,37 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.arrays import FloatArray, LabelArray
-from tlbench.errors import ConfigError, DataError
-from tlbench.results.records import AccuracyResult, Interval
+from tlbench.errors import DataError
+from tlbench.evaluation.fit import (
+    FittableHead,
+    FittedHead,
+    fit_and_predict,
+    quiet_blas,
+    warning_notes,
+)
+from tlbench.evaluation.metrics import (
+    CALIBRATION_BINS,
+    calibration_error,
+    class_scores,
+    macro_f1,
+    top_k_hits,
+)
+from tlbench.results.accuracy import AccuracyResult, ClassScore, GroupedScore, Metrics
+from tlbench.results.common import Interval
 from tlbench.stats import wilson_interval
 
-__all__ = ["BLAS_THREADS", "Evaluation", "FittableHead", "evaluate_head"]
+__all__ = ["Evaluation", "check_features", "evaluate_head", "score_groups"]
 
 # Rows looked at together when features are checked: a memory-mapped file is never copied whole.
 _BLOCK_ROWS = 1024
 
-# Threads of BLAS during a fit. Matrices of ten columns are too small to share: on two busy cores a
-# second thread made softmax ten times slower, for it waits at each product. And sums in the same
-# order whatever the number of cores give the same head on every machine.
-BLAS_THREADS = 1
-
-
-class FittableHead(Protocol):
-    """The part of `tlbench.heads.Head` that is needed here; evaluation does not import heads."""
-
-    @property
-    def name(self) -> str:
-        """Name for the record."""
-
-    @property
-    def build(self) -> Callable[[Mapping[str, Any], int], Any]:
-        """From parameters and seed to an unfitted estimator."""
-
-    @property
-    def adapt(
-        self,
-    ) -> Callable[[Mapping[str, Any], LabelArray], tuple[Mapping[str, Any], tuple[str, ...]]]:
-        """From parameters and training labels to the parameters to use, and notes on changes."""
+_TOP = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -69,6 +63,8 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     features: str,
     baseline: bool,
     seed: int,
+    n_classes: int | None = None,
+    groups: Mapping[str, LabelArray] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Evaluation:
     """Fit a head on training features and score it on test features.
@@ -88,6 +84,10 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
         Whether they are those of a baseline, for the record.
     seed : int
         For heads that draw random numbers.
+    n_classes : int or None
+        Classes of the dataset, those without images included; None for as many as the labels say.
+    groups : mapping or None
+        For each grouping of the classes its name and the group of each class (n_classes,), int64.
     clock : callable
         Seconds since some fixed moment.
 
@@ -108,71 +108,118 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     -----
     The interval is Wilson's, at 95 %: see `tlbench.stats.wilson_interval`. BLAS runs on one thread
     during fit and prediction, so that their times and results do not depend on the number of cores.
+    The times are those of ``fit`` and ``predict``; the scores that top-5 and the calibration error
+    need are asked for afterwards.
     """
-    _check_split("train", features, train_features, train_labels)
-    _check_split("test", features, test_features, test_labels)
-    _check_pair(features, train_features, train_labels, test_features)
-
-    from threadpoolctl import threadpool_limits  # comes with scikit-learn
-
-    params, notes = head.adapt(params, train_labels)
-    with warnings.catch_warnings(record=True) as caught:
-        # "always": Python shows a warning once a process, but each fit is a result of its own.
-        warnings.simplefilter("always")
-        try:
-            estimator = head.build(params, seed)
-            # Only now: the limit reaches the libraries that are loaded, and build loads them.
-            with threadpool_limits(limits=BLAS_THREADS, user_api="blas"):
-                start = clock()
-                estimator.fit(train_features, train_labels)
-                fitted = clock()
-                predicted = estimator.predict(test_features)
-                end = clock()
-        except ValueError as error:
-            # The data are checked above: what scikit-learn refuses now is a parameter.
-            settings = ", ".join(f"{name}={value}" for name, value in params.items())
-            msg = (
-                f"Head {head.name!r} cannot be fitted with {settings}: {_one_line(str(error))} "
-                "Correct it with --head-param, or leave the head out."
-            )
-            raise ConfigError(msg) from error
-    predictions = np.asarray(predicted, dtype=np.int64)
-    n_correct, n_test = int(np.count_nonzero(predictions == test_labels)), len(test_labels)
-    low, high = wilson_interval(n_correct, n_test)
+    check_features(features, train_features, train_labels, test_features, test_labels)
+    fitted = fit_and_predict(
+        head, params, train_features, train_labels, test_features, seed=seed, clock=clock
+    )
+    if n_classes is None:
+        n_classes = 1 + int(max(train_labels.max(), test_labels.max()))
+    per_class = class_scores(test_labels, fitted.predictions, n_classes)
+    metrics, notes = _metrics(fitted, test_features, test_labels, per_class)
+    n_correct, n_test = sum(one.n_correct for one in per_class), len(test_labels)
     result = AccuracyResult(
         features=features,
         head=head.name,
-        params=dict(params),
+        params=fitted.params,
         n_train=len(train_labels),
         n_test=n_test,
         n_correct=n_correct,
         accuracy_fraction=n_correct / n_test,
-        interval=Interval(low=low, high=high, method="wilson"),
-        fit_s=fitted - start,
-        predict_s=end - fitted,
+        interval=_interval(n_correct, n_test),
+        fit_s=fitted.fit_s,
+        predict_s=fitted.predict_s,
         baseline=baseline,
-        notes=notes + _warning_notes(caught),
+        notes=(*fitted.notes, *(note for note in notes if note not in fitted.notes)),
+        metrics=metrics,
+        per_class=per_class,
+        grouped=tuple(
+            score_groups(name, group_of, test_labels, fitted.predictions)
+            for name, group_of in (groups or {}).items()
+        ),
     )
-    return Evaluation(result=result, predictions=predictions)
+    return Evaluation(result=result, predictions=fitted.predictions)
 
 
-def _warning_notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
-    """Return one line for each different warning, in the order they came."""
-    from sklearn.exceptions import ConvergenceWarning
+def score_groups(
+    name: str, group_of: LabelArray, labels: LabelArray, predictions: LabelArray
+) -> GroupedScore:
+    """Score the group of the predicted class, for example coarse labels from fine predictions.
 
-    notes: dict[str, None] = {}
-    for warning in caught:
-        text = _one_line(str(warning.message))
-        if issubclass(warning.category, ConvergenceWarning):
-            text = f"The solver did not converge; raise max_iter with --head-param. It said: {text}"
-        else:
-            text = f"{warning.category.__name__}: {text}"
-        notes[text] = None
-    return tuple(notes)
+    Parameters
+    ----------
+    name : str
+        Name of the grouping.
+    group_of : ndarray of shape (n_classes,), int64
+        Group of each class.
+    labels, predictions : ndarray of shape (n_images,), int64
+        True and predicted class.
+    """
+    n_correct = int(np.count_nonzero(group_of[labels] == group_of[predictions]))
+    return GroupedScore(
+        grouping=name,
+        n_groups=1 + int(group_of.max()),
+        n_correct=n_correct,
+        accuracy_fraction=n_correct / len(labels),
+        interval=_interval(n_correct, len(labels)),
+    )
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def _interval(n_correct: int, n_images: int) -> Interval:
+    low, high = wilson_interval(n_correct, n_images)
+    return Interval(low=low, high=high, method="wilson")
+
+
+def _metrics(
+    fitted: FittedHead,
+    features: FloatArray,
+    labels: LabelArray,
+    per_class: tuple[ClassScore, ...],
+) -> tuple[Metrics, tuple[str, ...]]:
+    """Return the figures besides accuracy, and what was to be said about the head's scores."""
+    estimator, is_ranked = fitted.estimator, len(per_class) > _TOP
+    top5 = error = None
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with quiet_blas():
+            probabilities = scores = None
+            if hasattr(estimator, "predict_proba"):
+                probabilities = scores = np.asarray(estimator.predict_proba(features))
+            elif is_ranked and hasattr(estimator, "decision_function"):
+                scores = np.asarray(estimator.decision_function(features))
+    notes = warning_notes(caught)
+    if scores is not None and not np.isfinite(scores).all():
+        unusable = "The head's scores are not finite: neither top-5 nor calibration error."
+        return Metrics(macro_f1_fraction=macro_f1(per_class)), (*notes, unusable)
+    if scores is not None and is_ranked:
+        if scores.ndim == 1:  # of two classes a decision function is that of the second
+            scores = np.stack([-scores, scores], axis=1)
+        hits = top_k_hits(scores, np.asarray(estimator.classes_), labels, _TOP)
+        top5 = float(np.mean(hits))
+    if probabilities is not None:
+        confidences = probabilities.max(axis=1)
+        error = calibration_error(confidences, labels == fitted.predictions)
+    return Metrics(
+        macro_f1_fraction=macro_f1(per_class),
+        top5_fraction=top5,
+        calibration_error_fraction=error,
+        calibration_bins=None if error is None else CALIBRATION_BINS,
+    ), notes
+
+
+def check_features(
+    features: str,
+    train_features: FloatArray,
+    train_labels: LabelArray,
+    test_features: FloatArray,
+    test_labels: LabelArray,
+) -> None:
+    """Raise DataError unless something can be learnt from *train* and tried on *test*."""
+    _check_split("train", features, train_features, train_labels)
+    _check_split("test", features, test_features, test_labels)
+    _check_pair(features, train_features, train_labels, test_features)
 
 
 def _check_split(

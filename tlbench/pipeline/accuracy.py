@@ -1,32 +1,27 @@
 """Fit every head on the backbone's features and on each baseline's."""
 
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
-from importlib import metadata
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.arrays import FloatArray, LabelArray
-from tlbench.baselines import BASELINES, Baseline, compute_baseline
+from tlbench.arrays import LabelArray
+from tlbench.baselines import BASELINES, Baseline
 from tlbench.config import RunConfig
 from tlbench.datasets import Dataset
 from tlbench.errors import ModelError
 from tlbench.evaluation import Evaluation, evaluate_head
 from tlbench.features import content_key
-from tlbench.hashing import sha256_array, sha256_value
 from tlbench.heads import HEADS, Head, Params, parse_params, resolve_head_params
 from tlbench.model import OnnxModel
 from tlbench.pipeline.extraction import SplitFeatures, Workplace
-from tlbench.precision import FULL_PRECISION
+from tlbench.pipeline.kinds import FeatureKind, feature_kinds, fit_parts
+from tlbench.progress import task
 from tlbench.results.codec import plain_value
 from tlbench.results.records import AccuracyResult
 
 __all__ = ["Contestants", "measure_accuracy", "refuse_random_weights"]
-
-_Matrices = tuple[FloatArray, FloatArray]
 
 
 class Contestants:
@@ -60,102 +55,45 @@ def measure_accuracy(
 ) -> tuple[list[AccuracyResult], dict[str, NDArray[np.generic]]]:
     """Fit and score; return the results and the arrays of ``predictions.npz``.
 
-    Every head sees the same rows whatever the features: those that could be decoded.
-
     Parameters
     ----------
     reference : SplitFeatures or None
         fp32 features of the train split, where *train* and *test* have a lower precision: each head
         is also fitted on these and tried on *test*, as if a deployed head met a converted backbone.
     """
+    kinds = feature_kinds(
+        workplace, dataset, contestants.baselines, train, test, reference=reference
+    )
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
-    rows = [sha256_array(train.index), sha256_array(test.index)]
-    kinds: list[tuple[str, str | None, str, Callable[[], _Matrices]]] = [
-        (
-            "backbone",
-            None,
-            sha256_value([train.key, test.key]),
-            lambda: (train.features, test.features),
-        )
-    ]
-    if reference is not None:
-        kinds.append(
-            (
-                "backbone",
-                FULL_PRECISION,
-                sha256_value([reference.key, test.key]),
-                lambda: (reference.features, test.features),
-            )
-        )
-    for baseline in contestants.baselines:
-        identity = sha256_value(
-            [baseline.name, _baseline_versions(baseline), dataset.fingerprint, *rows]
-        )
-        matrices = _baseline_matrices(workplace, dataset, baseline)
-        kinds.append((baseline.name, None, identity, matrices))
-    for features, fitted_on, identity, matrices in kinds:
+    for kind in kinds:
         for head in contestants.heads:
             evaluation = _evaluate(
                 workplace,
+                dataset,
+                kind,
                 head,
                 contestants.params[head.name],
-                matrices,
-                (train.labels, test.labels),
-                features=features,
-                identity=identity,
+                labels=(train.labels, test.labels),
             )
-            results.append(replace(evaluation.result, fitted_on=fitted_on))
-            title = f"{features}-{fitted_on}" if fitted_on else features
-            predictions[f"{title}.{head.name}"] = evaluation.predictions
+            results.append(replace(evaluation.result, fitted_on=kind.fitted_on))
+            predictions[f"{kind.title}.{head.name}"] = evaluation.predictions
     return results, predictions
-
-
-def _baseline_versions(baseline: Baseline) -> list[str]:
-    return [
-        f"{name} {metadata.version(name)}" for name in ("tlbench", "pillow", *baseline.requires)
-    ]
-
-
-def _baseline_matrices(
-    workplace: Workplace, dataset: Dataset, baseline: Baseline
-) -> Callable[[], _Matrices]:
-    """Return a function that computes the baseline's features when they are first needed."""
-
-    @cache
-    def matrices() -> _Matrices:
-        train, test = (
-            compute_baseline(
-                baseline,
-                split.images,
-                strict=workplace.config.strict,
-                listener=workplace.listener,
-            ).features
-            for split in (dataset.train, dataset.test)
-        )
-        return train, test
-
-    return matrices
 
 
 def _evaluate(
     workplace: Workplace,
+    dataset: Dataset,
+    kind: FeatureKind,
     head: Head,
     params: Params,
-    matrices: Callable[[], _Matrices],
-    labels: tuple[LabelArray, LabelArray],
     *,
-    features: str,
-    identity: str,
+    labels: tuple[LabelArray, LabelArray],
 ) -> Evaluation:
     """Answer from the store, or fit, score and store: equal inputs give equal predictions."""
     parts = {
-        "features": identity,
-        "labels": [sha256_array(array) for array in labels],
-        "head": head.name,
-        "params": dict(params),
-        "seed": workplace.config.seed,
-        "versions": [f"{name} {metadata.version(name)}" for name in ("scikit-learn", "tlbench")],
+        **fit_parts(workplace, dataset, kind, head, params, labels=labels),
+        "groupings": [[group.name, list(group.group_of)] for group in dataset.groupings],
     }
     key = content_key(parts)
     if stored := workplace.store.get("predictions", key):
@@ -164,9 +102,8 @@ def _evaluate(
             result=replace(result, from_store=True),
             predictions=stored.arrays["predictions"],
         )
-    train, test = matrices()
-    workplace.listener.start(f"fit {head.name} on {features}")
-    try:
+    train, test = kind.matrices()
+    with task(workplace.listener, f"fit {head.name} on {kind.name}"):
         evaluation = evaluate_head(
             head,
             params,
@@ -174,12 +111,14 @@ def _evaluate(
             labels[0],
             test,
             labels[1],
-            features=features,
-            baseline=features != "backbone",
+            features=kind.name,
+            baseline=kind.baseline,
             seed=workplace.config.seed,
+            n_classes=len(dataset.classes),
+            groups={
+                group.name: np.array(group.group_of, dtype=np.int64) for group in dataset.groupings
+            },
         )
-    finally:
-        workplace.listener.finish()
     with workplace.store.writing("predictions", key, parts) as entry:
         entry.save("predictions", evaluation.predictions)
         entry.commit(plain_value(evaluation.result))

@@ -207,7 +207,7 @@ def extract_split(workplace: Workplace, split: Split, split_name: str) -> SplitF
         raise ModelError(msg)
     parts = {
         "model": model.sha256,
-        "split": split.fingerprint,
+        "images": split.images_fingerprint,
         "provider": config.provider.lower(),
         "provider_options": dict(config.provider_options),
         "precision": model.card.precision if model.card else "unknown",

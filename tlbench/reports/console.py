@@ -1,5 +1,7 @@
 """The report on a terminal: the answer, what it rests on, how to repeat it; within 80 columns."""
 
+from collections.abc import Sequence
+
 from rich.console import Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table as RichTable
@@ -12,7 +14,9 @@ from tlbench.reports.drift import (
     drifted_models,
 )
 from tlbench.reports.layout import grid, laid_out, section, title_line
+from tlbench.reports.metrics import grouped_table, metrics_table, worst_classes
 from tlbench.reports.tables import (
+    Table,
     accuracy_table,
     extraction_table,
     headline,
@@ -44,11 +48,13 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
     if rows := headline(run):
         parts += [_headline(rows), Text()]
     sections: list[RenderableType] = []
-    if models := drifted_models(run.drifts):
-        named = Group(*(Text(model, overflow="fold") for model in models))
-        sections += [section("Models", named), Text()]
-    for table in (
+    worst = worst_classes(run.accuracy, run.dataset.classes if run.dataset else ())
+    content: list[Table | tuple[str, Sequence[str]]] = [
         accuracy_table(run.accuracy),
+        metrics_table(run.accuracy),
+        grouped_table(run.accuracy),
+        ("Worst", [worst] if worst else []),
+        ("Models", drifted_models(run.drifts)),
         drift_table(run.drifts),
         drifted_accuracy_table(run.drifts),
         extraction_table(run.extraction, drift_letters(run.drifts)),
@@ -57,15 +63,11 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         latency_table(run.latency),
         costs_table(run.latency),
         *([breakdown_table(run.breakdown)] if run.breakdown else []),
-    ):
-        if table.rows:
-            sections += [section(table.title, grid(table)), Text()]
-    for title, lines in (
         ("INVALID", verdict_lines(run.latency)),
         ("Cautions", [*run.model.assumptions, *run.cautions, *timing_notes(run.latency)]),
-    ):
-        if lines:
-            sections += [section(title, Group(*(Text(line) for line in lines))), Text()]
+    ]
+    for part in content:
+        sections += _section(part)
     if not run.complete:
         sections += [
             section("Incomplete", Text("interrupted: what is above is all there is")),
@@ -75,6 +77,14 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         sections.append(section("Saved", Text(location, overflow="fold")))
     sections.append(section("Repeat", Text(run.config.command, overflow="fold")))
     return Group(*parts, *sections)
+
+
+def _section(part: Table | tuple[str, Sequence[str]]) -> list[RenderableType]:
+    """Return a table, or a title with lines, as a section and a blank; nothing for an empty one."""
+    if isinstance(part, Table):
+        return [section(part.title, grid(part)), Text()] if part.rows else []
+    title, lines = part
+    return [section(title, Group(*map(Text, lines))), Text()] if lines else []
 
 
 def _headline(rows: list[tuple[str, str, str]]) -> Padding:

@@ -1,0 +1,126 @@
+"""Figures besides accuracy, held against scikit-learn's and against their definitions."""
+
+import itertools
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix, f1_score, top_k_accuracy_score
+
+from tlbench.evaluation.metrics import calibration_error, class_scores, macro_f1, top_k_hits
+
+N_CLASSES = 7
+LABELS = st.integers(0, N_CLASSES - 1)
+PAIRS = st.lists(st.tuples(LABELS, LABELS), min_size=1, max_size=60).map(
+    lambda pairs: np.array(pairs, dtype=np.int64).T
+)
+
+
+@given(PAIRS)
+def test_class_counts_are_those_of_the_confusion_matrix(pair):
+    """Rows, columns and diagonal of scikit-learn's table."""
+    labels, predictions = pair
+    table = confusion_matrix(labels, predictions, labels=range(N_CLASSES))
+    scores = class_scores(labels, predictions, N_CLASSES)
+    assert [score.n_test for score in scores] == table.sum(axis=1).tolist()
+    assert [score.n_correct for score in scores] == np.diag(table).tolist()
+    assert [score.n_predicted for score in scores] == table.sum(axis=0).tolist()
+
+
+@given(PAIRS)
+def test_macro_f1_is_scikit_learns(pair):
+    """The mean over classes that are there or were predicted, as scikit-learn's default has it."""
+    labels, predictions = pair
+    # rounding of a mean of at most seven ratios
+    expected = pytest.approx(f1_score(labels, predictions, average="macro"), abs=1e-12)
+    assert macro_f1(class_scores(labels, predictions, N_CLASSES)) == expected
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_top_k_is_scikit_learns(k, seed):
+    """Without ties there is one definition."""
+    rng = np.random.default_rng(seed)
+    scores = rng.permutation(40 * N_CLASSES).reshape(40, N_CLASSES).astype(np.float64)
+    labels = rng.integers(0, N_CLASSES, 40)
+    columns = np.arange(N_CLASSES)
+    expected = top_k_accuracy_score(labels, scores, k=k, labels=columns)
+    assert top_k_hits(scores, columns, labels, k).mean() == expected
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(2, N_CLASSES))
+def test_more_places_never_lose_an_image(seed, n_levels):
+    """Ties or not: who is among the first k is among the first k + 1, and all are among all."""
+    rng = np.random.default_rng(seed)
+    scores = rng.integers(0, n_levels, (30, N_CLASSES)).astype(np.float64)
+    labels = rng.integers(0, N_CLASSES, 30)
+    hits = [top_k_hits(scores, np.arange(N_CLASSES), labels, k) for k in range(1, N_CLASSES + 1)]
+    assert all((few <= more).all() for few, more in itertools.pairwise(hits))
+    assert [int(hit.sum()) for hit in hits][-1] == 30
+    np.testing.assert_array_equal(hits[0], scores.argmax(axis=1) == labels)
+
+
+def test_of_equal_scores_the_lower_class_comes_first():
+    """Neighbours that vote for few classes leave the others at zero: not all of them are hits."""
+    scores = np.zeros((4, 4))
+    labels = np.array([0, 1, 2, 3])
+    hits = top_k_hits(scores, np.arange(4), labels, 2)
+    assert hits.tolist() == [True, True, False, False]
+
+
+def test_a_class_that_the_head_does_not_know_is_a_miss():
+    """A class without training images has no column, wherever it stands."""
+    scores = np.zeros((3, 2))
+    assert top_k_hits(scores, np.array([1, 3]), np.array([0, 3, 5]), 2).tolist() == [
+        False,
+        True,
+        False,
+    ]
+
+
+def _calibration_error(confidences, correct, n_bins):
+    """Guo's definition, word for word."""
+    total = 0.0
+    for i in range(n_bins):
+        inside = (confidences > i / n_bins) & (confidences <= (i + 1) / n_bins)
+        if inside.any():
+            gap = correct[inside].mean() - confidences[inside].mean()
+            total += inside.mean() * abs(gap)
+    return total
+
+
+@given(
+    st.lists(st.tuples(st.floats(1e-6, 1), st.booleans()), min_size=1, max_size=80),
+    st.integers(1, 20),
+)
+def test_calibration_error_is_guos(pairs, n_bins):
+    """Bins of equal width with their upper ends; the same sum in another order."""
+    confidences = np.array([pair[0] for pair in pairs])
+    correct = np.array([pair[1] for pair in pairs])
+    expected = _calibration_error(confidences, correct, n_bins)
+    # rounding may put a confidence on an edge of a third into either bin: keep off the edges
+    if (np.abs(confidences * n_bins - np.round(confidences * n_bins)) > 1e-9).all():
+        assert calibration_error(confidences, correct, n_bins) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("confidences", "correct", "expected"),
+    [
+        ([1.0, 1.0], [True, True], 0.0),
+        ([1.0, 1.0], [True, False], 0.5),
+        ([0.75] * 4, [True, True, True, False], 0.0),
+        ([0.1, 0.9], [True, False], 0.9),  # one too modest, one too sure: gaps do not cancel
+        ([0.0, 0.5], [False, True], 0.25),
+    ],
+)
+def test_calibration_error_of_plain_cases(confidences, correct, expected):
+    """Right as often as it says: no error."""
+    found = calibration_error(np.array(confidences), np.array(correct))
+    assert found == pytest.approx(expected, abs=1e-12)  # sums of decimal fractions
+
+
+def test_an_edge_belongs_to_the_bin_below():
+    """With two bins, one half and a quarter share a bin; their gaps cancel."""
+    confidences, correct = np.array([0.5, 0.25]), np.array([True, False])
+    assert calibration_error(confidences, correct, 2) == pytest.approx(0.125)
+    assert calibration_error(confidences + 1e-9, correct, 2) == pytest.approx(0.375)
