@@ -7,7 +7,9 @@ __all__ = [
     "format_bytes",
     "format_count",
     "format_factor",
+    "format_p",
     "format_percent",
+    "format_points",
     "format_seconds",
     "labelled",
 ]
@@ -52,6 +54,16 @@ def format_bytes(value: float) -> str:
 def format_percent(fraction: float, digits: int = 1) -> str:
     """Return a fraction as percent: ``87.4 %``."""
     return f"{100 * fraction:.{digits}f} %"
+
+
+def format_points(fraction: float, digits: int = 1) -> str:
+    """Return a difference of fractions in percentage points, with its sign: ``-3.0``."""
+    return f"{100 * fraction:+.{digits}f}"
+
+
+def format_p(value: float) -> str:
+    """Return a p-value: ``0.042``, ``< 0.001``."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004 - three decimals
 
 
 def format_factor(value: float) -> str:

@@ -33,18 +33,33 @@ def compare(
         Path | None,
         typer.Option("-o", help="Write the comparison to this file instead of stdout."),
     ] = None,
+    differing: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="List here the images that a run predicts otherwise than the first: entry, row "
+            "in the test split, true label, both predictions.",
+        ),
+    ] = None,
     output: o.Output = Path("runs"),
 ) -> None:
     """Show saved runs side by side, of different machines too.
 
     How many times as fast as the first each run is, with an interval, and how their accuracies
-    differ. Nothing is measured: copy a run's folder, or its run.json alone, from the other machine.
+    differ: image by image where both have predictions of the same images. Nothing is measured: copy
+    a run's folder, or its run.json alone, from the other machine.
     """
     from tlbench.cli.stdout import stdout_layout, write_report
-    from tlbench.compare import compare_runs, open_side
+    from tlbench.compare import compare_runs, differing_images, open_side
     from tlbench.reports.comparison import comparison_document, render_comparison
+    from tlbench.reports.differing import differing_csv
 
-    found = compare_runs([open_side(run, output) for run in runs], allow_unlike=allow_unlike)
+    sides = [open_side(run, output) for run in runs]
+    found = compare_runs(sides, allow_unlike=allow_unlike)
+    if differing is not None:
+        dataset = sides[0].run.dataset
+        images = differing_images(sides)
+        write_report(differing_csv(images, dataset.classes if dataset else ()), differing)
     width, color = stdout_layout() if destination is None else (80, False)
     if output_format is o.OutputFormat.JSON:
         text = comparison_document(found)

@@ -1,6 +1,6 @@
 """Compare: saved runs side by side. Nothing here measures, and nothing imports the engine."""
 
-from tlbench.compare.compared import compare_runs
+from tlbench.compare.compared import compare_runs, differing_images
 from tlbench.compare.sides import Side, open_side
 
-__all__ = ["Side", "compare_runs", "open_side"]
+__all__ = ["Side", "compare_runs", "differing_images", "open_side"]

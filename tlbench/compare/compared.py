@@ -7,6 +7,7 @@ from tlbench.compare.alike import accuracy_differences, timing_differences
 from tlbench.compare.effect import (
     ACCURACY_SCOPE,
     ENERGY_SCOPE,
+    PAIRED_SCOPE,
     SPEED_UP_SCOPE,
     accuracy_difference,
     compared_accuracy,
@@ -15,18 +16,19 @@ from tlbench.compare.effect import (
 )
 from tlbench.compare.facts import facts_of
 from tlbench.compare.match import match_accuracy, match_timings
-from tlbench.compare.sides import Side, letter_of, timing_name
+from tlbench.compare.paired import PairedSides
+from tlbench.compare.sides import Side, accuracy_name, letter_of, timing_name
 from tlbench.errors import ComparisonError
 from tlbench.results.comparison import (
     AccuracyDifference,
     ComparedRun,
     Comparison,
+    DifferingImage,
     SpeedUp,
     Unpaired,
 )
-from tlbench.results.records import AccuracyResult
 
-__all__ = ["compare_runs"]
+__all__ = ["compare_runs", "differing_images"]
 
 
 def compare_runs(sides: Sequence[Side], *, allow_unlike: bool = False) -> Comparison:
@@ -73,6 +75,31 @@ def compare_runs(sides: Sequence[Side], *, allow_unlike: bool = False) -> Compar
     )
 
 
+def differing_images(sides: Sequence[Side]) -> tuple[DifferingImage, ...]:
+    """Return every image that a run predicts otherwise than the first, entry by entry.
+
+    Raises
+    ------
+    ComparisonError
+        If the predictions of a run cannot be held against the first's; the message says why.
+    ResultError
+        If a run is damaged.
+    """
+    found: list[DifferingImage] = []
+    for position, other in enumerate(sides[1:], start=1):
+        letter = letter_of(position)
+        paired = PairedSides.opened(sides[0], other, (letter_of(0), letter))
+        if paired.reason is not None:
+            msg = (
+                f"The images on which {other.name} and {sides[0].name} differ cannot be listed: "
+                f"{paired.reason}. Evaluate both on the same data, and copy whole folders."
+            )
+            raise ComparisonError(msg)
+        for one, _ in match_accuracy(sides[0], other).pairs:
+            found += paired.differing(one, letter)
+    return tuple(found)
+
+
 def _check_sides(sides: Sequence[Side]) -> None:
     if len(sides) < 2:  # noqa: PLR2004 - a comparison has two sides
         msg = f"A comparison takes two runs or more, not {len(sides)}. Saved runs are in runs/."
@@ -93,6 +120,7 @@ class _Pairing:
         first, sides = letter_of(0), (reference, other)
         timings = match_timings(reference, other, allow_unlike=allow_unlike)
         accuracy = match_accuracy(reference, other)
+        paired = PairedSides.opened(reference, other, (first, letter))
         self.speed_ups = [
             speed_up(
                 compared_timing(one, first),
@@ -106,23 +134,21 @@ class _Pairing:
                 compared_accuracy(one, first),
                 compared_accuracy(two, letter),
                 accuracy_differences(sides, (one, two)),
+                paired=paired.pair(one),
+                not_paired=paired.reason,
             )
             for one, two in accuracy.pairs
         ]
         self.only_reference = [
             *map(timing_name, timings.only_reference),
-            *map(_accuracy_name, accuracy.only_reference),
+            *map(accuracy_name, accuracy.only_reference),
         ]
         self.only_other = [
             *map(timing_name, timings.only_other),
-            *map(_accuracy_name, accuracy.only_other),
+            *map(accuracy_name, accuracy.only_other),
         ]
         if not self.speed_ups and not self.accuracy:
             raise ComparisonError(_nothing_in_common(self, sides, allow_unlike=allow_unlike))
-
-
-def _accuracy_name(result: AccuracyResult) -> str:
-    return f"{result.head} on {result.features}"
 
 
 def _nothing_in_common(pairing: _Pairing, sides: tuple[Side, Side], *, allow_unlike: bool) -> str:
@@ -146,7 +172,7 @@ def _refuse_unlike(sides: Sequence[Side], pairings: Iterable[_Pairing]) -> None:
             for found in timed.unlike:
                 where.setdefault((pairing.letter, str(found)), []).append(place)
         for scored in pairing.accuracy:
-            place = f"{scored.other.head} on {scored.other.features}"
+            place = f"{scored.other.head} on {scored.other.title}"
             for found in scored.unlike:
                 where.setdefault((pairing.letter, str(found)), []).append(place)
     if not where:
@@ -213,6 +239,12 @@ def _notes(
         notes.append(ENERGY_SCOPE)
     if accuracy:
         notes.append(ACCURACY_SCOPE)
+    if any(pair.paired for pair in accuracy):
+        notes.append(PAIRED_SCOPE)
+    reasons = dict.fromkeys(
+        f"{pair.other.run}: {pair.not_paired}" for pair in accuracy if pair.not_paired
+    )
+    notes += [f"Not compared image by image with {reason}." for reason in reasons]
     if len({side.run.id for side in sides}) < len(sides):
         notes.append(
             "Contestants of one run took turns: their own ratio, in tlbench report, is the better "

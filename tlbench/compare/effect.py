@@ -2,6 +2,7 @@
 
 from statistics import median
 
+from tlbench.results.accuracy import PairedDifference
 from tlbench.results.common import Interval
 from tlbench.results.comparison import (
     AccuracyDifference,
@@ -16,6 +17,7 @@ from tlbench.stats import autocorrelation_time, quantile_interval
 __all__ = [
     "ACCURACY_SCOPE",
     "ENERGY_SCOPE",
+    "PAIRED_SCOPE",
     "SPEED_UP_SCOPE",
     "accuracy_difference",
     "compared_accuracy",
@@ -30,7 +32,12 @@ SPEED_UP_SCOPE = (
 )
 ACCURACY_SCOPE = (
     "An accuracy's interval (Wilson, 95 %) covers the choice of the test images. Where two overlap "
-    "there is no clear difference; no test is made."
+    "and nothing is paired, there is no clear difference; no test is made."
+)
+PAIRED_SCOPE = (
+    "On the same images: Tango's 95 % interval of the difference, and McNemar's exact test, "
+    "two-sided. They cover the choice of the test images, not that of the training images or the "
+    "seed; of several heads, each is tested by itself."
 )
 ENERGY_SCOPE = (
     "Energy has no interval: a run reads the counter before and after. Counters of different "
@@ -138,13 +145,27 @@ def compared_accuracy(result: AccuracyResult, run: str) -> ComparedAccuracy:
         accuracy_fraction=result.accuracy_fraction,
         interval=result.interval,
         notes=result.notes,
+        fitted_on=result.fitted_on,
     )
 
 
 def accuracy_difference(
-    reference: ComparedAccuracy, other: ComparedAccuracy, unlike: tuple[Difference, ...] = ()
+    reference: ComparedAccuracy,
+    other: ComparedAccuracy,
+    unlike: tuple[Difference, ...] = (),
+    *,
+    paired: tuple[PairedDifference, int] | None = None,
+    not_paired: str | None = None,
 ) -> AccuracyDifference:
-    """Return by how much *other* is more accurate, and whether the two intervals overlap."""
+    """Return by how much *other* is more accurate, and whether the two intervals overlap.
+
+    Parameters
+    ----------
+    paired : tuple of PairedDifference and int, or None
+        The difference image by image, and how many images are predicted differently.
+    not_paired : str or None
+        Why there is none.
+    """
     one, two = reference.interval, other.interval
     return AccuracyDifference(
         reference=reference,
@@ -152,4 +173,7 @@ def accuracy_difference(
         difference_fraction=other.accuracy_fraction - reference.accuracy_fraction,
         intervals_overlap=one.low <= two.high and two.low <= one.high,
         unlike=unlike,
+        paired=paired[0] if paired else None,
+        n_differing=paired[1] if paired else None,
+        not_paired=not_paired,
     )

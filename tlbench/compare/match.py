@@ -6,6 +6,7 @@ from typing import Generic, TypeVar
 
 from tlbench.compare.sides import Side
 from tlbench.errors import ComparisonError
+from tlbench.results import entry_name
 from tlbench.results.records import AccuracyResult, LatencyResult
 
 __all__ = ["Match", "match_accuracy", "match_timings"]
@@ -63,8 +64,8 @@ def match_timings(
 
 
 def match_accuracy(reference: Side, other: Side) -> Match[AccuracyResult]:
-    """Pair the accuracies of two runs by features and head."""
-    return _match(reference.accuracy, other.accuracy, lambda result: (result.features, result.head))
+    """Pair the accuracies of two runs by features, what the head was fitted on, and head."""
+    return _match(reference.accuracy, other.accuracy, entry_name)
 
 
 def _match(

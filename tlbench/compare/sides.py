@@ -7,10 +7,10 @@ from string import ascii_uppercase
 from typing import TypeVar
 
 from tlbench.errors import ComparisonError, ResultError
-from tlbench.results import read_run
+from tlbench.results import find_run, read_run
 from tlbench.results.records import AccuracyResult, LatencyResult, ModelInfo, RunResult
 
-__all__ = ["Side", "letter_of", "open_side", "timing_name"]
+__all__ = ["Side", "accuracy_name", "letter_of", "open_side", "timing_name"]
 
 _SEPARATOR = "#"
 
@@ -25,10 +25,13 @@ class Side:
     ----------
     label : str or None
         One of the run's contestants; None for the whole run.
+    folder : Path or None
+        Where its ``run.json`` is, and perhaps its ``predictions.npz``.
     """
 
     run: RunResult
     label: str | None = None
+    folder: Path | None = None
 
     @property
     def name(self) -> str:
@@ -79,7 +82,7 @@ class Side:
             If a timing is there twice, or has no samples or impossible ones.
         """
         names = [timing_name(result) for result in self.timings]
-        names += [f"{one.head} on {one.features}" for one in self.accuracy]
+        names += [accuracy_name(one) for one in self.accuracy]
         if twice := _first_repeated(names):
             raise ResultError(f"Run {self.run.id} is damaged: it holds {twice} twice.")
         for name, result in zip(names, self.timings, strict=False):
@@ -119,7 +122,7 @@ def open_side(name: str, output: Path) -> Side:
         If the run has no such contestant.
     """
     try:
-        return Side(run=read_run(name, output))
+        return Side(run=read_run(name, output), folder=find_run(name, output).parent)
     except ResultError:
         run_name, separator, label = name.partition(_SEPARATOR)  # a label may hold another "#"
         if not separator:
@@ -131,12 +134,18 @@ def open_side(name: str, output: Path) -> Side:
         raise ComparisonError(
             f"Run {run.id} has no contestant {label!r}. Its contestants: {found}."
         )
-    return Side(run=run, label=label)
+    return Side(run=run, label=label, folder=find_run(run_name, output).parent)
 
 
 def letter_of(position: int) -> str:
     """Return what a comparison calls the run at *position*: A, B, ... Z, 26, ..."""
     return ascii_uppercase[position] if position < len(ascii_uppercase) else str(position)
+
+
+def accuracy_name(result: AccuracyResult) -> str:
+    """Return ``softmax on backbone``, with the precision it was fitted on where that differs."""
+    name = f"{result.head} on {result.features}"
+    return f"{name}, fitted on {result.fitted_on}" if result.fitted_on else name
 
 
 def timing_name(result: LatencyResult) -> str:

@@ -9,6 +9,7 @@ from rich.text import Text
 from tlbench.reports.comparison_tables import (
     accuracy_difference_table,
     differing_table,
+    paired_table,
     runs_table,
     speed_up_table,
     timing_name,
@@ -55,6 +56,7 @@ def _document(comparison: Comparison, width: int) -> Group:
         (speed_up_table(comparison.speed_ups), ("scenario", "precision")),
         (timing_table(comparison.speed_ups), ("scenario", "provider")),
         (accuracy_difference_table(comparison.accuracy), ("features", "head")),
+        (paired_table(comparison.accuracy), ("features", "head")),
     )
     for table, wrapped in tables:
         if table.rows:
@@ -90,7 +92,7 @@ def _unlike_lines(comparison: Comparison) -> list[str]:
         if pair.unlike
     ]
     lines += [
-        f"{pair.other.run}, {pair.other.head} on {pair.other.features}: {_listed(pair.unlike)}"
+        f"{pair.other.run}, {pair.other.head} on {pair.other.title}: {_listed(pair.unlike)}"
         for pair in comparison.accuracy
         if pair.unlike
     ]
@@ -137,7 +139,7 @@ def _energy_lines(pairs: Sequence[SpeedUp]) -> list[str]:
 def _head_lines(pairs: Sequence[AccuracyDifference]) -> list[str]:
     return list(
         dict.fromkeys(
-            f"{one.run}, {one.head} on {one.features}: {note}"
+            f"{one.run}, {one.head} on {one.title}: {note}"
             for pair in pairs
             for one in (pair.reference, pair.other)
             for note in one.notes

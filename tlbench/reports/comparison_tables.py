@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from tlbench.reports.tables import Table, format_interval, format_rate
+from tlbench.results.accuracy import PairedDifference
 from tlbench.results.comparison import (
     AccuracyDifference,
     ComparedAccuracy,
@@ -10,11 +11,18 @@ from tlbench.results.comparison import (
     Comparison,
     SpeedUp,
 )
-from tlbench.units import format_factor, format_percent, format_seconds
+from tlbench.units import (
+    format_factor,
+    format_p,
+    format_percent,
+    format_points,
+    format_seconds,
+)
 
 __all__ = [
     "accuracy_difference_table",
     "differing_table",
+    "paired_table",
     "runs_table",
     "speed_up_table",
     "timing_name",
@@ -159,16 +167,13 @@ def _joint_status(reference: ComparedTiming, other: ComparedTiming) -> str:
 def accuracy_difference_table(pairs: Sequence[AccuracyDifference]) -> Table:
     """Return every accuracy once, and the points that it is above A's."""
     rows: dict[tuple[str, str, str], tuple[str, ...]] = {}
-    order = list(dict.fromkeys((pair.reference.features, pair.reference.head) for pair in pairs))
-    for pair in sorted(
-        pairs, key=lambda one: order.index((one.reference.features, one.reference.head))
-    ):
+    for pair in _by_entry(pairs):
         one, two = pair.reference, pair.other
-        rows.setdefault((one.run, one.features, one.head), (*_accuracy_cells(one), "", ""))
-        rows[two.run, two.features, two.head] = (
+        rows.setdefault((one.run, one.title, one.head), (*_accuracy_cells(one), "", ""))
+        rows[two.run, two.title, two.head] = (
             *_accuracy_cells(two),
-            f"{100 * pair.difference_fraction:+.1f}" + ("*" if pair.unlike else ""),
-            "no clear difference" if pair.intervals_overlap else "",
+            format_points(pair.difference_fraction) + ("*" if pair.unlike else ""),
+            "no clear difference" if pair.intervals_overlap and not pair.paired else "",
         )
     return Table(
         "Accuracy, and points above A",
@@ -178,10 +183,40 @@ def accuracy_difference_table(pairs: Sequence[AccuracyDifference]) -> Table:
     )
 
 
+def _by_entry(pairs: Sequence[AccuracyDifference]) -> list[AccuracyDifference]:
+    """Return the differences of one entry next to each other, in the order of the first run."""
+    order = list(dict.fromkeys((pair.reference.title, pair.reference.head) for pair in pairs))
+    return sorted(pairs, key=lambda one: order.index((one.reference.title, one.reference.head)))
+
+
+def paired_table(pairs: Sequence[AccuracyDifference]) -> Table:
+    """Return the differences image by image, where both runs have their predictions."""
+
+    def row(pair: AccuracyDifference, found: PairedDifference) -> tuple[str, ...]:
+        low, high = found.interval.low, found.interval.high
+        return (
+            pair.other.run,
+            pair.other.title,
+            pair.other.head,
+            format_points(found.difference_fraction) + ("*" if pair.unlike else ""),
+            f"[{format_points(low)}, {format_points(high)}]",
+            f"{found.only_first_correct} / {found.only_second_correct}",
+            str(pair.n_differing),
+            format_p(found.p_value),
+        )
+
+    return Table(
+        "On the same images: points above A; right in A alone / in the run alone",
+        ("", "features", "head", "points", "95 %", "alone", "differ", "p"),
+        (False, False, False, True, True, True, True, True),
+        tuple(row(pair, pair.paired) for pair in _by_entry(pairs) if pair.paired),
+    )
+
+
 def _accuracy_cells(one: ComparedAccuracy) -> tuple[str, ...]:
     return (
         one.run,
-        one.features,
+        one.title,
         one.head,
         format_percent(one.accuracy_fraction),
         format_interval(one.interval),

@@ -6,6 +6,7 @@ reference) / (time of the other run): above 1 the other run is faster.
 
 from dataclasses import dataclass
 
+from tlbench.results.accuracy import PairedDifference
 from tlbench.results.common import Interval
 
 __all__ = [
@@ -16,13 +17,14 @@ __all__ = [
     "ComparedTiming",
     "Comparison",
     "Difference",
+    "DifferingImage",
     "Fact",
     "SpeedUp",
     "Unpaired",
 ]
 
-# History of the schema of a comparison. 1: the first.
-COMPARISON_VERSION = 1
+# History of the schema of a comparison. 1: the first. 2: paired differences, fitted_on.
+COMPARISON_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,13 +135,28 @@ class ComparedAccuracy:
     accuracy_fraction: float
     interval: Interval
     notes: tuple[str, ...] = ()
+    fitted_on: str | None = None  # precision of the features that the head was fitted on
+
+    @property
+    def title(self) -> str:
+        """The features, as the predictions are named: ``backbone`` or ``backbone-fp32``."""
+        return f"{self.features}-{self.fitted_on}" if self.fitted_on else self.features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyDifference:
-    """Accuracy of the other run less that of the reference; no test is made.
+    """Accuracy of the other run less that of the reference.
 
-    ``intervals_overlap`` says that there is no clear difference.
+    Attributes
+    ----------
+    intervals_overlap : bool
+        Where nothing is paired: there is no clear difference.
+    paired : PairedDifference or None
+        Image by image, where both runs saved their predictions of the same images.
+    n_differing : int or None
+        Images for which the two predict different labels, both of them wrong included.
+    not_paired : str or None
+        Why there is no paired difference.
     """
 
     reference: ComparedAccuracy
@@ -147,6 +164,21 @@ class AccuracyDifference:
     difference_fraction: float
     intervals_overlap: bool
     unlike: tuple[Difference, ...] = ()
+    paired: PairedDifference | None = None
+    n_differing: int | None = None
+    not_paired: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DifferingImage:
+    """An image for which the run predicts another label than the reference."""
+
+    run: str
+    entry: str
+    index: int  # row in the dataset's test split
+    label: int
+    first: int  # predicted in the reference
+    second: int  # predicted in the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -123,9 +123,8 @@ def paired_interval(
     require_fraction(confidence, "A confidence")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
     high = _upper_end(only_second, only_first, n_images, z)
-    low = -_upper_end(
-        only_first, only_second, n_images, z
-    )  # exchanged, the difference changes sign
+    # Exchanged, the difference changes its sign.
+    low = -_upper_end(only_first, only_second, n_images, z)
     return low, high
 
 

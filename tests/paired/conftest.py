@@ -1,0 +1,128 @@
+"""Saved runs whose predictions agree and disagree on as many images as a test wants."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tlbench.cli import main
+from tlbench.results import decode_run, save_run
+from tlbench.results.common import Interval
+from tlbench.stats import wilson_interval
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+N_IMAGES = 1017
+CLASSES = tuple(f"class {i}" for i in range(10))
+
+replace = dataclasses.replace
+
+
+@dataclass
+class Finished:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def tlbench(monkeypatch, capsys, tmp_path):
+    """Run a command in a folder with runs/: arguments in; exit code, stdout and stderr out."""
+    folder = tmp_path / "work"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["tlbench", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return Finished(code, out, err)
+
+    return run
+
+
+class Images:
+    """Labels of some images, and predictions for them of any accuracy."""
+
+    def __init__(self, n_images=N_IMAGES, n_correct=887):
+        rng = np.random.default_rng(n_images)
+        self.labels = rng.integers(0, 10, n_images)
+        self.index = np.arange(n_images)
+        # the wrong ones are evenly spread, so that no order can hide a mistake
+        wrong = rng.permutation(n_images)[n_correct:]
+        self.first = self.labels.copy()
+        self.first[wrong] = (self.labels[wrong] + 1) % 10
+
+    def second(self, *, lost=0, gained=0, other_mistakes=0):
+        """Return predictions that differ from the first for exactly so many images."""
+        found = self.first.copy()
+        right = np.flatnonzero(found == self.labels)
+        wrong = np.flatnonzero(found != self.labels)
+        found[right[:lost]] = (self.labels[right[:lost]] + 3) % 10
+        found[wrong[:gained]] = self.labels[wrong[:gained]]
+        again = wrong[gained : gained + other_mistakes]
+        found[again] = (self.labels[again] + 5) % 10
+        return found
+
+
+@pytest.fixture
+def images():
+    """1,017 images, of which the first predictions have 887 right: as Lite0 on the copies."""
+    return Images()
+
+
+@pytest.fixture(scope="session")
+def few_images():
+    """Return images of any number."""
+    return Images
+
+
+@pytest.fixture(scope="session")
+def old_run():
+    """A run of schema version 1, with two timings."""
+    return decode_run((GOLDEN / "run-v1.json").read_bytes(), "run-v1.json")
+
+
+def _result(old, entry, labels, predicted, fitted_on):
+    features, head = entry.split(".")
+    n_correct, n_test = int((labels == predicted).sum()), len(labels)
+    low, high = wilson_interval(n_correct, n_test)
+    return replace(
+        old.accuracy[0],
+        features=features.removesuffix(f"-{fitted_on}"),
+        head=head,
+        n_test=n_test,
+        n_correct=n_correct,
+        accuracy_fraction=n_correct / n_test,
+        interval=Interval(low=low, high=high, method="wilson"),
+        baseline=features == "pixels",
+        fitted_on=fitted_on if features.endswith(f"-{fitted_on}") else None,
+    )
+
+
+@pytest.fixture
+def save(old_run, tmp_path):
+    """Save a run with these predictions by entry; return its folder."""
+
+    def saved(run_id, images, entries, *, latency=(), dataset=None, **changes):
+        n_test = len(images.labels)
+        run = replace(
+            old_run,
+            id=run_id,
+            dataset=replace(old_run.dataset, n_test=n_test, classes=CLASSES, **(dataset or {})),
+            accuracy=tuple(
+                _result(old_run, entry, images.labels, predicted, "fp32")
+                for entry, predicted in entries.items()
+            ),
+            latency=latency,
+            **changes,
+        )
+        arrays = {"labels": images.labels, "index": images.index, **entries}
+        return save_run(run, arrays, tmp_path / "work" / "runs")
+
+    return saved
