@@ -84,7 +84,9 @@ def _section(part: Table | tuple[str, Sequence[str]]) -> list[RenderableType]:
     if isinstance(part, Table):
         return [section(part.title, grid(part)), Text()] if part.rows else []
     title, lines = part
-    return [section(title, Group(*map(Text, lines))), Text()] if lines else []
+    # a path longer than the line is folded, not cut
+    folded = Group(*(Text(line, overflow="fold") for line in lines))
+    return [section(title, folded), Text()] if lines else []
 
 
 def _headline(rows: list[tuple[str, str, str]]) -> Padding:
