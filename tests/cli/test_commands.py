@@ -164,3 +164,13 @@ def test_warnings_are_on_stderr(tlbench, quick, tiny_path, own_cache):
     done = tlbench("run", tiny_path, *quick, "--format", "json")
     assert done.err.count("tlbench: warning: Cache entry") == 2
     json.loads(done.out)
+
+
+def test_evaluate_cross_validates_on_demand(tlbench, quick, tiny_path):
+    """--folds adds a table, and the command to repeat has the option."""
+    options = [option for option in quick if option != "--no-latency"]
+    done = tlbench("evaluate", tiny_path, *options, "--folds", "3")
+    assert done.code == 0, done.err
+    assert "  Folds  " in done.out
+    assert "--folds 3" in " ".join(done.out.split())
+    assert max(map(len, done.out.splitlines())) <= 80

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from tlbench.cli import options as o
+from tlbench.cli import protocols as p
 from tlbench.cli.measure import make_config, measure_and_show
 
 __all__ = ["evaluate"]
@@ -23,6 +24,7 @@ def evaluate(
     limit_train: o.LimitTrain = None,
     limit_test: o.LimitTest = None,
     seed: o.Seed = 0,
+    folds: p.Folds = None,
     strict: o.Strict = False,
     data_dir: o.DataDir = None,
     cache_dir: o.CacheDir = None,
@@ -49,6 +51,7 @@ def evaluate(
         limit_train=limit_train,
         limit_test=limit_test,
         seed=seed,
+        folds=folds,
         latency=False,
         strict=strict,
         data_dir=data_dir,

@@ -24,11 +24,13 @@ def make_config(
     provider_options: Sequence[str] | None = None,
     cache_dir: Path | None = None,
     no_cache: bool = False,
+    folds: int | None = None,
     **values: Any,
 ) -> "RunConfig":
     """Return the configuration that the options of a command mean."""
-    from tlbench.config import RunConfig
+    from tlbench.config import ProtocolConfig, RunConfig
 
+    values["protocol"] = ProtocolConfig(folds=folds)
     if heads is not None:
         values["heads"] = split_names(heads)
     if baselines is not None:

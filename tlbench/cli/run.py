@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from tlbench.cli import options as o
+from tlbench.cli import protocols as p
 from tlbench.cli import timing as t
 from tlbench.cli.measure import make_config, measure_and_show
 
@@ -27,6 +28,7 @@ def run(
     limit_train: o.LimitTrain = None,
     limit_test: o.LimitTest = None,
     seed: o.Seed = 0,
+    folds: p.Folds = None,
     no_latency: Annotated[
         bool, typer.Option("--no-latency", help="Measure the accuracy only.")
     ] = False,
@@ -64,6 +66,7 @@ def run(
         limit_train=limit_train,
         limit_test=limit_test,
         seed=seed,
+        folds=folds,
         latency=not no_latency,
         breakdown=breakdown,
         timing=replace(QUICK_TIMING, spin=not no_spin, costs=not no_costs),

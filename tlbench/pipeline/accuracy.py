@@ -6,17 +6,15 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.arrays import LabelArray
 from tlbench.baselines import BASELINES, Baseline
 from tlbench.config import RunConfig
-from tlbench.datasets import Dataset
 from tlbench.errors import ModelError
 from tlbench.evaluation import Evaluation, evaluate_head
 from tlbench.features import content_key
-from tlbench.heads import HEADS, Head, Params, parse_params, resolve_head_params
+from tlbench.heads import HEADS, Head, parse_params, resolve_head_params
 from tlbench.model import OnnxModel
-from tlbench.pipeline.extraction import SplitFeatures, Workplace
-from tlbench.pipeline.kinds import FeatureKind, feature_kinds, fit_parts
+from tlbench.pipeline.fitting import Fitting
+from tlbench.pipeline.kinds import FeatureKind
 from tlbench.progress import task
 from tlbench.results.codec import plain_value
 from tlbench.results.records import AccuracyResult
@@ -45,81 +43,57 @@ def refuse_random_weights(model: OnnxModel) -> None:
 
 
 def measure_accuracy(
-    workplace: Workplace,
-    dataset: Dataset,
-    contestants: Contestants,
-    train: SplitFeatures,
-    test: SplitFeatures,
-    *,
-    reference: SplitFeatures | None = None,
+    fitting: Fitting,
 ) -> tuple[list[AccuracyResult], dict[str, NDArray[np.generic]]]:
-    """Fit and score; return the results and the arrays of ``predictions.npz``.
+    """Fit every head on each kind of features, score it on the test split.
 
-    Parameters
-    ----------
-    reference : SplitFeatures or None
-        fp32 features of the train split, where *train* and *test* have a lower precision: each head
-        is also fitted on these and tried on *test*, as if a deployed head met a converted backbone.
+    A kind that was fitted on another precision shows a deployed head that meets a converted
+    backbone.
+
+    Returns
+    -------
+    tuple
+        The results, and the arrays of ``predictions.npz``.
     """
-    kinds = feature_kinds(
-        workplace, dataset, contestants.baselines, train, test, reference=reference
-    )
+    test = fitting.test
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
-    for kind in kinds:
-        for head in contestants.heads:
-            evaluation = _evaluate(
-                workplace,
-                dataset,
-                kind,
-                head,
-                contestants.params[head.name],
-                labels=(train.labels, test.labels),
-            )
+    for kind in fitting.kinds:
+        for head in fitting.heads_on(kind):
+            evaluation = _evaluate(fitting, kind, head)
             results.append(replace(evaluation.result, fitted_on=kind.fitted_on))
             predictions[f"{kind.title}.{head.name}"] = evaluation.predictions
     return results, predictions
 
 
-def _evaluate(
-    workplace: Workplace,
-    dataset: Dataset,
-    kind: FeatureKind,
-    head: Head,
-    params: Params,
-    *,
-    labels: tuple[LabelArray, LabelArray],
-) -> Evaluation:
+def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
     """Answer from the store, or fit, score and store: equal inputs give equal predictions."""
-    parts = {
-        **fit_parts(workplace, dataset, kind, head, params, labels=labels),
-        "groupings": [[group.name, list(group.group_of)] for group in dataset.groupings],
-    }
+    store, groupings = fitting.workplace.store, fitting.dataset.groupings
+    parts = fitting.parts(kind, head)
+    parts["groupings"] = [[group.name, list(group.group_of)] for group in groupings]
     key = content_key(parts)
-    if stored := workplace.store.get("predictions", key):
+    if stored := store.get("predictions", key):
         result = msgspec.convert(stored.meta, AccuracyResult)
         return Evaluation(
             result=replace(result, from_store=True),
             predictions=stored.arrays["predictions"],
         )
     train, test = kind.matrices()
-    with task(workplace.listener, f"fit {head.name} on {kind.name}"):
+    with task(fitting.workplace.listener, f"fit {head.name} on {kind.name}"):
         evaluation = evaluate_head(
             head,
-            params,
+            fitting.params_on(kind, head),
             train,
-            labels[0],
+            fitting.train.labels,
             test,
-            labels[1],
+            fitting.test.labels,
             features=kind.name,
             baseline=kind.baseline,
-            seed=workplace.config.seed,
-            n_classes=len(dataset.classes),
-            groups={
-                group.name: np.array(group.group_of, dtype=np.int64) for group in dataset.groupings
-            },
+            seed=fitting.seed,
+            n_classes=len(fitting.dataset.classes),
+            groups={group.name: np.array(group.group_of, dtype=np.int64) for group in groupings},
         )
-    with workplace.store.writing("predictions", key, parts) as entry:
+    with store.writing("predictions", key, parts) as entry:
         entry.save("predictions", evaluation.predictions)
         entry.commit(plain_value(evaluation.result))
     return evaluation

@@ -4,17 +4,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
-from typing import Any
 
-from tlbench.arrays import FloatArray, LabelArray
+from tlbench.arrays import FloatArray
 from tlbench.baselines import Baseline, compute_baseline
 from tlbench.datasets import Dataset
 from tlbench.hashing import sha256_array, sha256_value
-from tlbench.heads import Head, Params
 from tlbench.pipeline.extraction import SplitFeatures, Workplace
 from tlbench.precision import FULL_PRECISION
 
-__all__ = ["FeatureKind", "feature_kinds", "fit_parts"]
+__all__ = ["FeatureKind", "feature_kinds"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,33 +93,6 @@ def feature_kinds(
             )
         )
     return kinds
-
-
-# Version of the records in the store: part of every key, so that one with fewer figures than
-# today's is computed again and not read with gaps. 1: the first, without a number. 2: metrics.
-_RECORD_VERSION = 2
-
-
-def fit_parts(
-    workplace: Workplace,
-    dataset: Dataset,
-    kind: FeatureKind,
-    head: Head,
-    params: Params,
-    *,
-    labels: tuple[LabelArray, LabelArray],
-) -> dict[str, Any]:
-    """Return what determines a fitted head and its figures: the parts of their key in the store."""
-    return {
-        "record": _RECORD_VERSION,
-        "features": kind.identity,
-        "labels": [sha256_array(array) for array in labels],
-        "classes": len(dataset.classes),
-        "head": head.name,
-        "params": dict(params),
-        "seed": workplace.config.seed,
-        "versions": [f"{name} {metadata.version(name)}" for name in ("scikit-learn", "tlbench")],
-    }
 
 
 def _versions(baseline: Baseline) -> list[str]:

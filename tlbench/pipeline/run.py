@@ -23,8 +23,11 @@ from tlbench.pipeline.extraction import (
     cache_folder,
     extract_split,
 )
+from tlbench.pipeline.fitting import Fitting
 from tlbench.pipeline.inputs import latency_inputs
+from tlbench.pipeline.kinds import feature_kinds
 from tlbench.pipeline.latency import measure_latency
+from tlbench.pipeline.protocols import check_protocol, measure_folds
 from tlbench.pipeline.record import dataset_info, make_record, model_info
 from tlbench.precision import FULL_PRECISION, check_precision
 from tlbench.progress import Listener, Silent
@@ -116,6 +119,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
             dataset=info,
             extraction=extraction,
             accuracy=accuracy,
+            cross_validation=measured.cross_validations if measured else (),
             breakdown=breakdown,
             ratios=ratios,
             complete=complete and _all_complete(latency),
@@ -143,6 +147,7 @@ class _Accuracy:
         self.dataset: Dataset = workplace.dataset
         # before minutes of extraction
         check_training(self.dataset.train.labels, self.dataset.classes)
+        check_protocol(config.protocol, self.dataset)
         self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
         test = extract_split(workplace, self.dataset.test, "test")
         # An idle session's threads would spin beside the fit.
@@ -151,9 +156,20 @@ class _Accuracy:
         self.unlearnable = check_training(self.train.labels, self.dataset.classes)
         self.extraction = (self.train.result, test.result)
         self.info = dataset_info(self.dataset, self.train.skipped + test.skipped)
-        self.results, self.predictions = measure_accuracy(
-            workplace, self.dataset, contestants, self.train, test, reference=reference
+        kinds = feature_kinds(
+            workplace, self.dataset, contestants.baselines, self.train, test, reference=reference
         )
+        fitting = Fitting(
+            workplace=workplace,
+            dataset=self.dataset,
+            heads=contestants.heads,
+            params=contestants.params,
+            kinds=kinds,
+            train=self.train,
+            test=test,
+        )
+        self.results, self.predictions = measure_accuracy(fitting)
+        self.cross_validations = tuple(measure_folds(fitting))
         self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
 
     def breakdown(self, listener: Listener) -> Breakdown:

@@ -15,6 +15,7 @@ from tlbench.reports.drift import (
 )
 from tlbench.reports.layout import grid, laid_out, section, title_line
 from tlbench.reports.metrics import grouped_table, metrics_table, worst_classes
+from tlbench.reports.protocols import cross_validation_table
 from tlbench.reports.tables import (
     Table,
     accuracy_table,
@@ -54,6 +55,7 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         metrics_table(run.accuracy),
         grouped_table(run.accuracy),
         ("Worst", [worst] if worst else []),
+        cross_validation_table(run.cross_validation),
         ("Models", drifted_models(run.drifts)),
         drift_table(run.drifts),
         drifted_accuracy_table(run.drifts),

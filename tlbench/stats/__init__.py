@@ -6,6 +6,7 @@ from tlbench.stats.paired import mcnemar_p, paired_interval
 from tlbench.stats.percentiles import percentile, samples_needed
 from tlbench.stats.power import DropTest, drop_power, images_needed, smallest_drop
 from tlbench.stats.quantiles import quantile_interval
+from tlbench.stats.resampled import corrected_resampled_interval
 from tlbench.stats.series import (
     Autocorrelation,
     Trend,
@@ -21,6 +22,7 @@ __all__ = [
     "Trend",
     "autocorrelation",
     "autocorrelation_time",
+    "corrected_resampled_interval",
     "drop_power",
     "images_needed",
     "mcnemar_p",

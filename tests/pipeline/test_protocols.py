@@ -1,0 +1,102 @@
+"""Protocols as parts of a run: on shared features, from the store, refused before any work."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tlbench.config import ProtocolConfig, RunConfig
+from tlbench.engine import Session
+from tlbench.errors import ConfigError
+from tlbench.pipeline import run_benchmark
+from tlbench.results import decode_run, encode_run
+
+
+@pytest.fixture
+def config(tiny_path, tmp_path):
+    """A quick run: 200 + 100 digits, one head, no latency."""
+    return RunConfig(
+        model=str(tiny_path),
+        heads=("centroid",),
+        limit_train=200,
+        limit_test=100,
+        latency=False,
+        cache_dir=tmp_path / "cache",
+    )
+
+
+@pytest.fixture
+def network_calls(monkeypatch):
+    """Count the batches that go through any session."""
+    calls = []
+    original = Session.run
+
+    def run(self, images):
+        calls.append(len(images))
+        return original(self, images)
+
+    monkeypatch.setattr(Session, "run", run)
+    return calls
+
+
+def with_protocol(config, **protocol):
+    return replace(config, protocol=ProtocolConfig(**protocol))
+
+
+def test_a_run_has_no_protocol_unless_asked(config):
+    result = run_benchmark(config).result
+    assert result.cross_validation == ()
+
+
+def test_folds_are_of_train_and_test_together(config):
+    """Backbone and baseline, every image once."""
+    result = run_benchmark(with_protocol(config, folds=3)).result
+    assert [(one.features, one.baseline) for one in result.cross_validation] == [
+        ("backbone", False),
+        ("pixels", True),
+    ]
+    for one in result.cross_validation:
+        assert [fold.n_test for fold in one.folds] == [100, 100, 100]
+        assert not one.from_store
+    assert len(result.accuracy) == 2  # the hold-out is there as well
+
+
+def test_folds_run_no_network_twice(config, network_calls):
+    """The features of the hold-out are those of the folds."""
+    run_benchmark(config)
+    network_calls.clear()
+    run_benchmark(with_protocol(config, folds=3))
+    assert network_calls == []
+
+
+def test_folds_come_from_the_store(config):
+    """The same folds again are the same record; another number of them is fitted anew."""
+    first = run_benchmark(with_protocol(config, folds=3)).result.cross_validation
+    second = run_benchmark(with_protocol(config, folds=3)).result.cross_validation
+    assert second == tuple(replace(one, from_store=True) for one in first)
+    others = run_benchmark(with_protocol(config, folds=4)).result.cross_validation
+    assert [(len(one.folds), one.from_store) for one in others] == [(4, False), (4, False)]
+
+
+def test_protocols_survive_json(config):
+    result = run_benchmark(with_protocol(config, folds=3)).result
+    assert decode_run(encode_run(result), "run.json") == result
+
+
+@pytest.mark.parametrize(
+    ("protocol", "match"), [({"folds": 301}, "--folds 301 is more than the 300 images")]
+)
+def test_what_the_data_cannot_give_is_refused_before_any_work(
+    config, network_calls, protocol, match
+):
+    with pytest.raises(ConfigError, match=match):
+        run_benchmark(with_protocol(config, **protocol))
+    assert network_calls == []
+
+
+def test_folds_do_not_change_the_hold_out(config):
+    """A protocol is an addition."""
+    plain = run_benchmark(config)
+    more = run_benchmark(with_protocol(config, folds=3))
+    for name, array in plain.predictions.items():
+        np.testing.assert_array_equal(more.predictions[name], array)

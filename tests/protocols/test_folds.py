@@ -1,0 +1,130 @@
+"""Stratified cross-validation: how images are dealt out, and what the record says."""
+
+from statistics import mean, stdev
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import PredefinedSplit, cross_val_score
+
+from tlbench.errors import ConfigError
+from tlbench.evaluation.protocols import assign_folds, cross_validate
+from tlbench.heads import HEADS, Head, resolve_params
+
+
+@given(
+    st.lists(st.integers(0, 4), min_size=2, max_size=120),
+    st.integers(2, 10),
+    st.integers(0, 2**32 - 1),
+)
+def test_folds_are_even_in_size_and_in_every_class(labels, n_folds, seed):
+    """No two folds differ by more than one image, nor by more than one image of a class."""
+    labels = np.array(labels)
+    n_folds = min(n_folds, len(labels))
+    folds = assign_folds(labels, n_folds, seed)
+    assert np.ptp(np.bincount(folds, minlength=n_folds)) <= 1
+    for label in set(labels.tolist()):
+        assert np.ptp(np.bincount(folds[labels == label], minlength=n_folds)) <= 1
+
+
+def test_sixty_thousand_images_make_six_folds_of_ten_thousand():
+    """The published protocol, on labels in the order that a sorted dataset has them."""
+    folds = assign_folds(np.repeat(np.arange(100), 600), 6, 0)
+    assert np.bincount(folds).tolist() == [10_000] * 6
+
+
+def test_the_seed_decides():
+    """One seed deals alike, another otherwise."""
+    labels = np.arange(60) % 3
+    np.testing.assert_array_equal(assign_folds(labels, 6, 1), assign_folds(labels, 6, 1))
+    assert (assign_folds(labels, 6, 1) != assign_folds(labels, 6, 2)).any()
+
+
+def test_more_folds_than_images_are_refused():
+    with pytest.raises(ConfigError, match="--folds 6 is more than the 5 images"):
+        assign_folds(np.zeros(5, dtype=np.int64), 6, 0)
+
+
+@pytest.fixture(scope="module")
+def data():
+    """Three classes that overlap: 130 rows in two parts."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 130)
+    features = (rng.normal(size=(3, 6))[labels] + 2 * rng.normal(size=(130, 6))).astype(np.float32)
+    return (features[:90], features[90:]), labels
+
+
+def validate(head, data, **options):
+    given = {"n_folds": 6, "features": "backbone", "baseline": False, "seed": 0} | options
+    return cross_validate(head, resolve_params(head, {}), *data, **given)
+
+
+def test_the_accuracies_are_scikit_learns(data):
+    """The same folds in scikit-learn's own cross-validation give the same accuracies."""
+    parts, labels = data
+    head = HEADS.load("svm-linear")
+    split = PredefinedSplit(assign_folds(labels, 6, 0))
+    estimator = head.build(resolve_params(head, {}), 0)
+    expected = cross_val_score(estimator, np.concatenate(parts), labels, cv=split)
+    found = validate(head, data)
+    assert [fold.n_correct / fold.n_test for fold in found.folds] == expected.tolist()
+
+
+def test_mean_and_deviation_are_those_of_the_folds(data):
+    """As papers print them: the deviation divides by k - 1 and is that of a single fold."""
+    found = validate(HEADS.load("centroid"), data)
+    accuracies = [fold.n_correct / fold.n_test for fold in found.folds]
+    assert found.mean_fraction == mean(accuracies)
+    assert found.deviation_fraction == stdev(accuracies)
+    assert found.interval.low < found.mean_fraction < found.interval.high
+    assert found.interval.method == "corrected resampled t"
+
+
+def test_every_image_is_tested_once(data):
+    """Train and test of a fold are all images."""
+    found = validate(HEADS.load("centroid"), data)
+    assert sum(fold.n_test for fold in found.folds) == 130
+    assert {fold.n_train + fold.n_test for fold in found.folds} == {130}
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 129))
+def test_where_the_parts_are_cut_does_not_matter(data, cut):
+    """Train and test are laid end to end without a copy of the whole."""
+    parts, labels = data
+    whole = np.concatenate(parts)
+    head = HEADS.load("centroid")
+    found = validate(head, ((whole[:cut], whole[cut:]), labels), n_folds=3)
+    expected = validate(head, ((whole,), labels), n_folds=3)
+    assert [f.n_correct for f in found.folds] == [f.n_correct for f in expected.folds]
+
+
+def test_notes_of_folds_are_said_once(data):
+    """A solver that stops early in every fold is one note; so is what the head had to change."""
+    head = Head(
+        name="noted",
+        summary="",
+        defaults={"C": 1.0},
+        build=lambda _params, _seed: HEADS.load("centroid").build({"shrink_threshold": None}, 0),
+        adapt=lambda params, _labels: ({**params, "C": 2.0}, ("C was raised.",)),
+    )
+    found = validate(head, data)
+    assert found.notes == ("C was raised.",)
+    assert found.params == {"C": 2.0}
+
+
+def test_a_class_smaller_than_the_number_of_folds_is_said(data):
+    """It is missing from some folds."""
+    parts, labels = data
+    labels = np.where(np.arange(130) < 4, 3, labels)
+    found = validate(HEADS.load("centroid"), (parts, labels))
+    expected = ("1 classes have fewer images than there are folds: not every fold has them.",)
+    assert found.notes == expected
+
+
+def test_progress_is_told_for_each_fold(data):
+    """A fit of minutes is no silence."""
+    steps = []
+    validate(HEADS.load("centroid"), data, on_fold=lambda: steps.append(1))
+    assert len(steps) == 6

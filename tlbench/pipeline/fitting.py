@@ -1,0 +1,68 @@
+"""What the heads of a run are fitted on, and how what comes of it is kept."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from tlbench.datasets import Dataset
+from tlbench.hashing import sha256_array
+from tlbench.heads import Head, Params
+from tlbench.pipeline.extraction import SplitFeatures, Workplace
+from tlbench.pipeline.kinds import FeatureKind
+
+__all__ = ["Fitting"]
+
+# Version of the records in the store: part of every key, so that one with fewer figures than
+# today's is computed again and not read with gaps. 1: the first, without a number. 2: metrics.
+_RECORD_VERSION = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """Heads with their parameters, and kinds of features of the same rows.
+
+    Attributes
+    ----------
+    params : mapping
+        Every parameter of each head, by the head's name.
+    train, test : SplitFeatures
+        The rows: their labels and positions in the splits.
+    """
+
+    workplace: Workplace
+    dataset: Dataset
+    heads: Sequence[Head]
+    params: Mapping[str, Params]
+    kinds: Sequence[FeatureKind]
+    train: SplitFeatures
+    test: SplitFeatures
+
+    @property
+    def seed(self) -> int:
+        """Seed of everything that is drawn."""
+        return self.workplace.config.seed
+
+    def heads_on(self, kind: FeatureKind) -> Sequence[Head]:
+        """Return the heads that are fitted on these features."""
+        del kind
+        return self.heads
+
+    def params_on(self, kind: FeatureKind, head: Head) -> Params:
+        """Return every parameter of a head on these features."""
+        del kind
+        return self.params[head.name]
+
+    def parts(self, kind: FeatureKind, head: Head) -> dict[str, Any]:
+        """Return what determines a fitted head and its figures: parts of its key in the store."""
+        versions = ("scikit-learn", "tlbench")
+        return {
+            "record": _RECORD_VERSION,
+            "features": kind.identity,
+            "labels": [sha256_array(split.labels) for split in (self.train, self.test)],
+            "classes": len(self.dataset.classes),
+            "head": head.name,
+            "params": dict(self.params_on(kind, head)),
+            "seed": self.seed,
+            "versions": [f"{name} {metadata.version(name)}" for name in versions],
+        }
