@@ -9,6 +9,7 @@ from tlbench.datasets.base import (
     Split,
     load_dataset,
 )
+from tlbench.datasets.leaks import HashedImages, Leaks, find_leaks
 
 __all__ = [
     "DATASETS",
@@ -16,6 +17,9 @@ __all__ = [
     "DatasetLoader",
     "DatasetRequest",
     "Grouping",
+    "HashedImages",
+    "Leaks",
     "Split",
+    "find_leaks",
     "load_dataset",
 ]

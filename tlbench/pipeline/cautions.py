@@ -26,9 +26,13 @@ def cautions_of(
     passes: Sequence[ExtractionResult | LatencyResult],
     *,
     ratios: Sequence[LatencyRatio] = (),
+    doubts: Sequence[str] = (),
 ) -> tuple[str, ...]:
-    """Return the cautions of a run, one sentence each, most important first."""
-    found: list[str] = []
+    """Return the cautions of a run, one sentence each, most important first.
+
+    *doubts* are those about the data: see `tlbench.pipeline.doubts`.
+    """
+    found: list[str] = [*doubts]
     if dataset is not None:
         found += _about_data(config, dataset, unlearnable)
     if accuracy:

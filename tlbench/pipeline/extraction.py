@@ -14,7 +14,7 @@ import numpy as np
 from tlbench.arrays import FloatArray, LabelArray
 from tlbench.backbones import is_file_name, refuse_file_at_precision, resolve_model
 from tlbench.config import RunConfig
-from tlbench.datasets import Dataset, DatasetRequest, Split, load_dataset
+from tlbench.datasets import Dataset, DatasetRequest, HashedImages, Split, load_dataset
 from tlbench.engine import (
     Session,
     accepts_raw_images,
@@ -26,6 +26,7 @@ from tlbench.errors import ModelError, UnreadableImageError
 from tlbench.evaluation.splits import limit_rows
 from tlbench.features import ArrayStore, RowWriter, StoredArrays, content_key
 from tlbench.model import OnnxModel
+from tlbench.pipeline.digests import keep_digests
 from tlbench.pipeline.lowering import lowering_request
 from tlbench.precision import FULL_PRECISION, LoweringRequest, check_precision
 from tlbench.progress import Listener
@@ -230,12 +231,13 @@ def _fill(
     session = workplace.session()
     # A new batch shape costs an accelerator seconds of algorithm search, and the CPU nothing.
     pad_tail = session.provider != "cpu"
+    images = HashedImages(split.images)
     with workplace.store.writing("features", key, parts) as entry:
         with RowWriter(entry.folder / "features.npy", len(split)) as writer:
             listener.start(f"extract {split_name}", len(split), "images")
             extraction = extract_features(
                 session.run,
-                split.images,
+                images,
                 sink=writer.write,
                 batch_size=config.batch_size,
                 pad_tail=pad_tail,
@@ -255,6 +257,7 @@ def _fill(
                 "unreadable": [[i, str(error)] for i, error in extraction.unreadable],
             }
         )
+    keep_digests(workplace.store, split, images)
 
 
 def _split_features(

@@ -16,6 +16,7 @@ from tlbench.pipeline.accuracy import Contestants, measure_accuracy, refuse_rand
 from tlbench.pipeline.breakdown import measure_breakdown
 from tlbench.pipeline.cautions import cautions_of
 from tlbench.pipeline.contest import against_full_precision, opened_contest
+from tlbench.pipeline.doubts import doubts_about
 from tlbench.pipeline.drift import measure_drift
 from tlbench.pipeline.extraction import (
     SplitFeatures,
@@ -130,6 +131,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
                 accuracy,
                 (*extraction, *latency),
                 ratios=ratios,
+                doubts=measured.doubts if measured else (),
             ),
         )
     return RunOutcome(result, measured.predictions if measured else {})
@@ -154,6 +156,7 @@ class _Accuracy:
         workplace.close_session()
         reference = _full_precision_features(workplace)
         self.unlearnable = check_training(self.train.labels, self.dataset.classes)
+        self.doubts = doubts_about(workplace, self.dataset, self.train, test)
         self.extraction = (self.train.result, test.result)
         self.info = dataset_info(self.dataset, self.train.skipped + test.skipped)
         kinds = feature_kinds(

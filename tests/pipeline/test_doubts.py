@@ -1,0 +1,181 @@
+"""Data that make an accuracy doubtful or impossible: each has its caution or its error."""
+
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+from PIL import Image
+
+from tlbench.config import RunConfig
+from tlbench.datasets import HashedImages
+from tlbench.errors import DataError
+from tlbench.pipeline import run_benchmark
+from tlbench.pipeline.doubts import n_constant
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two classes of noise that differ in brightness: 12 and 6 images of one size each."""
+    generator = np.random.default_rng(4)
+    root = tmp_path / "photos"
+    for split, count in (("train", 12), ("test", 6)):
+        for shift, name in enumerate(("dark", "light")):
+            folder = root / split / name
+            folder.mkdir(parents=True)
+            for number in range(count):
+                pixels = generator.integers(0, 100, (9, 7, 3), dtype=np.uint8) + 120 * shift
+                Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{number:02}.png")
+    return root
+
+
+@pytest.fixture
+def config(tiny_path, tmp_path, photos):
+    return RunConfig(
+        model=str(tiny_path),
+        dataset=f"folder:{photos}",
+        heads=("centroid",),
+        baselines=(),
+        latency=False,
+        cache_dir=tmp_path / "cache",
+    )
+
+
+def cautions(config, word):
+    return [text for text in run_benchmark(config).result.cautions if word in text]
+
+
+def test_clean_data_have_no_caution_about_themselves(config):
+    found = run_benchmark(config).result.cautions
+    assert [text for text in found if "test images: an accuracy is known" not in text] == []
+
+
+@pytest.mark.parametrize("suffix", ["png", "webp"])
+def test_a_leak_is_found_whatever_the_file(config, photos, suffix):
+    """The pixels count: the same picture in another file, name and format is the same image."""
+    with Image.open(photos / "train" / "light" / "02.png") as image:
+        image.save(photos / "test" / "light" / f"01.{suffix}", lossless=True)
+    if suffix != "png":
+        (photos / "test" / "light" / "01.png").unlink()
+    (text,) = cautions(config, "pixel for pixel")
+    # the position in the split: 6 dark ones before; in train 12
+    assert text.startswith("1 of 12 test images are training images too")
+    assert "(test 7 = train 14)" in text
+    assert "another class" not in text
+
+
+def test_a_leak_under_another_class_is_said(config, photos):
+    shutil.copy(photos / "train" / "dark" / "05.png", photos / "test" / "light" / "00.png")
+    (text,) = cautions(config, "pixel for pixel")
+    assert "1 of them have another class in train" in text
+
+
+def test_positions_count_unreadable_images(config, photos):
+    """They are those of the dataset, as everywhere in the record."""
+    (photos / "train" / "dark" / "00.png").write_bytes(b"no image")
+    shutil.copy(photos / "train" / "light" / "02.png", photos / "test" / "light" / "01.png")
+    (text,) = cautions(config, "pixel for pixel")
+    assert "(test 7 = train 14)" in text
+
+
+def test_broken_images_are_not_each_others_copies(config, photos):
+    """Nothing is known of their pixels, in either split."""
+    for split in ("train", "test"):
+        for number in ("00", "01"):
+            (photos / split / "dark" / f"{number}.png").write_bytes(b"no image")
+    assert cautions(config, "pixel for pixel") == []
+    assert cautions(config, "more than once") == []
+
+
+def test_repetitions_within_a_split_are_said(config, photos):
+    shutil.copy(photos / "train" / "dark" / "00.png", photos / "train" / "light" / "00.png")
+    shutil.copy(photos / "test" / "dark" / "00.png", photos / "test" / "dark" / "01.png")
+    train, test = cautions(config, "more than once")
+    assert train.startswith("1 training images")
+    assert "1 of them under another class" in train
+    assert test.startswith("1 test images")
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """Positions of images that were read through the hash."""
+    found = []
+    original = HashedImages.__getitem__
+
+    def read(self, index):
+        found.append(index)
+        return original(self, index)
+
+    monkeypatch.setattr(HashedImages, "__getitem__", read)
+    return found
+
+
+def test_digests_are_noted_in_the_pass_that_extracts(config, reads):
+    """No image is decoded a second time for them, and in a second run none at all."""
+    run_benchmark(config)
+    assert sorted(reads) == sorted([*range(24), *range(12)])
+    reads.clear()
+    run_benchmark(config)
+    assert reads == []
+
+
+def test_without_digests_in_the_store_images_are_read_again(config, photos, reads):
+    """Features that an earlier version stored have none beside them."""
+    shutil.copy(photos / "train" / "light" / "02.png", photos / "test" / "light" / "01.png")
+    run_benchmark(config)
+    shutil.rmtree(config.cache_dir / "store" / "digests")
+    reads.clear()
+    assert len(cautions(config, "pixel for pixel")) == 1
+    assert sorted(reads) == sorted([*range(24), *range(12)])
+
+
+def test_a_test_split_of_one_class_is_said(config, photos):
+    shutil.rmtree(photos / "test" / "light")
+    (photos / "test" / "light").mkdir()
+    assert cautions(config, "no other") == ["all 6 test images are of class dark, and no other"]
+
+
+@pytest.fixture
+def with_kernel(config, tiny_path, tmp_path):
+    """Return the configuration for the tiny backbone whose first channels have this weight."""
+
+    def make(n_channels, value):
+        model = onnx.load(tiny_path)
+        (kernel,) = [each for each in model.graph.initializer if each.name == "kernel"]
+        weights = numpy_helper.to_array(kernel).copy()
+        weights[:n_channels] = value
+        kernel.CopyFrom(numpy_helper.from_array(weights, "kernel"))
+        path = tmp_path / "changed.onnx"
+        onnx.save(model, path)
+        return replace(config, model=str(path))
+
+    return make
+
+
+def test_dead_features_are_said_from_a_quarter_on(with_kernel):
+    """A channel of weights zero is zero for every image."""
+    (text,) = cautions(with_kernel(6, 0.0), "dead channels")
+    n_dead, n_all = (int(word) for word in text.split(" features")[0].split(" of "))
+    assert n_dead >= 6
+    assert n_all == 16
+
+
+def test_features_that_are_all_dead_are_refused(with_kernel):
+    with pytest.raises(DataError, match="have the same backbone features"):
+        run_benchmark(with_kernel(16, 0.0))
+
+
+def test_features_that_are_no_numbers_are_refused(with_kernel):
+    with pytest.raises(DataError, match="NaN or infinity"):
+        run_benchmark(with_kernel(1, np.inf))
+
+
+@pytest.mark.parametrize("n_rows", [1, 1024, 1025, 3000])
+def test_constant_columns_are_counted(n_rows):
+    """Also where they change in the last row only; one row varies nowhere."""
+    features = np.full((n_rows, 3), 2.0, np.float32)
+    features[-1, 0] += n_rows > 1
+    features[0, 1] += n_rows > 1
+    assert n_constant(features) == (3 if n_rows == 1 else 1)
