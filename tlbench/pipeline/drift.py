@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.arrays import LabelArray
+from tlbench.compare.paired import paired_difference
 from tlbench.config import RunConfig
 from tlbench.engine import check_provider
 from tlbench.errors import ConfigError
@@ -19,9 +20,7 @@ from tlbench.pipeline.extraction import SplitFeatures, Workplace, cache_folder, 
 from tlbench.pipeline.record import dataset_info, make_record, model_info
 from tlbench.precision import check_precision
 from tlbench.progress import Listener
-from tlbench.results.accuracy import PairedDifference
-from tlbench.results.records import FeatureDrift, Interval, ModelInfo, RunResult
-from tlbench.stats import mcnemar_p, paired_interval
+from tlbench.results.records import FeatureDrift, ModelInfo, RunResult
 
 __all__ = ["Drifted", "measure_drift"]
 
@@ -149,7 +148,7 @@ def _judge(
                     head=head.name,
                     reference_fraction=float(np.mean(expected == labels)),
                     fraction=float(np.mean(found == labels)),
-                    paired=_paired(expected == labels, found == labels),
+                    paired=paired_difference(labels, expected, found),
                 )
             )
     return drifts, predictions
@@ -157,16 +156,3 @@ def _judge(
 
 def _predict(classifier: Any, side: _Side) -> LabelArray:  # noqa: ANN401 - a scikit-learn estimator
     return np.asarray(classifier.predict(side.test.features), dtype=np.int64)
-
-
-def _paired(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> PairedDifference:
-    lost, won = int(np.sum(first & ~second)), int(np.sum(~first & second))
-    low, high = paired_interval(lost, won, len(first))
-    return PairedDifference(
-        n_images=len(first),
-        only_first_correct=lost,
-        only_second_correct=won,
-        difference_fraction=(won - lost) / len(first),
-        interval=Interval(low=low, high=high, method="Tango"),
-        p_value=mcnemar_p(lost, won),
-    )
