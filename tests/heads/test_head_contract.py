@@ -81,3 +81,21 @@ def test_importing_the_heads_does_not_import_scikit_learn():
         "list(HEADS.items()); sys.exit('sklearn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_search_has_a_range_of_its_own_parameter(head, separable):
+    """Values are different, in order, floats like the default, and the estimator takes them."""
+    space = head.search
+    if space is None:
+        pytest.skip("nothing is searched for this head")
+    assert isinstance(head.defaults[space.parameter], float)
+    assert len(space.values) >= 2
+    assert list(space.values) == sorted(set(space.values))
+    assert space.values[0] < head.defaults[space.parameter] < space.values[-1]
+    features, labels, *_ = separable
+    for value in (space.values[0], space.values[-1]):
+        params = resolve_params(head, {space.parameter: value})
+        estimator = head.build(params, 0).fit(features, labels)
+        if space.warm_argument:
+            assert estimator[-1].get_params()[space.warm_argument] == value
+            estimator[-1].set_params(warm_start=True)

@@ -94,6 +94,58 @@ def test_what_the_data_cannot_give_is_refused_before_any_work(
     assert network_calls == []
 
 
+def test_a_search_is_recorded_and_its_choice_is_used(config):
+    """The chosen value is among the parameters of the fit, which has all training images."""
+    config = with_protocol(replace(config, heads=("softmax",)), search=True)
+    for result in run_benchmark(config).result.accuracy:
+        assert result.search.parameter == "C"
+        assert result.params["C"] == result.search.chosen
+        assert result.n_train == 200
+        assert result.search.n_validation == 40
+
+
+def test_a_search_does_not_look_at_the_test_split(config):
+    """Fewer test images, the same choice."""
+    config = with_protocol(replace(config, heads=("softmax",)), search=True)
+    few = replace(config, limit_test=30)
+    found = [[one.search for one in run_benchmark(c).result.accuracy] for c in (config, few)]
+    assert found[0] == found[1]
+
+
+def test_a_search_and_none_are_kept_apart_in_the_store(config):
+    """The second run asks for a search, and must not find the first's prediction."""
+    config = replace(config, heads=("softmax",), baselines=())
+    plain = run_benchmark(config).result.accuracy[0]
+    searched = run_benchmark(with_protocol(config, search=True)).result.accuracy[0]
+    again = run_benchmark(with_protocol(config, search=True)).result.accuracy[0]
+    assert plain.search is None
+    assert not searched.from_store
+    assert again == replace(searched, from_store=True)
+
+
+def test_a_head_without_a_range_says_that_nothing_was_searched(config):
+    config = with_protocol(replace(config, heads=("softmax", "centroid")), search=True)
+    result = run_benchmark(config).result
+    assert [one.search is None for one in result.accuracy] == [False, True, False, True]
+    assert "Nothing is searched for this head" in result.accuracy[1].notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"heads": ("centroid",)}, "--search finds no parameter to choose for centroid"),
+        ({"heads": ("softmax",), "head_params": ("C=1",)}, "softmax.C, which --head-param C gives"),
+        ({"heads": ("softmax",), "head_params": ("softmax.C=1",)}, "--head-param softmax.C gives"),
+    ],
+)
+def test_a_search_that_makes_no_sense_is_refused_before_any_work(
+    config, network_calls, change, match
+):
+    with pytest.raises(ConfigError, match=match):
+        run_benchmark(with_protocol(replace(config, **change), search=True))
+    assert network_calls == []
+
+
 def test_folds_do_not_change_the_hold_out(config):
     """A protocol is an addition."""
     plain = run_benchmark(config)

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tlbench.reports.console import render
-from tlbench.reports.metrics import grouped_table, metrics_table, worst_classes
+from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
 from tlbench.results.accuracy import ClassScore, Metrics
 
 
@@ -76,3 +76,10 @@ def test_the_console_shows_them_after_the_accuracy(golden_run):
     text = render(golden_run)
     places = [text.index(label) for label in ("  Accuracy", "  Metrics", "  Groups", "  Features")]
     assert places == sorted(places)
+
+
+def test_a_search_shows_choice_and_range(golden_run):
+    """0.1 of three values, 86 of 100 validation images."""
+    assert search_table(golden_run.accuracy).rows == (
+        ("backbone", "softmax", "C=0.1", "3, 1e-02 to 1e+00", "86.0 %", ""),
+    )

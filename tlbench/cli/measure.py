@@ -25,12 +25,13 @@ def make_config(
     cache_dir: Path | None = None,
     no_cache: bool = False,
     folds: int | None = None,
+    search: bool = False,
     **values: Any,
 ) -> "RunConfig":
     """Return the configuration that the options of a command mean."""
     from tlbench.config import ProtocolConfig, RunConfig
 
-    values["protocol"] = ProtocolConfig(folds=folds)
+    values["protocol"] = ProtocolConfig(folds=folds, search=search)
     if heads is not None:
         values["heads"] = split_names(heads)
     if baselines is not None:

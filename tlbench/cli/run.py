@@ -29,6 +29,7 @@ def run(
     limit_test: o.LimitTest = None,
     seed: o.Seed = 0,
     folds: p.Folds = None,
+    search: p.Search = False,
     no_latency: Annotated[
         bool, typer.Option("--no-latency", help="Measure the accuracy only.")
     ] = False,
@@ -67,6 +68,7 @@ def run(
         limit_test=limit_test,
         seed=seed,
         folds=folds,
+        search=search,
         latency=not no_latency,
         breakdown=breakdown,
         timing=replace(QUICK_TIMING, spin=not no_spin, costs=not no_costs),

@@ -15,6 +15,7 @@ __all__ = [
     "Head",
     "ParamValue",
     "Params",
+    "SearchSpace",
     "keep_params",
     "parse_params",
     "resolve_head_params",
@@ -45,6 +46,28 @@ def keep_params(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SearchSpace:
+    """Which parameter of a head ``--search`` chooses, and among which values.
+
+    Parameters
+    ----------
+    parameter : str
+        One of the head's parameters, a number.
+    values : tuple of float
+        Two or more different ones, from the strongest penalty to the weakest: of equally good
+        values the first is chosen.
+    warm_argument : str
+        For a head that builds a Pipeline whose last step has ``warm_start``: that step's name for
+        the parameter. Each fit then begins at the solution of the last. Empty: every value is
+        fitted from nothing.
+    """
+
+    parameter: str
+    values: tuple[float, ...]
+    warm_argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """An entry of the group ``tlbench.heads``. Importing it must not import scikit-learn.
 
@@ -64,6 +87,8 @@ class Head:
         ``adapt(params, labels)`` sees the training labels (n_train,) before the fit and returns the
         parameters to use, with one note for each that it had to change; it raises ConfigError where
         the user has to decide.
+    search : SearchSpace or None
+        What ``--search`` chooses; None where there is nothing that would be worth it.
     """
 
     name: str
@@ -71,6 +96,7 @@ class Head:
     defaults: Params
     build: Callable[[Params, int], Classifier]
     adapt: Callable[[Params, LabelArray], tuple[Params, tuple[str, ...]]] = keep_params
+    search: SearchSpace | None = None
 
 
 HEADS: Registry[Head] = Registry("heads")

@@ -1,6 +1,6 @@
 """Linear heads: softmax regression and two linear support vector machines."""
 
-from tlbench.heads.base import Classifier, Head, Params
+from tlbench.heads.base import Classifier, Head, Params, SearchSpace
 
 __all__ = ["SOFTMAX", "SVM_LINEAR", "SVM_LINEAR_FAST"]
 
@@ -8,6 +8,15 @@ __all__ = ["SOFTMAX", "SVM_LINEAR", "SVM_LINEAR_FAST"]
 # training images of small CIFAR copies with 1,280 features, 0.001 to 0.01 lie within a point for
 # 10 and 20 classes; 100 classes of ten images each lose twelve points at 0.001, two at 0.005.
 SOFTMAX_C = 0.005
+
+# 45 strengths of the penalty from 1e5 to 1e-6, four to a factor of ten, with C = 1 / strength: the
+# protocol of Kornblith, Shlens and Le (2019), *Do Better ImageNet Models Transfer Better?*,
+# arXiv:1805.08974, here in the scale of scikit-learn's C on standardised features.
+_SOFTMAX_SEARCH = tuple(10 ** (step / 4 - 5) for step in range(45))
+
+# Two values to a factor of ten, around what is best on features as they are, and of length 1.
+_SVM_SEARCH = tuple(10 ** (step / 2 - 6) for step in range(15))
+_SVM_FAST_SEARCH = tuple(10 ** (step / 2 - 3) for step in range(11))
 
 
 def _softmax(params: Params, seed: int) -> Classifier:
@@ -67,6 +76,7 @@ SOFTMAX = Head(
     summary="Standardised features, multinomial logistic regression (L-BFGS).",
     defaults={"C": SOFTMAX_C, "tol": 1e-4, "max_iter": 2000, "class_weight": None},
     build=_softmax,
+    search=SearchSpace(parameter="C", values=_SOFTMAX_SEARCH, warm_argument="C"),
 )
 
 SVM_LINEAR = Head(
@@ -75,6 +85,7 @@ SVM_LINEAR = Head(
     # C of the published experiment (lazybones-2016).
     defaults={"C": 0.1, "class_weight": None},
     build=_svm_linear,
+    search=SearchSpace(parameter="C", values=_SVM_SEARCH),
 )
 
 SVM_LINEAR_FAST = Head(
@@ -82,4 +93,5 @@ SVM_LINEAR_FAST = Head(
     summary="Features of length 1, linear SVM of LIBLINEAR, one against the rest.",
     defaults={"C": 1.0, "tol": 1e-4, "max_iter": 5000, "class_weight": None},
     build=_svm_linear_fast,
+    search=SearchSpace(parameter="C", values=_SVM_FAST_SEARCH),
 )

@@ -1,21 +1,29 @@
 """Fit every head on the backbone's features and on each baseline's."""
 
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from tlbench.arrays import FloatArray
 from tlbench.baselines import BASELINES, Baseline
 from tlbench.config import RunConfig
-from tlbench.errors import ModelError
-from tlbench.evaluation import Evaluation, evaluate_head
+from tlbench.errors import ConfigError, ModelError
+from tlbench.evaluation import (
+    VALIDATION_FRACTION,
+    Evaluation,
+    evaluate_head,
+    search_parameter,
+)
 from tlbench.features import content_key
-from tlbench.heads import HEADS, Head, parse_params, resolve_head_params
+from tlbench.heads import HEADS, Head, Params, parse_params, resolve_head_params
 from tlbench.model import OnnxModel
 from tlbench.pipeline.fitting import Fitting
 from tlbench.pipeline.kinds import FeatureKind
 from tlbench.progress import task
+from tlbench.results.accuracy import Search
 from tlbench.results.codec import plain_value
 from tlbench.results.records import AccuracyResult
 
@@ -27,8 +35,30 @@ class Contestants:
 
     def __init__(self, config: RunConfig) -> None:
         self.heads: list[Head] = [HEADS.load(name) for name in config.heads]
-        self.params = resolve_head_params(self.heads, parse_params(config.head_params))
+        overrides = parse_params(config.head_params)
+        self.params = resolve_head_params(self.heads, overrides)
+        if config.protocol.search:
+            _check_search(self.heads, overrides)
         self.baselines: list[Baseline] = [BASELINES.load(name) for name in config.baselines]
+
+
+def _check_search(heads: Sequence[Head], overrides: Collection[str]) -> None:
+    """Raise ConfigError where ``--search`` would do nothing, or undo what is given."""
+    spaces = {head.name: head.search for head in heads if head.search is not None}
+    if not spaces:
+        msg = (
+            f"--search finds no parameter to choose for {', '.join(head.name for head in heads)}. "
+            "Leave it out, or add a head such as softmax."
+        )
+        raise ConfigError(msg)
+    for name, space in spaces.items():
+        given = {space.parameter, f"{name}.{space.parameter}"} & set(overrides)
+        if given:
+            msg = (
+                f"--search chooses {name}.{space.parameter}, which --head-param "
+                f"{given.pop()} gives as well. Leave one of them out."
+            )
+            raise ConfigError(msg)
 
 
 def refuse_random_weights(model: OnnxModel) -> None:
@@ -71,6 +101,9 @@ def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
     store, groupings = fitting.workplace.store, fitting.dataset.groupings
     parts = fitting.parts(kind, head)
     parts["groupings"] = [[group.name, list(group.group_of)] for group in groupings]
+    space = head.search if fitting.workplace.config.protocol.search else None
+    if space is not None:
+        parts["search"] = [space.parameter, list(space.values), VALIDATION_FRACTION]
     key = content_key(parts)
     if stored := store.get("predictions", key):
         result = msgspec.convert(stored.meta, AccuracyResult)
@@ -79,10 +112,11 @@ def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
             predictions=stored.arrays["predictions"],
         )
     train, test = kind.matrices()
+    params, search, notes = _choose(fitting, kind, head, train)
     with task(fitting.workplace.listener, f"fit {head.name} on {kind.name}"):
         evaluation = evaluate_head(
             head,
-            fitting.params_on(kind, head),
+            params,
             train,
             fitting.train.labels,
             test,
@@ -93,7 +127,31 @@ def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
             n_classes=len(fitting.dataset.classes),
             groups={group.name: np.array(group.group_of, dtype=np.int64) for group in groupings},
         )
+    result = replace(evaluation.result, search=search, notes=notes + evaluation.result.notes)
     with store.writing("predictions", key, parts) as entry:
         entry.save("predictions", evaluation.predictions)
-        entry.commit(plain_value(evaluation.result))
-    return evaluation
+        entry.commit(plain_value(result))
+    return replace(evaluation, result=result)
+
+
+def _choose(
+    fitting: Fitting, kind: FeatureKind, head: Head, train: FloatArray
+) -> tuple[Params, Search | None, tuple[str, ...]]:
+    """Return the parameters to use, how one of them was chosen if it was, and notes on that."""
+    params, protocol = fitting.params_on(kind, head), fitting.workplace.config.protocol
+    if not protocol.search:
+        return params, None, ()
+    space, listener = head.search, fitting.workplace.listener
+    if space is None:
+        return params, None, ("Nothing is searched for this head: its parameters are as given.",)
+    with task(listener, f"search {head.name} on {kind.name}", len(space.values), "values"):
+        search, notes = search_parameter(
+            head,
+            space,
+            params,
+            train,
+            fitting.train.labels,
+            seed=fitting.seed,
+            on_value=listener.advance,
+        )
+    return {**params, space.parameter: search.chosen}, search, notes

@@ -185,7 +185,7 @@ class _Accuracy:
         self._workplace.close_session()
         classifier = fit_head(
             head,
-            self._contestants.params[head.name],
+            best.params,  # those that were scored: a search may have chosen one
             self.train.features,
             self.train.labels,
             seed=self._seed,

@@ -14,7 +14,7 @@ from tlbench.reports.drift import (
     drifted_models,
 )
 from tlbench.reports.layout import grid, laid_out, section, title_line
-from tlbench.reports.metrics import grouped_table, metrics_table, worst_classes
+from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
 from tlbench.reports.protocols import cross_validation_table
 from tlbench.reports.tables import (
     Table,
@@ -52,6 +52,7 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
     worst = worst_classes(run.accuracy, run.dataset.classes if run.dataset else ())
     content: list[Table | tuple[str, Sequence[str]]] = [
         accuracy_table(run.accuracy),
+        search_table(run.accuracy),
         metrics_table(run.accuracy),
         grouped_table(run.accuracy),
         ("Worst", [worst] if worst else []),

@@ -6,7 +6,7 @@ from tlbench.reports.tables import Table, format_interval
 from tlbench.results.accuracy import AccuracyResult
 from tlbench.units import format_count, format_percent
 
-__all__ = ["grouped_table", "metrics_table", "worst_classes"]
+__all__ = ["grouped_table", "metrics_table", "search_table", "worst_classes"]
 
 _N_WORST = 5
 _ABSENT = "-"
@@ -53,6 +53,27 @@ def grouped_table(results: Sequence[AccuracyResult]) -> Table:
             )
             for result in results
             for group in result.grouped
+        ),
+    )
+
+
+def search_table(results: Sequence[AccuracyResult]) -> Table:
+    """Return the parameters that were chosen on held-out training images."""
+    return Table(
+        "Search",
+        ("features", "head", "chosen", "of", "validation", ""),
+        (False, False, False, False, True, False),
+        tuple(
+            (
+                _features(result),
+                result.head,
+                f"{search.parameter}={search.chosen:.3g}",
+                f"{len(search.values)}, {search.values[0]:.0e} to {search.values[-1]:.0e}",
+                format_percent(max(search.n_correct) / search.n_validation),
+                "at the edge" if search.at_edge else "",
+            )
+            for result in results
+            if (search := result.search)
         ),
     )
 

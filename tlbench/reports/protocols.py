@@ -1,11 +1,10 @@
 """Protocols besides the hold-out, as rows of text."""
 
 from collections.abc import Sequence
-from statistics import median
 
 from tlbench.reports.tables import Table, format_interval
 from tlbench.results.accuracy import CrossValidation
-from tlbench.units import format_count, format_percent, format_seconds
+from tlbench.units import format_count, format_percent
 
 __all__ = ["cross_validation_table"]
 
@@ -14,8 +13,8 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
     """Return mean and deviation over folds, as papers print them, and the interval of the mean."""
     return Table(
         "Folds",
-        ("features", "head", "mean ± dev.", "95 % interval", "folds", "one fit"),
-        (False, False, True, True, True, True),
+        ("features", "head", "mean ± deviation", "95 % interval", "folds"),
+        (False, False, True, True, True),
         tuple(
             (
                 result.features,
@@ -23,7 +22,6 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
                 _mean_and_deviation(result),
                 format_interval(result.interval),
                 format_count(len(result.folds)),
-                format_seconds(median(fold.fit_s for fold in result.folds)),
             )
             for result in results
         ),
