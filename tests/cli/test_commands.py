@@ -166,11 +166,21 @@ def test_warnings_are_on_stderr(tlbench, quick, tiny_path, own_cache):
     json.loads(done.out)
 
 
-def test_evaluate_cross_validates_on_demand(tlbench, quick, tiny_path):
-    """--folds adds a table, and the command to repeat has the option."""
+@pytest.mark.parametrize(
+    ("protocol", "title"),
+    [
+        (["--folds", "3"], "Folds"),
+        (["--learning-curve", "1,5", "--curve-seeds", "2"], "Curve"),
+        (["--search", "--heads", "softmax"], "Search"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_evaluate_measures_protocols_on_demand(tlbench, quick, tiny_path, protocol, title):
+    """Each adds a table, and the command to repeat has the option."""
     options = [option for option in quick if option != "--no-latency"]
-    done = tlbench("evaluate", tiny_path, *options, "--folds", "3")
+    done = tlbench("evaluate", tiny_path, *options, *protocol)
     assert done.code == 0, done.err
-    assert "  Folds  " in done.out
-    assert "--folds 3" in " ".join(done.out.split())
+    assert f"  {title}  " in done.out
+    shown = [word for word in protocol if word not in {"--heads", "softmax"}]
+    assert " ".join(shown) in " ".join(done.out.split())
     assert max(map(len, done.out.splitlines())) <= 80

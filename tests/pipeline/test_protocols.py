@@ -46,6 +46,7 @@ def with_protocol(config, **protocol):
 def test_a_run_has_no_protocol_unless_asked(config):
     result = run_benchmark(config).result
     assert result.cross_validation == ()
+    assert result.learning_curves == ()
 
 
 def test_folds_are_of_train_and_test_together(config):
@@ -78,13 +79,41 @@ def test_folds_come_from_the_store(config):
     assert [(len(one.folds), one.from_store) for one in others] == [(4, False), (4, False)]
 
 
+def test_a_curve_has_every_size_and_draw_and_comes_from_the_store(config, network_calls):
+    """Backbone and baseline, on the whole test split, without the network."""
+    run_benchmark(config)
+    network_calls.clear()
+    config = with_protocol(config, curve=(5, 1), curve_seeds=2)
+    curves = run_benchmark(config).result.learning_curves
+    assert network_calls == []
+    assert [one.features for one in curves] == ["backbone", "pixels"]
+    for one in curves:
+        found = [(point.images_per_class, point.seed, point.n_train) for point in one.points]
+        assert found == [(1, 0, 10), (5, 0, 50), (1, 1, 10), (5, 1, 50)]
+        assert {point.n_test for point in one.points} == {100}
+    assert run_benchmark(config).result.learning_curves == curves
+
+
+def test_a_head_that_cannot_learn_from_so_few_is_refused_before_any_work(config, network_calls):
+    """Ten neighbours of ten images exist, twenty do not."""
+    config = replace(config, heads=("knn",), head_params=("k=20",))
+    with pytest.raises(ConfigError, match="k=20 neighbours of 10 training images"):
+        run_benchmark(with_protocol(config, curve=(1, 5)))
+    assert network_calls == []
+
+
 def test_protocols_survive_json(config):
-    result = run_benchmark(with_protocol(config, folds=3)).result
+    protocol = {"folds": 3, "curve": (1, 5), "curve_seeds": 2}
+    result = run_benchmark(with_protocol(config, **protocol)).result
     assert decode_run(encode_run(result), "run.json") == result
 
 
 @pytest.mark.parametrize(
-    ("protocol", "match"), [({"folds": 301}, "--folds 301 is more than the 300 images")]
+    ("protocol", "match"),
+    [
+        ({"folds": 301}, "--folds 301 is more than the 300 images"),
+        ({"curve": (1, 100)}, "asks for 100 training images of each class, but class '.' has"),
+    ],
 )
 def test_what_the_data_cannot_give_is_refused_before_any_work(
     config, network_calls, protocol, match

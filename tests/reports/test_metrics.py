@@ -78,8 +78,10 @@ def test_the_console_shows_them_after_the_accuracy(golden_run):
     assert places == sorted(places)
 
 
-def test_a_search_shows_choice_and_range(golden_run):
-    """0.1 of three values, 86 of 100 validation images."""
-    assert search_table(golden_run.accuracy).rows == (
-        ("backbone", "softmax", "C=0.1", "3, 1e-02 to 1e+00", "86.0 %", ""),
-    )
+def test_a_search_shows_its_choice(golden_run):
+    """0.1 of three values, 86 of 100 validation images; an edge is marked."""
+    rows = (("backbone", "softmax", "C=0.1 of 3", "86.0 %"),)
+    assert search_table(golden_run.accuracy).rows == rows
+    first = golden_run.accuracy[0]
+    edge = dataclasses.replace(first, search=dataclasses.replace(first.search, at_edge=True))
+    assert search_table([edge]).rows[0][2] == "C=0.1 of 3 (edge)"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from tlbench.cli.options import OutputFormat, split_names, split_options
+from tlbench.cli.protocols import split_sizes
 
 if TYPE_CHECKING:
     from tlbench.config import RunConfig
@@ -26,12 +27,16 @@ def make_config(
     no_cache: bool = False,
     folds: int | None = None,
     search: bool = False,
+    learning_curve: str = "",
+    curve_seeds: int = 5,
     **values: Any,
 ) -> "RunConfig":
     """Return the configuration that the options of a command mean."""
     from tlbench.config import ProtocolConfig, RunConfig
 
-    values["protocol"] = ProtocolConfig(folds=folds, search=search)
+    values["protocol"] = ProtocolConfig(
+        folds=folds, curve=split_sizes(learning_curve), curve_seeds=curve_seeds, search=search
+    )
     if heads is not None:
         values["heads"] = split_names(heads)
     if baselines is not None:

@@ -30,6 +30,8 @@ def run(
     seed: o.Seed = 0,
     folds: p.Folds = None,
     search: p.Search = False,
+    learning_curve: p.Curve = "",
+    curve_seeds: p.CurveSeeds = 5,
     no_latency: Annotated[
         bool, typer.Option("--no-latency", help="Measure the accuracy only.")
     ] = False,
@@ -69,6 +71,8 @@ def run(
         seed=seed,
         folds=folds,
         search=search,
+        learning_curve=learning_curve,
+        curve_seeds=curve_seeds,
         latency=not no_latency,
         breakdown=breakdown,
         timing=replace(QUICK_TIMING, spin=not no_spin, costs=not no_costs),

@@ -1,6 +1,6 @@
 """Protocols besides the hold-out, for every head on every kind of features."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -9,22 +9,36 @@ import numpy as np
 
 from tlbench.config import ProtocolConfig
 from tlbench.datasets import Dataset
-from tlbench.evaluation.protocols import check_folds, cross_validate
+from tlbench.evaluation.protocols import (
+    balanced_rows,
+    check_folds,
+    check_sizes,
+    cross_validate,
+    learning_curve,
+)
 from tlbench.features import content_key
-from tlbench.heads import Head
+from tlbench.heads import Head, Params
 from tlbench.pipeline.fitting import Fitting
 from tlbench.pipeline.kinds import FeatureKind
 from tlbench.progress import task
-from tlbench.results.accuracy import CrossValidation
+from tlbench.results.accuracy import CrossValidation, LearningCurve
 from tlbench.results.codec import plain_value
 
-__all__ = ["check_protocol", "measure_folds"]
+__all__ = ["check_protocol", "measure_curves", "measure_folds"]
 
 
-def check_protocol(config: ProtocolConfig, dataset: Dataset) -> None:
+def check_protocol(
+    config: ProtocolConfig, dataset: Dataset, heads: Sequence[Head], params: Mapping[str, Params]
+) -> None:
     """Raise ConfigError where the data cannot give what is asked for, before minutes of work."""
     if config.folds is not None:
         check_folds(config.folds, len(dataset.train) + len(dataset.test))
+    if config.curve:
+        labels = dataset.train.labels
+        check_sizes(config.curve, labels, dataset.classes)
+        fewest = labels[balanced_rows(labels, min(config.curve), 0)]
+        for head in heads:  # some refuse so few images, and would do so after the extraction
+            head.adapt(params[head.name], fewest)
 
 
 def measure_folds(fitting: Fitting) -> list[CrossValidation]:
@@ -53,7 +67,35 @@ def measure_folds(fitting: Fitting) -> list[CrossValidation]:
     return [replace(one, from_store=True) if stored else one for one, stored in found]
 
 
-_Record = TypeVar("_Record", bound=CrossValidation)
+def measure_curves(fitting: Fitting) -> list[LearningCurve]:
+    """Return a learning curve of each head on each kind; none without sizes."""
+    protocol = fitting.workplace.config.protocol
+    if not protocol.curve:
+        return []
+    train, test = fitting.train, fitting.test
+    n_points = len(protocol.curve) * protocol.curve_seeds
+
+    def measure(kind: FeatureKind, head: Head) -> LearningCurve:
+        (train_features, test_features), listener = kind.matrices(), fitting.workplace.listener
+        with task(listener, f"curve of {head.name} on {kind.name}", n_points, "fits"):
+            return learning_curve(
+                head,
+                fitting.params_on(kind, head),
+                (train_features, train.labels),
+                (test_features, test.labels),
+                sizes=protocol.curve,
+                n_seeds=protocol.curve_seeds,
+                features=kind.name,
+                baseline=kind.baseline,
+                seed=fitting.seed,
+                on_point=listener.advance,
+            )
+
+    asked = {"curve": sorted(protocol.curve), "seeds": protocol.curve_seeds}
+    return [one for one, _ in _each(fitting, "curves", LearningCurve, asked, measure)]
+
+
+_Record = TypeVar("_Record", CrossValidation, LearningCurve)
 
 
 def _each(

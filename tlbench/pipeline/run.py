@@ -28,7 +28,7 @@ from tlbench.pipeline.fitting import Fitting
 from tlbench.pipeline.inputs import latency_inputs
 from tlbench.pipeline.kinds import feature_kinds
 from tlbench.pipeline.latency import measure_latency
-from tlbench.pipeline.protocols import check_protocol, measure_folds
+from tlbench.pipeline.protocols import check_protocol, measure_curves, measure_folds
 from tlbench.pipeline.record import dataset_info, make_record, model_info
 from tlbench.precision import FULL_PRECISION, check_precision
 from tlbench.progress import Listener, Silent
@@ -121,6 +121,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
             extraction=extraction,
             accuracy=accuracy,
             cross_validation=measured.cross_validations if measured else (),
+            learning_curves=measured.learning_curves if measured else (),
             breakdown=breakdown,
             ratios=ratios,
             complete=complete and _all_complete(latency),
@@ -149,7 +150,7 @@ class _Accuracy:
         self.dataset: Dataset = workplace.dataset
         # before minutes of extraction
         check_training(self.dataset.train.labels, self.dataset.classes)
-        check_protocol(config.protocol, self.dataset)
+        check_protocol(config.protocol, self.dataset, contestants.heads, contestants.params)
         self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
         test = extract_split(workplace, self.dataset.test, "test")
         # An idle session's threads would spin beside the fit.
@@ -173,6 +174,7 @@ class _Accuracy:
         )
         self.results, self.predictions = measure_accuracy(fitting)
         self.cross_validations = tuple(measure_folds(fitting))
+        self.learning_curves = tuple(measure_curves(fitting))
         self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
 
     def breakdown(self, listener: Listener) -> Breakdown:

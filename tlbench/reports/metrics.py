@@ -61,16 +61,15 @@ def search_table(results: Sequence[AccuracyResult]) -> Table:
     """Return the parameters that were chosen on held-out training images."""
     return Table(
         "Search",
-        ("features", "head", "chosen", "of", "validation", ""),
-        (False, False, False, False, True, False),
+        ("features", "head", "chosen", "validation"),
+        (False, False, False, True),
         tuple(
             (
                 _features(result),
                 result.head,
-                f"{search.parameter}={search.chosen:.3g}",
-                f"{len(search.values)}, {search.values[0]:.0e} to {search.values[-1]:.0e}",
+                f"{search.parameter}={search.chosen:.3g} of {len(search.values)}"
+                + (" (edge)" if search.at_edge else ""),
                 format_percent(max(search.n_correct) / search.n_validation),
-                "at the edge" if search.at_edge else "",
             )
             for result in results
             if (search := result.search)

@@ -1,12 +1,13 @@
 """Protocols besides the hold-out, as rows of text."""
 
 from collections.abc import Sequence
+from statistics import mean, stdev
 
 from tlbench.reports.tables import Table, format_interval
-from tlbench.results.accuracy import CrossValidation
+from tlbench.results.accuracy import CrossValidation, LearningCurve, LearningPoint
 from tlbench.units import format_count, format_percent
 
-__all__ = ["cross_validation_table"]
+__all__ = ["cross_validation_table", "learning_curve_table"]
 
 
 def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
@@ -19,7 +20,7 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
             (
                 result.features,
                 result.head,
-                _mean_and_deviation(result),
+                _figure(result.mean_fraction, result.deviation_fraction),
                 format_interval(result.interval),
                 format_count(len(result.folds)),
             )
@@ -28,5 +29,32 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
     )
 
 
-def _mean_and_deviation(result: CrossValidation) -> str:
-    return f"{100 * result.mean_fraction:.2f} ± {format_percent(result.deviation_fraction, 2)}"
+def learning_curve_table(results: Sequence[LearningCurve]) -> Table:
+    """Return mean and deviation over the draws for each number of images of a class."""
+    return Table(
+        "Curve",
+        ("features", "head", "images a class", "mean ± deviation", "draws"),
+        (False, False, True, True, True),
+        tuple(
+            (
+                result.features if not row else "",
+                result.head if not row else "",
+                format_count(size),
+                _mean_and_deviation([one for one in result.points if one.images_per_class == size]),
+                format_count(sum(one.images_per_class == size for one in result.points)),
+            )
+            for result in results
+            for row, size in enumerate(sorted({one.images_per_class for one in result.points}))
+        ),
+    )
+
+
+def _mean_and_deviation(points: Sequence[LearningPoint]) -> str:
+    accuracies = [point.n_correct / point.n_test for point in points]
+    return _figure(mean(accuracies), stdev(accuracies) if len(accuracies) > 1 else None)
+
+
+def _figure(middle: float, deviation: float | None) -> str:
+    if deviation is None:
+        return format_percent(middle, 2)
+    return f"{100 * middle:.2f} ± {format_percent(deviation, 2)}"
