@@ -38,6 +38,7 @@ def test_metrics_are_those_of_the_predictions(blobs, name):
     assert done.result.metrics.macro_f1_fraction == pytest.approx(expected, abs=1e-12)  # rounding
     assert sum(one.n_correct for one in done.result.per_class) == done.result.n_correct
     assert [one.n_test for one in done.result.per_class] == [25] * 8
+    assert done.result.notes == ()  # asking for scores warns of nothing
 
 
 def test_top5_of_a_head_with_probabilities(blobs):

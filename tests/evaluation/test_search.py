@@ -131,3 +131,18 @@ def test_a_refused_parameter_is_the_users(blobs):
     head = HEADS.load("softmax")
     with pytest.raises(ConfigError, match="Head 'softmax' cannot be fitted with"):
         search(head, SearchSpace(parameter="C", values=(-1.0, 1.0)), blobs)
+
+
+def test_a_warm_search_works_without_steps_before_the_last(blobs):
+    """A plugin's head may have nothing to standardise."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    head = Head(
+        name="bare",
+        summary="",
+        defaults={"C": 1.0},
+        build=lambda params, _seed: make_pipeline(LogisticRegression(C=params["C"], max_iter=1000)),
+    )
+    space = SearchSpace(parameter="C", values=(1e-4, 1e-2), warm_argument="C")
+    assert len(search(head, space, blobs)[0].n_correct) == 2

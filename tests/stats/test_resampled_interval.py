@@ -37,6 +37,15 @@ def test_one_fold_has_no_interval():
         corrected_resampled_interval([0.9], 0.2)
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "ratio"), [([0.9, math.nan], 0.2), ([0.9, 1.1], 0.2), ([0.9, 0.8], -0.1)]
+)
+def test_what_is_no_accuracy_is_refused(accuracies, ratio):
+    """Percents, NaN and negative ratios would give an interval all the same."""
+    with pytest.raises(DataError, match="fractions from 0 to 1"):
+        corrected_resampled_interval(accuracies, ratio)
+
+
 def test_a_confidence_is_a_fraction():
     with pytest.raises(ConfigError, match="confidence"):
         corrected_resampled_interval([0.9, 0.8], 0.2, confidence=95)

@@ -141,7 +141,8 @@ def _fits(
     if is_warm:
         # What comes before the last step does not depend on the parameter.
         front, estimator = estimator[:-1], estimator[-1].set_params(warm_start=True)
-        train, held_out = front.fit_transform(train), front.transform(held_out)
+        if len(front):
+            train, held_out = front.fit_transform(train), front.transform(held_out)
     for value in space.values:
         if is_warm:
             estimator.set_params(**{space.warm_argument: value})

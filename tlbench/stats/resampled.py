@@ -32,7 +32,7 @@ def corrected_resampled_interval(
     Raises
     ------
     DataError
-        If there are fewer than two folds.
+        If there are fewer than two folds, or one has no accuracy from 0 to 1.
     ConfigError
         If the confidence is not strictly between 0 and 1.
 
@@ -45,6 +45,12 @@ def corrected_resampled_interval(
     """
     if len(accuracies) < 2:  # noqa: PLR2004 - one fold has no deviation
         raise DataError(f"No interval of a mean over {len(accuracies)} folds: need two or more.")
+    if not all(0 <= accuracy <= 1 for accuracy in accuracies) or not test_to_train >= 0:
+        msg = (
+            "Accuracies are fractions from 0 to 1 and a ratio of images is not negative, found "
+            f"{list(accuracies)} and {test_to_train}."
+        )
+        raise DataError(msg)
     require_fraction(confidence, "A confidence")
     from scipy.special import stdtrit  # comes with scikit-learn
 
