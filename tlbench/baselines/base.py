@@ -29,12 +29,16 @@ class Baseline:
         From one image (H, W, 3), uint8, RGB, to its features (n_features,), float32. The number of
         features must not depend on the image. Raises MissingDependencyError if a distribution of
         *requires* is absent.
+    shape : tuple of int or None
+        (H, W, C), where the features are a map of which the row is a copy in this order; None for
+        features without a place in the image.
     """
 
     name: str
     summary: str
     requires: tuple[str, ...] = ()
     extract: Callable[[ImageArray], FloatArray]
+    shape: tuple[int, int, int] | None = None
 
 
 BASELINES: Registry[Baseline] = Registry("baselines")

@@ -45,4 +45,5 @@ PIXELS = Baseline(
     name="pixels",
     summary="The raw pixels at 32 x 32, as fractions: 3,072 values.",
     extract=_extract,
+    shape=(SIDE_PIXELS, SIDE_PIXELS, 3),
 )

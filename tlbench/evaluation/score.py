@@ -25,7 +25,7 @@ from tlbench.evaluation.metrics import (
     macro_f1,
     top_k_hits,
 )
-from tlbench.results.accuracy import AccuracyResult, ClassScore, GroupedScore, Metrics
+from tlbench.results.accuracy import AccuracyResult, ClassScore, Epoch, GroupedScore, Metrics
 from tlbench.results.common import Interval
 from tlbench.stats import wilson_interval
 
@@ -109,7 +109,8 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     The interval is Wilson's, at 95 %: see `tlbench.stats.wilson_interval`. BLAS runs on one thread
     during fit and prediction, so that their times and results do not depend on the number of cores.
     The times are those of ``fit`` and ``predict``; the scores that top-5 and the calibration error
-    need are asked for afterwards.
+    need are asked for afterwards. An estimator that is trained in epochs keeps each in
+    ``history_``, a mapping of `Epoch`'s fields.
     """
     check_features(features, train_features, train_labels, test_features, test_labels)
     fitted = fit_and_predict(
@@ -139,6 +140,7 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
             score_groups(name, group_of, test_labels, fitted.predictions)
             for name, group_of in (groups or {}).items()
         ),
+        curve=tuple(Epoch(**epoch) for epoch in getattr(fitted.estimator, "history_", ())),
     )
     return Evaluation(result=result, predictions=fitted.predictions)
 

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from typing import Any, Protocol, TypeAlias
 
 from tlbench.arrays import FloatArray, LabelArray
-from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.errors import ConfigError, MissingDependencyError, UnknownNameError
 from tlbench.registry import Registry, unknown_name
 
 __all__ = [
@@ -16,6 +17,8 @@ __all__ = [
     "ParamValue",
     "Params",
     "SearchSpace",
+    "check_requirements",
+    "ignore_shape",
     "keep_params",
     "parse_params",
     "resolve_head_params",
@@ -43,6 +46,12 @@ def keep_params(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, 
     """Take the parameters as they are: most heads accept any training set of two classes."""
     del labels
     return params, ()
+
+
+def ignore_shape(params: Params, shape: tuple[int, ...] | None) -> Params:
+    """Take the parameters as they are: most heads see rows of numbers and no more."""
+    del shape
+    return params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +98,16 @@ class Head:
         the user has to decide.
     search : SearchSpace or None
         What ``--search`` chooses; None where there is nothing that would be worth it.
+    lay_out : callable
+        ``lay_out(params, shape)`` sees the shape of one image's features before they were flattened
+        into a row, (n_features,) or (H, W, C), or None where nobody knows it, and returns the
+        parameters to use; a head that needs a map keeps the shape among them. It raises ConfigError
+        where the head cannot be fitted on features of this shape.
+    requires : tuple of str
+        Distributions that a fit needs beyond the base install. Their versions are part of what
+        decides a prediction.
+    extra : str
+        Extra of tlbench that installs them, if there is one.
     """
 
     name: str
@@ -97,9 +116,32 @@ class Head:
     build: Callable[[Params, int], Classifier]
     adapt: Callable[[Params, LabelArray], tuple[Params, tuple[str, ...]]] = keep_params
     search: SearchSpace | None = None
+    lay_out: Callable[[Params, tuple[int, ...] | None], Params] = ignore_shape
+    requires: tuple[str, ...] = ()
+    extra: str = ""
 
 
 HEADS: Registry[Head] = Registry("heads")
+
+
+def check_requirements(head: Head) -> None:
+    """Raise MissingDependencyError, with what to install, unless the head can be fitted here.
+
+    Nothing is imported: only the names of what is installed are looked at.
+    """
+    missing = []
+    for name in head.requires:
+        try:
+            metadata.version(name)
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        what = f"'tlbench[{head.extra}]'" if head.extra else " ".join(missing)
+        msg = (
+            f"Head {head.name!r} needs {', '.join(missing)}, not installed here. "
+            f"Run: pip install {what}"
+        )
+        raise MissingDependencyError(msg)
 
 
 def parse_params(texts: Sequence[str]) -> dict[str, str]:

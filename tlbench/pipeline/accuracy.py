@@ -18,11 +18,19 @@ from tlbench.evaluation import (
     search_parameter,
 )
 from tlbench.features import content_key
-from tlbench.heads import HEADS, Head, Params, parse_params, resolve_head_params
+from tlbench.heads import (
+    HEADS,
+    Head,
+    Params,
+    check_requirements,
+    parse_params,
+    resolve_head_params,
+)
 from tlbench.model import OnnxModel
 from tlbench.pipeline.fitting import Fitting
 from tlbench.pipeline.kinds import FeatureKind
-from tlbench.progress import task
+from tlbench.pipeline.layout import Layouts, feature_shapes, lay_out_heads
+from tlbench.progress import Listener, task
 from tlbench.results.accuracy import Search
 from tlbench.results.codec import plain_value
 from tlbench.results.records import AccuracyResult
@@ -35,11 +43,19 @@ class Contestants:
 
     def __init__(self, config: RunConfig) -> None:
         self.heads: list[Head] = [HEADS.load(name) for name in config.heads]
+        for head in self.heads:
+            check_requirements(head)
         overrides = parse_params(config.head_params)
         self.params = resolve_head_params(self.heads, overrides)
         if config.protocol.search:
             _check_search(self.heads, overrides)
         self.baselines: list[Baseline] = [BASELINES.load(name) for name in config.baselines]
+        self.layouts: Layouts = {}
+
+    def lay_out(self, model: OnnxModel, listener: Listener) -> None:
+        """Tell the heads the shape of the features, before these are extracted."""
+        shapes = feature_shapes(model, self.baselines)
+        self.layouts = lay_out_heads(self.heads, self.params, shapes, listener)
 
 
 def _check_search(heads: Sequence[Head], overrides: Collection[str]) -> None:

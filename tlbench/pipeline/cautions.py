@@ -37,6 +37,7 @@ def cautions_of(
         found += _about_data(config, dataset, unlearnable)
     if accuracy:
         found += _about_accuracy(accuracy)
+        found += _left_out(accuracy)
     if config.precision != FULL_PRECISION:
         found += [_about_speed(ratio) for ratio in ratios if _is_slower(ratio)]
     elsewhere = {
@@ -108,3 +109,16 @@ def _about_accuracy(accuracy: Sequence[AccuracyResult]) -> list[str]:
             "heads fitted in an earlier run were not fitted again: their times are its times"
         )
     return found
+
+
+def _left_out(accuracy: Sequence[AccuracyResult]) -> list[str]:
+    """Return a line for each head that was fitted on some of the features only."""
+    kinds = {result.features: None for result in accuracy}
+    heads = {result.head: None for result in accuracy}
+    fitted = {(result.head, result.features) for result in accuracy}
+    missing = {head: [kind for kind in kinds if (head, kind) not in fitted] for head in heads}
+    return [
+        f"{head} was not fitted on {' and '.join(kinds)} features: it needs a map, not a vector"
+        for head, kinds in missing.items()
+        if kinds
+    ]

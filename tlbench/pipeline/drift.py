@@ -17,6 +17,7 @@ from tlbench.evaluation import check_training, feature_distance, fit_head
 from tlbench.pipeline.accuracy import Contestants, refuse_random_weights
 from tlbench.pipeline.contest import contestant_config
 from tlbench.pipeline.extraction import SplitFeatures, Workplace, cache_folder, extract_split
+from tlbench.pipeline.layout import BACKBONE
 from tlbench.pipeline.record import dataset_info, make_record, model_info
 from tlbench.precision import check_precision
 from tlbench.progress import Listener
@@ -68,12 +69,13 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
             raise ConfigError(msg)
         check_provider(one.provider)
         check_precision(one.precision)
-    contestants = Contestants(config)
+    contestants = Contestants(replace(config, baselines=()))
     with cache_folder(config) as cache_dir:
         with Workplace(configs[0], listener, cache_dir) as workplace:
             refuse_random_weights(workplace.model)
             dataset = workplace.dataset
             check_training(dataset.train.labels, dataset.classes)
+            contestants.lay_out(workplace.model, listener)
             train = extract_split(workplace, dataset.train, "train")
             reference = _side(specs[0], workplace)
         others = []
@@ -130,7 +132,7 @@ def _judge(
     drifts = []
     for head in contestants.heads:
         listener.start(f"fit {head.name} on {reference.label}")
-        params = contestants.params[head.name]
+        params = contestants.layouts[BACKBONE][head.name]
         classifier = fit_head(head, params, train.features, train.labels, seed=config.seed)
         listener.finish()
         expected = _predict(classifier, reference)

@@ -1,6 +1,6 @@
 """What the heads of a run are fitted on, and how what comes of it is kept."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -10,6 +10,7 @@ from tlbench.hashing import sha256_array
 from tlbench.heads import Head, Params
 from tlbench.pipeline.extraction import SplitFeatures, Workplace
 from tlbench.pipeline.kinds import FeatureKind
+from tlbench.pipeline.layout import Layouts
 
 __all__ = ["Fitting"]
 
@@ -24,8 +25,8 @@ class Fitting:
 
     Attributes
     ----------
-    params : mapping
-        Every parameter of each head, by the head's name.
+    layouts : mapping
+        For each kind of features the heads that can be fitted on it, with every parameter.
     train, test : SplitFeatures
         The rows: their labels and positions in the splits.
     """
@@ -33,7 +34,7 @@ class Fitting:
     workplace: Workplace
     dataset: Dataset
     heads: Sequence[Head]
-    params: Mapping[str, Params]
+    layouts: Layouts
     kinds: Sequence[FeatureKind]
     train: SplitFeatures
     test: SplitFeatures
@@ -44,18 +45,16 @@ class Fitting:
         return self.workplace.config.seed
 
     def heads_on(self, kind: FeatureKind) -> Sequence[Head]:
-        """Return the heads that are fitted on these features."""
-        del kind
-        return self.heads
+        """Return the heads that can be fitted on these features; the user knows of the others."""
+        return [head for head in self.heads if head.name in self.layouts[kind.name]]
 
     def params_on(self, kind: FeatureKind, head: Head) -> Params:
         """Return every parameter of a head on these features."""
-        del kind
-        return self.params[head.name]
+        return self.layouts[kind.name][head.name]
 
     def parts(self, kind: FeatureKind, head: Head) -> dict[str, Any]:
         """Return what determines a fitted head and its figures: parts of its key in the store."""
-        versions = ("scikit-learn", "tlbench")
+        versions = ("scikit-learn", "tlbench", *head.requires)
         return {
             "record": _RECORD_VERSION,
             "features": kind.identity,

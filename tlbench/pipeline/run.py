@@ -151,6 +151,7 @@ class _Accuracy:
         # before minutes of extraction
         check_training(self.dataset.train.labels, self.dataset.classes)
         check_protocol(config.protocol, self.dataset, contestants.heads, contestants.params)
+        contestants.lay_out(workplace.model, workplace.listener)
         self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
         test = extract_split(workplace, self.dataset.test, "test")
         # An idle session's threads would spin beside the fit.
@@ -167,7 +168,7 @@ class _Accuracy:
             workplace=workplace,
             dataset=self.dataset,
             heads=contestants.heads,
-            params=contestants.params,
+            layouts=contestants.layouts,
             kinds=kinds,
             train=self.train,
             test=test,
@@ -177,9 +178,11 @@ class _Accuracy:
         self.learning_curves = tuple(measure_curves(fitting))
         self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
 
-    def breakdown(self, listener: Listener) -> Breakdown:
-        """Time the way from image to label with the best head on the backbone."""
+    def breakdown(self, listener: Listener) -> Breakdown | None:
+        """Time the way from image to label with the best head on the backbone, if there is one."""
         ours = [r for r in self.results if not r.baseline and not r.fitted_on]
+        if not ours:  # heads that need a map, on the pixels only
+            return None
         best: AccuracyResult = max(ours, key=lambda result: result.accuracy_fraction)
         head = next(head for head in self._contestants.heads if head.name == best.head)
         listener.start(f"breakdown with {head.name}")

@@ -1,0 +1,127 @@
+"""Train a small network on features with Keras; what comes back is arrays."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporters.keras.session import Frameworks, keras_session
+from tlbench.arrays import FloatArray, LabelArray
+from tlbench.training import (
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    LayerWeights,
+    MaxPool,
+    Plan,
+    Trained,
+)
+
+__all__ = ["KERAS", "KerasTrainer"]
+
+_Set = tuple[FloatArray, LabelArray]
+
+
+@dataclass(frozen=True, slots=True)
+class KerasTrainer:
+    """Keras 3 on TensorFlow, on the CPU."""
+
+    name: str = "keras"
+
+    def ready(self) -> None:
+        """Import TensorFlow and Keras; raise MissingDependencyError without them."""
+        with keras_session():
+            pass
+
+    def train(self, plan: Plan, examples: _Set, validation: _Set | None) -> Trained:
+        """Train the network of *plan*; see `tlbench.training.Trainer`."""
+        with keras_session() as frameworks:
+            # Sums in a fixed order: an op that could not promise it would refuse to run.
+            frameworks.tf.config.experimental.enable_op_determinism()
+            return _train(frameworks, plan, examples, validation)
+
+
+def _train(frameworks: Frameworks, plan: Plan, examples: _Set, validation: _Set | None) -> Trained:
+    keras = frameworks.keras
+    # One stream of numbers a layer and one for the order: nobody's global generator is touched.
+    order_seed, *seeds = np.random.SeedSequence(plan.seed).generate_state(len(plan.layers) + 1)
+    model = keras.Sequential(
+        [
+            keras.Input(plan.shape),
+            *(_layer(keras, *pair) for pair in zip(plan.layers, seeds, strict=True)),
+        ]
+    )
+    kinds = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
+    model.compile(
+        optimizer=kinds[plan.optimizer](learning_rate=plan.learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,  # compiling takes longer than it saves on a network of this size
+    )
+    generator = np.random.default_rng(order_seed)
+    history, best, kept = [], np.inf, None
+    for _ in range(plan.epochs):
+        figures = _epoch(
+            model, plan, model.train_on_batch, examples, generator.permutation(len(examples[0]))
+        )
+        if validation is not None:
+            tried = _epoch(
+                model, plan, model.test_on_batch, validation, np.arange(len(validation[0]))
+            )
+            figures |= {f"validation_{name}": value for name, value in tried.items()}
+            if plan.keep_best and tried["loss"] < best:
+                best, kept = tried["loss"], model.get_weights()
+        history.append(figures)
+    if kept is not None:
+        model.set_weights(kept)
+    return Trained(weights=_weights(model), history=tuple(history))
+
+
+def _epoch(
+    model: Any,  # noqa: ANN401 - Keras has no stubs
+    plan: Plan,
+    step: Any,  # noqa: ANN401
+    data: _Set,
+    order: NDArray[np.integer[Any]],
+) -> dict[str, float]:
+    """Take *step* on all rows in this order, and return the means over them."""
+    sums = np.zeros(2)
+    for start in range(0, len(order), plan.batch_size):
+        rows = order[start : start + plan.batch_size]
+        model.reset_metrics()  # some releases do it themselves, others go on with their mean
+        figures = step(data[0][rows].reshape(-1, *plan.shape), data[1][rows], return_dict=True)
+        sums += len(rows) * np.array([figures["loss"], figures["accuracy"]], dtype=np.float64)
+    loss, accuracy = (sums / len(order)).tolist()
+    return {"loss": loss, "accuracy_fraction": accuracy}
+
+
+def _layer(keras: Any, layer: Layer, seed: np.integer[Any]) -> Any:  # noqa: ANN401
+    layers = keras.layers
+    # Keras's own default, but with a seed.
+    initial = {"kernel_initializer": keras.initializers.GlorotUniform(seed=int(seed))}
+    match layer:
+        case Dense(units, activation):
+            return layers.Dense(units, activation=activation, **initial)
+        case Conv(filters, side, padding, activation):
+            return layers.Conv2D(filters, side, padding=padding, activation=activation, **initial)
+        case Dropout(fraction):
+            return layers.Dropout(fraction, seed=int(seed))
+        case MaxPool(side):
+            return layers.MaxPooling2D(side)
+        case GlobalAveragePool():
+            return layers.GlobalAveragePooling2D()
+        case Flatten():
+            return layers.Flatten()
+
+
+def _weights(model: Any) -> tuple[LayerWeights, ...]:  # noqa: ANN401
+    found = [layer.get_weights() for layer in model.layers]
+    # Dropout has one array, the state of its generator: no weight.
+    return tuple((pair[0], pair[1]) for pair in found if len(pair) == 2)  # noqa: PLR2004
+
+
+KERAS = KerasTrainer()

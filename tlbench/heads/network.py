@@ -1,0 +1,234 @@
+"""Heads that are trained in epochs: dense, convolutional, and a network from scratch."""
+
+import re
+from math import ceil, prod
+from typing import Any
+
+import numpy as np
+
+from tlbench.arrays import LabelArray
+from tlbench.errors import ConfigError
+from tlbench.heads.base import Classifier, Head, Params
+from tlbench.training import Conv, Dense, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool
+
+__all__ = ["CNN4", "CONV", "DENSE"]
+
+_REQUIRES = ("tensorflow", "keras", "tf2onnx")
+_SHAPE = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
+
+# Common to the three, after what each of them is.
+_TRAINING = {"validation_fraction": 0.0, "keep_best": False}
+
+
+def _classifier(layers: tuple[Layer, ...], params: Params, seed: int) -> Classifier:
+    from tlbench.heads.estimators.network import NetworkClassifier
+    from tlbench.training import TRAINERS
+
+    trainer = "keras"
+    # The seconds of the import belong to no fit.
+    TRAINERS.load(trainer).ready()
+    names = ("optimizer", "learning_rate", "epochs", "batch_size", *_TRAINING)
+    settings: dict[str, Any] = {name: params[name] for name in names}
+    if "shape" in params:
+        settings["shape"] = _shape(params)
+    estimator: Classifier = NetworkClassifier(
+        layers, random_state=seed, trainer=trainer, **settings
+    )
+    return estimator
+
+
+def _dense(params: Params, seed: int) -> Classifier:
+    """One hidden layer of ReLU units with dropout, on the features as they are.
+
+    Published: 1,024 units, dropout 0.5, softmax, RMSprop with 2e-5, 30 epochs
+    (``cifar100-capstone-2018``). The size of its batches is not known: 32 is Keras's default.
+    """
+    layers = (Dense(_whole(params, "hidden")), Dropout(_number(params, "dropout")))
+    return _classifier(layers, params, seed)
+
+
+def _conv(params: Params, seed: int) -> Classifier:
+    """One convolution over the unpooled map, dropout, mean over the map, dropout, softmax.
+
+    Published (``keras-shallow-2017``): 100 filters of 2 x 2 without an activation, dropout 0.4 and
+    0.3, RMSprop with Keras's 1e-3, batches of 50, 50 epochs, the last fifth of the training images
+    held out and the weights of the epoch with the lowest loss on it kept. Here the held-out fifth
+    is drawn by seed, of each class alike; ``activation=relu`` puts a ReLU after the convolution.
+    """
+    activation = params["activation"]
+    if activation not in ("linear", "relu"):
+        msg = f"Parameter conv.activation is linear or relu, not {activation!r}."
+        raise ConfigError(msg)
+    layers = (
+        Conv(
+            _whole(params, "filters"),
+            _whole(params, "side"),
+            activation="relu" if activation == "relu" else "linear",
+        ),
+        Dropout(_number(params, "dropout")),
+        GlobalAveragePool(),
+        Dropout(_number(params, "dropout_pooled")),
+    )
+    return _classifier(layers, params, seed)
+
+
+def _cnn4(params: Params, seed: int) -> Classifier:
+    """Four convolutions in two blocks, each with pooling and dropout, then a dense layer.
+
+    The rival "four-layer CNN from scratch" of ``cifar100-capstone-2018``, for raw pixels. What is
+    published of it is the number of its layers and its accuracy. Filters (32, 32, 64, 64, of
+    3 x 3), dropout (0.25, 0.25, 0.5), 512 dense units and RMSprop with 1e-4 are those of the
+    CIFAR-10 example that Keras shipped in those years; it is trained without augmentation.
+    """
+    n_filters, dropout = _whole(params, "filters"), _number(params, "dropout")
+    blocks: list[Layer] = []
+    for filters in (n_filters, 2 * n_filters):
+        blocks += [Conv(filters, 3, "same"), Conv(filters, 3), MaxPool(2), Dropout(dropout)]
+    hidden = (Flatten(), Dense(_whole(params, "hidden")), Dropout(_number(params, "dropout_dense")))
+    return _classifier((*blocks, *hidden), params, seed)
+
+
+def _whole(params: Params, name: str) -> int:
+    value = params[name]
+    if not isinstance(value, int) or value < 1:
+        msg = f"Parameter {name} must be a whole number of 1 or more, not {value!r}."
+        raise ConfigError(msg)
+    return value
+
+
+def _number(params: Params, name: str) -> float:
+    value = params[name]
+    if not isinstance(value, int | float) or not 0 <= value < 1:
+        msg = f"Parameter {name} is a probability from 0 to below 1, not {value!r}."
+        raise ConfigError(msg)
+    return float(value)
+
+
+def _shape(params: Params) -> tuple[int, int, int]:
+    """Read the parameter ``shape``."""
+    found = _SHAPE.fullmatch(str(params["shape"]))
+    if found is None:
+        msg = (
+            f"This head needs the shape of the map that a row of features holds, such as "
+            f"shape=8x8x2048 (height, width, channels), not {params['shape']!r}."
+        )
+        raise ConfigError(msg)
+    height, width, channels = (int(size) for size in found.groups())
+    return height, width, channels
+
+
+def _map_of(name: str, least: int, params: Params, features: tuple[int, ...] | None) -> Params:
+    """Keep the shape of the map; raise ConfigError for a vector or a map that is too small."""
+    advice = "Export the backbone with --pooling none, or fit the head on the pixels baseline."
+    if params["shape"] is None:
+        if features is None or len(features) != 3:  # noqa: PLR2004 - height, width, channels
+            found = "of unknown shape" if features is None else f"vectors of {prod(features)}"
+            msg = (
+                f"Head {name!r} needs a map of features (height, width, channels); these are "
+                f"{found}. {advice}"
+            )
+            raise ConfigError(msg)
+        params = {**params, "shape": "x".join(str(size) for size in features)}
+    shape = _shape(params)
+    if features is not None and prod(shape) != prod(features):
+        msg = (
+            f"Head {name!r} is told shape={params['shape']}, {prod(shape)} values; these features "
+            f"have {prod(features)}. Leave the shape out, or correct it."
+        )
+        raise ConfigError(msg)
+    if min(shape[:2]) < least:
+        msg = (
+            f"Head {name!r} needs a map of {least} x {least} cells or more; this one is "
+            f"{params['shape']}. Export with a larger --input-size, or take an earlier --layer."
+        )
+        raise ConfigError(msg)
+    return params
+
+
+def _conv_shape(params: Params, features: tuple[int, ...] | None) -> Params:
+    return _map_of("conv", _whole(params, "side"), params, features)
+
+
+def _cnn4_shape(params: Params, features: tuple[int, ...] | None) -> Params:
+    # (n - 2) // 2 twice: one cell is left of ten
+    return _map_of("cnn4", 10, params, features)
+
+
+def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
+    """Raise ConfigError where holding images out would leave fewer than one a class."""
+    fraction = params["validation_fraction"]
+    n_classes = len(np.unique(labels))
+    if isinstance(fraction, int | float) and 0 < fraction < 1:
+        left = len(labels) - ceil(fraction * len(labels))
+        if left < n_classes:
+            msg = (
+                f"validation_fraction={fraction} leaves {left} of {len(labels)} training images "
+                f"for {n_classes} classes. Lower it with --head-param, or add training images."
+            )
+            raise ConfigError(msg)
+    return params, ()
+
+
+DENSE = Head(
+    name="dense",
+    summary="One hidden layer of 1024 units with dropout, trained by RMSprop (needs export).",
+    defaults={
+        "hidden": 1024,
+        "dropout": 0.5,
+        "optimizer": "rmsprop",
+        "learning_rate": 2e-5,
+        "epochs": 30,
+        "batch_size": 32,
+        **_TRAINING,
+    },
+    build=_dense,
+    adapt=_enough_to_hold_out,
+    requires=_REQUIRES,
+    extra="export",
+)
+
+CONV = Head(
+    name="conv",
+    summary="One convolution on unpooled features, dropout, mean, softmax (needs export).",
+    defaults={
+        "shape": None,
+        "filters": 100,
+        "side": 2,
+        "activation": "linear",
+        "dropout": 0.4,
+        "dropout_pooled": 0.3,
+        "optimizer": "rmsprop",
+        "learning_rate": 1e-3,
+        "epochs": 50,
+        "batch_size": 50,
+        "validation_fraction": 0.2,
+        "keep_best": True,
+    },
+    build=_conv,
+    adapt=_enough_to_hold_out,
+    lay_out=_conv_shape,
+    requires=_REQUIRES,
+    extra="export",
+)
+
+CNN4 = Head(
+    name="cnn4",
+    summary="Four convolutions from scratch, the rival on raw pixels (needs export).",
+    defaults={
+        "shape": None,
+        "filters": 32,
+        "dropout": 0.25,
+        "hidden": 512,
+        "dropout_dense": 0.5,
+        "optimizer": "rmsprop",
+        "learning_rate": 1e-4,
+        "epochs": 30,
+        "batch_size": 32,
+        **_TRAINING,
+    },
+    build=_cnn4,
+    adapt=_enough_to_hold_out,
+    lay_out=_cnn4_shape,
+    requires=_REQUIRES,
+    extra="export",
+)
