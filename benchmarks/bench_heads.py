@@ -25,7 +25,7 @@ MAP = (16, 16, 5)  # 1,280 values, for the heads that need a map
 EPOCHS = {"epochs": 3, "learning_rate": 1e-3}  # of those that are trained in epochs
 
 MANY, WIDE = 10_000, 2048
-# Half of the images are found at this distance of the centres: nothing is easy for a solver.
+# At this distance of the centres six of ten images are found: nothing is easy for a solver.
 HARD = 0.06
 
 

@@ -56,8 +56,8 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
 
     Notes
     -----
-    Memory: the features of two classes in float64, their kernel, and one n_classes-th of the whole
-    kernel's diagonal at a time. The whole kernel of 50,000 images would be 20 GB; that of two of
+    Memory: the features of two classes in float64, their kernel, and the part of it that one class
+    has with itself. The whole kernel of 50,000 images would be 20 GB; that of two of
     ten classes is 0.8 GB. Chang and Lin (2011), doi:10.1145/1961189.1961199, section 7.
     """
 
