@@ -102,6 +102,18 @@ def test_a_head_that_cannot_learn_from_so_few_is_refused_before_any_work(config,
     assert network_calls == []
 
 
+@pytest.mark.parametrize(
+    ("protocol", "title"), [({"folds": 3}, "folds"), ({"curve": (5,), "curve_seeds": 2}, "curve")]
+)
+def test_what_a_protocol_notes_is_a_caution(config, protocol, title):
+    """A solver that stops early in the folds is said as loudly as one in the hold-out."""
+    config = replace(config, heads=("softmax",), baselines=(), head_params=("max_iter=1",))
+    cautions = run_benchmark(with_protocol(config, **protocol)).result.cautions
+    found = [one for one in cautions if one.startswith(f"{title} of softmax on backbone: ")]
+    assert len(found) == 1
+    assert "did not converge" in found[0]
+
+
 def test_protocols_survive_json(config):
     protocol = {"folds": 3, "curve": (1, 5), "curve_seeds": 2}
     result = run_benchmark(with_protocol(config, **protocol)).result

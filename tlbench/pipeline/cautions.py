@@ -6,10 +6,12 @@ from tlbench.config import RunConfig
 from tlbench.precision import FULL_PRECISION
 from tlbench.results.records import (
     AccuracyResult,
+    CrossValidation,
     DatasetInfo,
     ExtractionResult,
     LatencyRatio,
     LatencyResult,
+    LearningCurve,
 )
 from tlbench.units import format_count
 
@@ -27,6 +29,7 @@ def cautions_of(
     *,
     ratios: Sequence[LatencyRatio] = (),
     doubts: Sequence[str] = (),
+    protocols: Sequence[CrossValidation | LearningCurve] = (),
 ) -> tuple[str, ...]:
     """Return the cautions of a run, one sentence each, most important first.
 
@@ -38,6 +41,12 @@ def cautions_of(
     if accuracy:
         found += _about_accuracy(accuracy)
         found += _left_out(accuracy)
+    found += [
+        f"{'folds' if isinstance(one, CrossValidation) else 'curve'} of {one.head} on "
+        f"{one.features}: {note}"
+        for one in protocols
+        for note in one.notes
+    ]
     if config.precision != FULL_PRECISION:
         found += [_about_speed(ratio) for ratio in ratios if _is_slower(ratio)]
     elsewhere = {

@@ -37,6 +37,7 @@ from tlbench.results.records import (
     Breakdown,
     LatencyRatio,
     LatencyResult,
+    LearningCurve,
     RunResult,
 )
 
@@ -133,6 +134,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
                 (*extraction, *latency),
                 ratios=ratios,
                 doubts=measured.doubts if measured else (),
+                protocols=measured.protocols if measured else (),
             ),
         )
     return RunOutcome(result, measured.predictions if measured else {})
@@ -176,6 +178,10 @@ class _Accuracy:
         self.results, self.predictions = measure_accuracy(fitting)
         self.cross_validations = tuple(measure_folds(fitting))
         self.learning_curves = tuple(measure_curves(fitting))
+        self.protocols: tuple[CrossValidation | LearningCurve, ...] = (
+            *self.cross_validations,
+            *self.learning_curves,
+        )
         self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
 
     def breakdown(self, listener: Listener) -> Breakdown | None:
