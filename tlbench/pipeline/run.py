@@ -35,6 +35,7 @@ from tlbench.progress import Listener, Silent
 from tlbench.results.records import (
     AccuracyResult,
     Breakdown,
+    CrossValidation,
     LatencyRatio,
     LatencyResult,
     LearningCurve,
