@@ -51,9 +51,15 @@ def measure_parity(
     max_abs, max_rel, min_cosine, n_images = 0.0, 0.0, 1.0, 0
     for images in batches:
         n_images += len(images)
-        for name, actual, expected in zip(
-            names, session.run(names, {"images": images}), reference(images), strict=True
-        ):
+        try:
+            outputs = session.run(names, {"images": images})
+        except Exception as error:  # ONNX Runtime's own kinds have no common base but this
+            msg = (
+                f"ONNX Runtime cannot run the exported graph on images {images.shape}: "
+                f"{' '.join(str(error).split()):.300} Nothing was written."
+            )
+            raise ExportError(msg) from error
+        for name, actual, expected in zip(names, outputs, reference(images), strict=True):
             if actual.shape != expected.shape:
                 msg = f"Output {name!r} has shape {actual.shape}, the reference {expected.shape}."
                 raise ExportError(msg)

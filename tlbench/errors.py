@@ -4,6 +4,7 @@ __all__ = [
     "ComparisonError",
     "ConfigError",
     "DataError",
+    "DownloadError",
     "ExportError",
     "MeasurementError",
     "MissingDependencyError",
@@ -35,6 +36,10 @@ class ComparisonError(TlbenchError, ValueError):
 
 class DataError(TlbenchError, ValueError):
     """A dataset that is missing, damaged, empty or not usable as asked."""
+
+
+class DownloadError(TlbenchError, RuntimeError):
+    """A file that could not be had from the network, or is not the one that was expected."""
 
 
 class UnreadableImageError(DataError):

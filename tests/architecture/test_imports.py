@@ -116,6 +116,7 @@ def test_exporters_use_the_contracts_only(sources):
         "precision",
         "training",
         "hashing",
+        "download",
         "registry",
         "errors",
         "progress",

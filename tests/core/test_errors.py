@@ -38,6 +38,7 @@ def test_all_names_every_error():
         (errors.ComparisonError, ValueError),
         (errors.ConfigError, ValueError),
         (errors.DataError, ValueError),
+        (errors.DownloadError, RuntimeError),
         (errors.ModelError, ValueError),
         (errors.ExportError, RuntimeError),
         (errors.ProviderUnavailableError, RuntimeError),

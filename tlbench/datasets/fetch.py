@@ -1,22 +1,17 @@
 """Download an archive with a known hash, and unpack it so that the folder is whole or absent."""
 
-import contextlib
 import gzip
-import logging
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import Final
 
-from tlbench.errors import DataError, StorageError
+from tlbench.download import download
+from tlbench.errors import DataError, DownloadError, StorageError
 from tlbench.progress import Listener
 
 __all__ = ["fetch_archive"]
-
-_TIMEOUT_S: Final = 30
-_CHUNK_BYTES: Final = 1 << 16
 
 
 def fetch_archive(
@@ -58,7 +53,10 @@ def fetch_archive(
         with tempfile.TemporaryDirectory(
             prefix=f".{destination.name}-", dir=destination.parent
         ) as temporary:
-            archive = _download(url, sha256, Path(temporary), listener)
+            try:
+                archive = download(url, Path(temporary) / "archive.tar.gz", listener, sha256=sha256)
+            except DownloadError as error:
+                raise DataError(str(error)) from error
             unpacked = _unpack(
                 archive, url, members, Path(temporary) / "unpacked", destination.name
             )
@@ -70,81 +68,6 @@ def fetch_archive(
         )
         raise StorageError(msg) from error
     return destination
-
-
-class _Progress:
-    """What pooch wants a progress bar to be, in terms of a Listener."""
-
-    def __init__(self, listener: Listener, task: str) -> None:
-        self._listener = listener
-        self._task = task
-        self._total = 0
-        self._done = 0
-        self._started = False
-
-    @property
-    def total(self) -> int:
-        return self._total
-
-    @total.setter
-    def total(self, total: int) -> None:
-        # pooch sets the size when the server has answered; 0 says that the server did not tell it.
-        self._total = total
-        self._started = True
-        self._listener.start(self._task, total or None, "bytes")
-
-    def update(self, steps: int) -> None:
-        # pooch reports whole chunks, also for the last and shorter one, and the total at the end.
-        if self._total:
-            steps = min(steps, self._total - self._done)
-        if steps > 0:
-            self._done += steps
-            self._listener.advance(steps)
-
-    def reset(self) -> None:
-        """Do nothing: what was reported stays reported."""
-
-    def close(self) -> None:
-        if self._started:
-            self._started = False
-            self._listener.finish()
-
-
-def _download(url: str, sha256: str, folder: Path, listener: Listener) -> Path:
-    import pooch
-
-    progress = _Progress(listener, f"download {url.rpartition('/')[2]}")
-    downloader = pooch.HTTPDownloader(
-        progressbar=progress, chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_S
-    )
-    try:
-        with _quiet(pooch.get_logger()):
-            path = pooch.retrieve(
-                url,
-                known_hash=f"sha256:{sha256}",
-                fname="archive.tar.gz",
-                path=folder,
-                downloader=downloader,
-            )
-    except (OSError, ValueError) as error:
-        # OSError is every failure of the network; ValueError is the hash that does not match.
-        if (response := getattr(error, "response", None)) is not None:
-            response.close()  # pooch leaves the connection of an answer like 404 open
-        msg = f"The download of {url} failed: {_one_line(error)}."
-        raise DataError(msg) from error
-    finally:
-        progress.close()
-    return Path(path)
-
-
-@contextlib.contextmanager
-def _quiet(logger: logging.Logger) -> Iterator[None]:
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _unpack(archive: Path, url: str, members: Collection[str], target: Path, folder: str) -> Path:

@@ -1,0 +1,277 @@
+"""Export one frozen graph: cut, rewrite, convert, verify, write."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import onnx
+
+from exporters.frozen.batch import free_batch
+from exporters.frozen.chain import Chain, find_chain
+from exporters.frozen.graphdef import FrozenGraph, data_inputs, read_graph
+from exporters.frozen.reference import Original, opened
+from exporters.frozen.rewrite import NETWORK_INPUT, network_graph
+from exporters.keras.convert import supported_opset
+from exporters.keras.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
+from exporters.keras.session import Frameworks, keras_session
+from exporters.preprocess import prepend_preprocessing
+from exporters.publish import exporter_name, publish
+from tlbench.arrays import FloatArray, ImageArray
+from tlbench.errors import ExportError
+from tlbench.model import ExportOptions, ModelCard, Parity, Weights
+from tlbench.progress import Listener
+
+__all__ = ["FrozenSource", "export_graph"]
+
+_MAP_RANK, _VECTOR_RANK, _IMAGE_RANK, _CHANNELS = 4, 2, 3, 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrozenSource:
+    """A frozen graph and what is known of it.
+
+    Attributes
+    ----------
+    name : str
+        Of the backbone, for the card.
+    label : str
+        The file's name.
+    content : bytes
+        The serialised GraphDef.
+    input_tensor, output_tensor : str
+        What takes the image and what becomes the features, as the user writes them.
+    option : str
+        The option that names the output.
+    softmax : str or None
+        A ``Softmax`` whose input the logits are, if there may be logits.
+    n_features : int or None
+        What the features must number, if that is known.
+    check : callable
+        Raises ExportError if the graph is not the one that it should be.
+    """
+
+    name: str
+    label: str
+    content: bytes
+    weights: Weights
+    input_tensor: str
+    output_tensor: str
+    option: str = "--output"
+    softmax: str | None = None
+    n_features: int | None = None
+    check: Callable[[FrozenGraph], None] = lambda _: None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ends:
+    """The outputs; see `exporters.keras.finish.Ends`."""
+
+    pools: bool
+    pooling: Literal["avg", "max", "none"]
+    feature_shape: tuple[int, ...]
+    n_classes: int | None
+
+
+def export_graph(
+    source: FrozenSource, options: ExportOptions, destination: Path, listener: Listener
+) -> ModelCard:
+    """Convert the graph with tf2onnx and verify it against the graph run in TensorFlow.
+
+    Raises
+    ------
+    MissingDependencyError
+        Without TensorFlow or tf2onnx.
+    ConfigError, UnknownNameError
+        If an option does not fit this graph.
+    ExportError
+        If the file is no frozen graph of raw images, has operators that cannot be converted, or
+        the ONNX graph does not give its features. Nothing is left at *destination* then.
+    StorageError
+        If *destination* cannot be written.
+    """
+    with keras_session() as frameworks:
+        opset = supported_opset(frameworks, options.opset)
+        listener.start(f"read {source.label}")
+        graph = read_graph(frameworks.tf, source.content, source.label)
+        source.check(graph)
+        with opened(frameworks.tf, graph) as original:
+            listener.finish()
+            listener.start(f"convert {source.label} with tf2onnx")
+            model, parts = _convert(frameworks, source, options, original, graph, opset=opset)
+            listener.finish()
+            return publish(
+                model,
+                make_card=partial(_card, frameworks, source, parts, opset),
+                reference=parts.reference,
+                reference_name=f"{source.label} in tensorflow {frameworks.tf.__version__}",
+                destination=destination,
+                listener=listener,
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    """The original graph, and what of it is in the export."""
+
+    original: Original
+    image: str
+    outputs: list[str]
+    chain: Chain
+    ends: _Ends
+
+    def reference(self, images: ImageArray) -> list[FloatArray]:
+        """Compute features, and logits if there are any, by the original graph in TensorFlow."""
+        features, *others = self.original.run(
+            images, self.image, self.outputs, adds_batch=self.chain.adds_batch
+        )
+        pool = {"avg": np.mean, "max": np.max, "none": None}[self.ends.pooling]
+        if pool is not None:
+            features = [pool(array, axis=(1, 2)) for array in features]
+        return [np.stack([array.reshape(-1) for array in arrays]) for arrays in (features, *others)]
+
+
+def _convert(
+    frameworks: Frameworks,
+    source: FrozenSource,
+    options: ExportOptions,
+    original: Original,
+    graph: FrozenGraph,
+    *,
+    opset: int,
+) -> tuple[onnx.ModelProto, _Parts]:
+    """Return the graph as ONNX, images in and features out, and what it was made of."""
+    tf = frameworks.tf
+    image = graph.find(source.input_tensor, "--input")
+    outputs = [graph.find(source.output_tensor, source.option)]
+    if options.top:
+        outputs.append(_logits(graph, source))
+    chain = find_chain(tf, graph, image, outputs)
+    _check_types(tf, original, image, outputs, chain)
+    network, names = network_graph(tf, graph, cut=chain.cut, size=chain.size, outputs=outputs)
+    ends = _ends(outputs, free_batch(tf, network, names, source.label), options)
+    if source.n_features not in {None, math.prod(ends.feature_shape)}:
+        msg = (
+            f"{outputs[0]} of {source.label} gives features of shape {ends.feature_shape}, not "
+            f"{source.n_features}: it is another graph."
+        )
+        raise ExportError(msg)
+    model = prepend_preprocessing(
+        _convert_network(frameworks, network, names, ends, opset=opset),
+        network_input=NETWORK_INPUT,
+        size=chain.size,
+        preprocessing=chain,
+        resize=chain.resize,
+    )
+    parts = _Parts(original=original, image=image, outputs=outputs, chain=chain, ends=ends)
+    return model, parts
+
+
+def _card(
+    frameworks: Frameworks, source: FrozenSource, parts: _Parts, opset: int, parity: Parity
+) -> ModelCard:
+    return ModelCard(
+        backbone=source.name,
+        source=(
+            f"frozen graph {source.label} from {parts.image}, tensorflow "
+            f"{frameworks.tf.__version__}, tf2onnx {frameworks.tf2onnx.__version__}"
+        ),
+        weights=source.weights,
+        input_size=parts.chain.size,
+        resize=parts.chain.resize.text,
+        preprocessing=parts.chain.text,
+        layer=parts.outputs[0],
+        pooling=parts.ends.pooling,
+        feature_shape=parts.ends.feature_shape,
+        n_classes=parts.ends.n_classes,
+        opset=opset,
+        parity=parity,
+        exported_by=exporter_name(),
+    )
+
+
+def _logits(graph: FrozenGraph, source: FrozenSource) -> str:
+    node = graph.node(source.softmax or "")
+    if node.op != "Softmax":
+        msg = f"{node.name} of {graph.label} is {node.op}, not Softmax: it shows no logits."
+        raise ExportError(msg)
+    return next(data_inputs(node))
+
+
+def _check_types(
+    tf: Any,  # noqa: ANN401 - a module without stubs
+    original: Original,
+    image: str,
+    outputs: list[str],
+    chain: Chain,
+) -> None:
+    source = original.tensor(image)
+    rank = _IMAGE_RANK if chain.adds_batch else _IMAGE_RANK + 1
+    shape = source.shape.as_list() if source.shape.rank is not None else [None] * rank
+    if source.dtype != tf.uint8:
+        msg = (
+            f"{image} of {original.label} is {source.dtype.name}: which pixel values it wants is "
+            "not in the graph. Name a uint8 tensor with --input."
+        )
+        raise ExportError(msg)
+    free = len(shape) == rank and shape[-3] is None and shape[-2] is None
+    if not free or shape[-1] not in {None, _CHANNELS}:
+        msg = (
+            f"{image} of {original.label} has shape {tuple(shape)}; tlbench needs RGB images of "
+            "any size there: (H, W, 3) or (N, H, W, 3)."
+        )
+        raise ExportError(msg)
+    for name in outputs:
+        if original.tensor(name).dtype != tf.float32:
+            msg = f"{name} of {original.label} is {original.tensor(name).dtype.name}, not float32."
+            raise ExportError(msg)
+
+
+def _ends(outputs: list[str], shapes: list[tuple[int, ...]], options: ExportOptions) -> _Ends:
+    shape = shapes[0]
+    if len(shape) + 1 not in {_MAP_RANK, _VECTOR_RANK}:
+        msg = (
+            f"{outputs[0]} has shape {(None, *shape)}; features are maps (N, H, W, C) or vectors "
+            "(N, C). Choose another tensor."
+        )
+        raise ExportError(msg)
+    pools = len(shape) + 1 == _MAP_RANK
+    # The graph has pooled already where one position is left.
+    pooling = options.pooling if pools and shape[:2] != (1, 1) else "none"
+    return _Ends(
+        pools=pools,
+        pooling=pooling,
+        feature_shape=shape[-1:] if pooling != "none" or shape[:2] == (1, 1) else shape,
+        n_classes=shapes[1][-1] if len(shapes) > 1 else None,
+    )
+
+
+def _convert_network(
+    frameworks: Frameworks,
+    network: Any,  # noqa: ANN401 - a GraphDef
+    names: list[str],
+    ends: _Ends,
+    *,
+    opset: int,
+) -> onnx.ModelProto:
+    renamed = [UNPOOLED if ends.pools else "features", "logits"]
+    full = [name if ":" in name else f"{name}:0" for name in names]
+    with few_optimisers():
+        model: onnx.ModelProto
+        model, _ = frameworks.tf2onnx.convert.from_graph_def(
+            network,
+            input_names=[f"{NETWORK_INPUT}:0"],
+            output_names=full,
+            opset=opset,
+            inputs_as_nchw=[f"{NETWORK_INPUT}:0"],
+            tensors_to_rename={
+                f"{NETWORK_INPUT}:0": NETWORK_INPUT,
+                **dict(zip(full, renamed, strict=False)),
+            },
+        )
+    refuse_unknown(frameworks, model)
+    finish(model, ends, model_name_first=False)
+    return model
