@@ -6,6 +6,7 @@ __all__ = [
     "DataError",
     "DownloadError",
     "ExportError",
+    "GateError",
     "MeasurementError",
     "MissingDependencyError",
     "ModelError",
@@ -52,6 +53,10 @@ class ModelError(TlbenchError, ValueError):
 
 class ExportError(TlbenchError, RuntimeError):
     """An export that failed; nothing was written."""
+
+
+class GateError(TlbenchError, ValueError):
+    """A baseline or a policy that cannot be used: no verdict, which is not a pass."""
 
 
 class MeasurementError(TlbenchError, RuntimeError):

@@ -28,6 +28,7 @@ HOMES = {
         "tlbench/cli/",
         "tlbench/reports/comparison.py",
         "tlbench/reports/console.py",
+        "tlbench/reports/gate.py",
         "tlbench/reports/layout.py",
     ),
     "typer": ("tlbench/cli/",),

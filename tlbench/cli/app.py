@@ -6,12 +6,14 @@ from typing import Annotated
 import typer
 
 from tlbench import __version__
+from tlbench.cli.baseline import baseline
 from tlbench.cli.compare import compare
 from tlbench.cli.doctor import doctor
 from tlbench.cli.drift import drift
 from tlbench.cli.evaluate import evaluate
 from tlbench.cli.export import export
 from tlbench.cli.extract import extract
+from tlbench.cli.gate import gate
 from tlbench.cli.inspect import inspect
 from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
@@ -33,8 +35,22 @@ app = typer.Typer(
     rich_markup_mode=None,  # plain help: half the start-up time, and one line for a wrong option
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _command in (run, evaluate, latency, drift, export, inspect, extract, report, compare, doctor):
+_COMMANDS = (
+    run,
+    evaluate,
+    latency,
+    drift,
+    export,
+    inspect,
+    extract,
+    report,
+    compare,
+    gate,
+    doctor,
+)
+for _command in _COMMANDS:
     app.command()(_command)
+app.add_typer(baseline, name="baseline")
 app.command("list")(list_entries)
 
 

@@ -68,9 +68,8 @@ def read_predictions(folder: Path) -> Predictions | None:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path} holds no predictions of a run: {error}. Measure the run again."
         raise ResultError(msg) from error
-    if wrong := [
-        name for name, array in {_INDEX: index, **arrays}.items() if len(array) != len(labels)
-    ]:
+    rows = {_INDEX: index, **arrays}
+    if wrong := [name for name, array in rows.items() if len(array) != len(labels)]:
         msg = f"{path} is damaged: {len(labels)} labels, and not as many of {', '.join(wrong)}."
         raise ResultError(msg)
     return Predictions(labels=labels, index=index, entries=arrays)

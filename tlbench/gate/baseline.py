@@ -1,0 +1,181 @@
+"""From a saved run to the baseline that later runs are held against."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+
+from tlbench.compare import Side
+from tlbench.compare.effect import compared_timing
+from tlbench.compare.paired import predictions_of
+from tlbench.environment import Environment
+from tlbench.errors import GateError
+from tlbench.hashing import sha256_array
+from tlbench.results import Predictions, entry_name
+from tlbench.results.baseline import (
+    Baseline,
+    BaselineAccuracy,
+    BaselineData,
+    BaselineDrift,
+    BaselineModel,
+    BaselineTiming,
+    Machine,
+)
+from tlbench.results.baseline_file import pack_labels
+from tlbench.results.latency import LatencyResult
+from tlbench.results.records import ModelInfo, RunResult
+
+__all__ = ["drifts_of", "machine_of", "make_baseline", "model_identity", "timing_summary"]
+
+# Feature baselines such as pixels do not depend on the model, so that a gate has no use for them.
+_ENTRIES = ("backbone*.*",)
+
+
+def make_baseline(
+    side: Side, *, entries: Sequence[str] = _ENTRIES, latency: bool = True
+) -> Baseline:
+    """Return the baseline of a run.
+
+    Parameters
+    ----------
+    side : Side
+        The run, or one contestant of it.
+    entries : sequence of str
+        Which predictions to keep: names ``FEATURES.HEAD``, or shell patterns of them.
+    latency : bool
+        Whether to keep timings: what is in a baseline must be in every run that is gated.
+
+    Raises
+    ------
+    GateError
+        If the run was interrupted, holds nothing to keep or no predictions of what it holds, or if
+        an entry matches nothing.
+    ResultError
+        If the run or its predictions are damaged.
+    """
+    run = side.run
+    side.check()
+    if not run.complete:
+        raise GateError(f"Run {run.id} was interrupted. A baseline needs a complete one.")
+    if side.labels:
+        msg = (
+            f"In run {run.id} took turns: {', '.join(side.labels)}. Say which is the baseline: "
+            f"'{run.id}#{side.labels[0]}'."
+        )
+        raise GateError(msg)
+    predictions = predictions_of(side)
+    accuracy = _accuracy(run, predictions, entries) if run.accuracy else ()
+    timings = tuple(map(timing_summary, side.timings)) if latency else ()
+    drifts = drifts_of(run)
+    if not accuracy and not timings and not drifts:
+        msg = f"Run {run.id} holds nothing to keep. Make one with tlbench run or tlbench evaluate."
+        raise GateError(msg)
+    return Baseline(
+        tlbench_version=run.tlbench_version,
+        run=side.name,
+        created_at=run.created_at,
+        command=run.config.command,
+        model=model_identity(side.model_of()),
+        machine=machine_of(run.environment),
+        libraries=dict(sorted(run.environment.libraries.items())),
+        data=_data(run, predictions) if accuracy and predictions else None,
+        accuracy=accuracy,
+        latency=timings,
+        drifts=drifts,
+    )
+
+
+def _accuracy(
+    run: RunResult, predictions: Predictions | None, entries: Sequence[str]
+) -> tuple[BaselineAccuracy, ...]:
+    if predictions is None:
+        msg = (
+            f"Run {run.id} has no predictions.npz beside its run.json: without it nothing can be "
+            "compared image by image. Copy the whole folder of a run."
+        )
+        raise GateError(msg)
+    names = [entry_name(result) for result in run.accuracy]
+    for pattern in entries:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            msg = f"Run {run.id} has no predictions {pattern!r}. It has: {', '.join(names)}."
+            raise GateError(msg)
+    return tuple(
+        BaselineAccuracy(
+            entry=name,
+            params=result.params,
+            n_train=result.n_train,
+            n_test=result.n_test,
+            n_correct=result.n_correct,
+            predictions=pack_labels(predictions.entries[name]),
+        )
+        for name, result in zip(names, run.accuracy, strict=True)
+        if any(fnmatchcase(name, pattern) for pattern in entries)
+    )
+
+
+def _data(run: RunResult, predictions: Predictions) -> BaselineData:
+    found = run.dataset
+    if found is None:
+        raise GateError(f"Run {run.id} does not say what data it was measured on.")
+    return BaselineData(
+        name=found.name,
+        fingerprint=found.fingerprint,
+        n_train=found.n_train,
+        n_test=found.n_test,
+        n_classes=len(found.classes),
+        labels_sha256=sha256_array(predictions.labels),
+        index_sha256=sha256_array(predictions.index),
+    )
+
+
+def timing_summary(result: LatencyResult) -> BaselineTiming:
+    """Return what a ratio needs of a timing."""
+    found, load = compared_timing(result, ""), result.server
+    return BaselineTiming(
+        scenario=result.scenario,
+        batch_size=result.batch_size,
+        boundary=result.boundary,
+        precision=result.precision,
+        provider=result.provider,
+        threads=result.threads,
+        input_shape=result.input_shape,
+        pause_s=result.pause_s,
+        load=f"{load.qps:g}/s within {load.latency_bound_s:g} s" if load else None,
+        n_samples=found.n_samples,
+        median_s=result.median_s,
+        median_interval=found.median_interval,
+        verdict=result.verdict if result.complete else "INVALID",
+    )
+
+
+def drifts_of(run: RunResult) -> tuple[BaselineDrift, ...]:
+    """Return every smallest cosine that a run knows: measured in it, and in its model's card."""
+    # One line for each pair of features: several heads on them have the same cosine.
+    found = {f"{one.label} against {one.reference}": one.smallest_cosine for one in run.drifts}
+    card = run.model.card
+    if card is not None and card.lowering is not None:
+        found[f"conversion to {card.lowering.precision}"] = card.lowering.drift.min_cosine
+    return tuple(BaselineDrift(name=name, smallest_cosine=value) for name, value in found.items())
+
+
+def model_identity(model: ModelInfo) -> BaselineModel:
+    """Return what a report says of a model."""
+    card = model.card
+    if card is None:
+        return BaselineModel(
+            name=model.path_name, sha256=model.sha256, precision="unknown", weights="unknown"
+        )
+    weights = f"{card.weights.kind}: {card.weights.origin}"
+    return BaselineModel(
+        name=card.backbone, sha256=model.sha256, precision=card.precision, weights=weights
+    )
+
+
+def machine_of(found: Environment) -> Machine:
+    """Return the facts in which two machines must be alike for their times to be compared."""
+    return Machine(
+        machine=found.machine,
+        cpu=found.cpu,
+        cpus_usable=found.cpus_usable,
+        gpus=tuple(gpu.name for gpu in found.gpus),
+        governor=found.governor,
+        on_ac_power=found.on_ac_power,
+    )
