@@ -1,4 +1,4 @@
-"""The default policy, by simulation: 500 pairs of predictions for 1,017 images each, fixed seeds."""
+"""The default policy by simulation: 500 pairs of predictions for 1,017 images, fixed seeds."""
 
 import numpy as np
 import pytest
