@@ -10,7 +10,9 @@ from tlbench.units import (
     format_bytes,
     format_count,
     format_factor,
+    format_p,
     format_percent,
+    format_points,
     format_seconds,
 )
 
@@ -149,3 +151,15 @@ def test_no_text_has_an_exponent(value):
 def test_factors(value, text):
     """A ratio reads with three significant digits, whatever its size."""
     assert format_factor(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0123, "+1.2"), (-0.03, "-3.0"), (0.0, "+0.0")])
+def test_points(value, text):
+    """Differences of fractions, with their sign."""
+    assert format_points(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(1, "1.000"), (0.0421, "0.042"), (1e-9, "< 0.001")])
+def test_p_values(value, text):
+    """Three decimals; smaller ones are bounded and not rounded to nothing."""
+    assert format_p(value) == text

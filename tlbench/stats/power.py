@@ -105,7 +105,7 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
     Exact: the number of disagreements D is binomial(n_images, disagreement); of these the first
     wins binomial(D, (1 + drop / disagreement) / 2). Summed over all D within 8.5 standard
     deviations. That is the unconditional power of the conditional test: Duffy (1984),
-    doi:10.2307/2531158.
+    doi:10.2307/2531151.
     """
     if n_images < 1 or not 0 <= drop <= disagreement <= 1:
         msg = (
