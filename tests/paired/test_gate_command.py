@@ -89,6 +89,16 @@ def test_every_verdict_says_what_it_could_have_found(gate, lost):
     assert found["finer_n_images"] > 1017
 
 
+def test_a_verdict_without_a_test_says_that_nothing_could_be_found(gate, save, few_images, tlbench):
+    """The run is of fewer images, so that nothing was compared."""
+    fewer = few_images(500, 450)
+    save("fewer", fewer, {"backbone.softmax": fewer.first})
+    done = tlbench("gate", "fewer", "--baseline", "base.json")
+    assert done.code == 1
+    assert "fewer images: 500 of the baseline's 1,017" in " ".join(done.out.split())
+    assert "no drop of accuracy: none was tested" in done.out
+
+
 @pytest.mark.parametrize("lost", [0, 41])
 def test_the_console_keeps_to_80_columns(gate, lost):
     done = gate(lost=lost)

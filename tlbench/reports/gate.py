@@ -53,7 +53,7 @@ def _document(verdict: GateVerdict, width: int) -> Group:
         if table.rows:
             parts += [block(table.title, grid(table, wrapped=wrapped)), Text()]
     for label, lines in (
-        ("Could find", sensitivity_lines(verdict.accuracy)),
+        ("Could find", sensitivity_lines(verdict)),
         ("Cautions", verdict.cautions),
     ):
         if lines:

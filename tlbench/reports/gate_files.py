@@ -44,7 +44,7 @@ def verdict_junit(verdict: GateVerdict) -> str:
             ET.SubElement(case, "failure", {"message": _xml(one.text), "type": one.rule})
         elif one.outcome == "skip":
             ET.SubElement(case, "skipped", {"message": _xml(one.text)})
-    output = [compared_line(verdict), *sensitivity_lines(verdict.accuracy), *verdict.cautions]
+    output = [compared_line(verdict), *sensitivity_lines(verdict), *verdict.cautions]
     ET.SubElement(suite, "system-out").text = _xml("\n".join(output))
     ET.indent(suites)
     text = ET.tostring(suites, encoding="unicode")
@@ -67,7 +67,7 @@ def verdict_markdown(verdict: GateVerdict) -> str:
         if table.rows:
             parts += [f"### {table.title}", _table(table)]
     for title, lines in (
-        ("Could find", sensitivity_lines(verdict.accuracy)),
+        ("Could find", sensitivity_lines(verdict)),
         ("Cautions", verdict.cautions),
     ):
         if lines:
@@ -101,9 +101,7 @@ def verdict_annotations(verdict: GateVerdict) -> str:
         for one in verdict.checks
         if one.outcome in kinds
     ]
-    lines += [
-        f"::notice title={_TITLE}::{_data(line)}" for line in sensitivity_lines(verdict.accuracy)
-    ]
+    lines += [f"::notice title={_TITLE}::{_data(line)}" for line in sensitivity_lines(verdict)]
     return "".join(f"{line}\n" for line in lines)
 
 

@@ -109,9 +109,12 @@ def checks_table(checks: Sequence[GateCheck]) -> Table:
     )
 
 
-def sensitivity_lines(figures: Sequence[GatedAccuracy]) -> list[str]:
-    """Return what each test could have found, and what a finer one needs."""
-    return [f"{one.entry}: {_found(one.sensitivity)}" for one in figures if one.sensitivity]
+def sensitivity_lines(verdict: GateVerdict) -> list[str]:
+    """Return what each test could have found, and what a finer one needs; never nothing at all."""
+    lines = [
+        f"{one.entry}: {_found(one.sensitivity)}" for one in verdict.accuracy if one.sensitivity
+    ]
+    return lines or ["no drop of accuracy: none was tested"]
 
 
 def _found(one: Sensitivity) -> str:
