@@ -14,9 +14,11 @@ from tlbench.cli.evaluate import evaluate
 from tlbench.cli.export import export
 from tlbench.cli.extract import extract
 from tlbench.cli.gate import gate
+from tlbench.cli.fuse import fuse
 from tlbench.cli.inspect import inspect
 from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
+from tlbench.cli.predict import predict
 from tlbench.cli.report import report
 from tlbench.cli.run import run
 from tlbench.errors import TlbenchError
@@ -46,6 +48,8 @@ _COMMANDS = (
     report,
     compare,
     gate,
+    fuse,
+    predict,
     doctor,
 )
 for _command in _COMMANDS:

@@ -11,7 +11,7 @@ from tlbench.engine.providers import (
     provider_statuses,
     runtime_version,
 )
-from tlbench.engine.session import Session, accepts_raw_images, open_session
+from tlbench.engine.session import Session, accepts_raw_images, feature_output, open_session
 
 __all__ = [
     "BoundBatch",
@@ -22,6 +22,7 @@ __all__ = [
     "check_provider",
     "device_of",
     "extract_features",
+    "feature_output",
     "measured_peak",
     "onnxruntime_facts",
     "open_session",

@@ -4,8 +4,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from tlbench.arrays import FloatArray, ImageArray, Images, LabelArray
+from numpy.typing import NDArray
+
+from tlbench.arrays import ImageArray, Images, LabelArray
 from tlbench.engine.batching import chunks, load_batches
 from tlbench.engine.prefetch import prefetch
 from tlbench.environment import available_cpus
@@ -39,10 +42,10 @@ class Extraction:
 
 
 def extract_features(
-    run: Callable[[ImageArray], FloatArray],
+    run: Callable[[ImageArray], NDArray[Any]],
     images: Images,
     *,
-    sink: Callable[[LabelArray, FloatArray], None],
+    sink: Callable[[LabelArray, NDArray[Any]], None],
     batch_size: int = 32,
     pad_tail: bool = False,
     strict: bool = False,
@@ -54,11 +57,12 @@ def extract_features(
     Parameters
     ----------
     run : callable
-        From uint8 (N, H, W, 3) to float32 (N, n_features): usually `Session.run`.
+        From uint8 (N, H, W, 3) to float32 (N, n_features): usually `Session.run`. Any array with a
+        row for each image will do.
     images : Images
         Raw images; sizes may differ.
     sink : callable
-        Receives positions, int64 (n,), and their features, float32 (n, n_features), as they come.
+        Receives positions, int64 (n,), and their rows of what *run* returned, as they come.
         Every readable position comes exactly once; within images of one size, in order.
     batch_size : int
         Images a call. Each image keeps its features, up to float32 rounding, whatever the batches.

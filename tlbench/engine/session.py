@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tlbench.arrays import FloatArray, ImageArray
 from tlbench.engine.binding import BoundBatch
@@ -14,10 +15,10 @@ from tlbench.engine.create import create_session, session_settings
 from tlbench.engine.providers import check_provider, ort_name, runtime_reason
 from tlbench.environment import available_cpus
 from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
-from tlbench.model import OnnxModel
+from tlbench.model import OnnxModel, TensorInfo
 from tlbench.results.records import Placement
 
-__all__ = ["Session", "accepts_raw_images", "open_session"]
+__all__ = ["Session", "accepts_raw_images", "feature_output", "open_session"]
 
 # Operators that carry the arithmetic of a network. Shape arithmetic and layout changes on the CPU
 # are normal in a run on an accelerator; one of these there is not a run on that accelerator.
@@ -92,7 +93,7 @@ class Session:
         self.placement = self._check_placement(wanted)
         self.provider_options: dict[str, str] = self._session.get_provider_options()[wanted]
         self._input = model.inputs[0].name
-        self._outputs = [_feature_output(model)]
+        self._outputs = [feature_output(model).name]
 
     def _check_placement(self, wanted: str) -> Placement:
         actual = self._session.get_providers()
@@ -135,6 +136,11 @@ class Session:
         (features,) = self._session.run(self._outputs, {self._input: images})
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
 
+    def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
+        """Run one batch; return every output of the model by its name, as it is."""
+        names = [output.name for output in self.model.outputs]
+        return dict(zip(names, self._session.run(names, {self._input: images}), strict=True))
+
     def bind(self, batch: ImageArray) -> BoundBatch:
         """Put one batch on the device, with a place there for its features.
 
@@ -157,9 +163,10 @@ class Session:
         self._session = None
 
 
-def _feature_output(model: OnnxModel) -> str:
-    names = [output.name for output in model.outputs]
-    return "features" if "features" in names else names[0]
+def feature_output(model: OnnxModel) -> TensorInfo:
+    """Return the output that `Session.run` gives: ``features``, or else the first."""
+    named = (output for output in model.outputs if output.name == "features")
+    return next(named, model.outputs[0])
 
 
 @contextmanager

@@ -13,6 +13,7 @@ import numpy as np
 
 from tlbench.arrays import FloatArray, LabelArray
 from tlbench.backbones import is_file_name, refuse_file_at_precision, resolve_model
+from tlbench.classifier import classifier_card
 from tlbench.config import RunConfig
 from tlbench.datasets import Dataset, DatasetRequest, HashedImages, Split, load_dataset
 from tlbench.engine import (
@@ -196,9 +197,15 @@ def extract_split(workplace: Workplace, split: Split, split_name: str) -> SplitF
     Raises
     ------
     ModelError
-        If the model does not take raw images.
+        If the model does not take raw images, or is a classifier.
     """
     config, model, store = workplace.config, workplace.model, workplace.store
+    if classifier_card(model) is not None:
+        msg = (
+            f"{model.path} is a classifier: it has labels, no features. Use it with tlbench "
+            "predict, time it with tlbench latency, or name the backbone itself."
+        )
+        raise ModelError(msg)
     if not accepts_raw_images(model):
         first = model.inputs[0]
         msg = (

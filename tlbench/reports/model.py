@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from tlbench.classifier import ClassifierCard, classifier_card
 from tlbench.errors import ModelError
 from tlbench.lowering import Lowering
 from tlbench.macs import count_macs
@@ -30,6 +31,7 @@ def model_document(model: OnnxModel) -> str:
         "inputs": [plain_value(tensor) for tensor in model.inputs],
         "outputs": [plain_value(tensor) for tensor in model.outputs],
         "card": plain_value(model.card),
+        "classifier": plain_value(classifier_card(model)),
     }
     return json.dumps(document, indent=2)
 
@@ -60,6 +62,30 @@ def _lowering(lowering: Lowering) -> list[tuple[str, str]]:
     ]
 
 
+def _classifier(card: ClassifierCard) -> list[tuple[str, str]]:
+    """Return what the head is, what it was fitted on, and how the file was verified."""
+    params = ", ".join(f"{name}={value}" for name, value in card.params.items())
+    verified = card.verification
+    return [
+        ("Head", f"{card.head} ({params}), in {card.arithmetic}"),
+        ("Classes", f"{len(card.classes)}: {', '.join(card.classes)}"),
+        ("Probable", card.probabilities),
+        ("Fitted on", f"{card.dataset}, {card.n_train:,} train images, in run {card.run}"),
+        (
+            "Accuracy",
+            f"{100 * card.accuracy_fraction:.2f} % of {card.n_test:,} test images in that run",
+        ),
+        (
+            "Verified",
+            (
+                f"the labels of {verified.reference} on all {verified.n_images:,} test images, "
+                f"probabilities within {verified.max_difference:.1e}, "
+                f"on {verified.provider}"
+            ),
+        ),
+    ]
+
+
 def describe_model(model: OnnxModel) -> str:
     """Return the description for people, a fact a line."""
     macs = _macs(model)
@@ -73,6 +99,9 @@ def describe_model(model: OnnxModel) -> str:
             "unknown: shapes are open" if macs is None else f"{macs / 1e9:.3f} GMACs an image",
         ),
     ]
+    classifier = classifier_card(model)
+    if classifier is not None:
+        lines += _classifier(classifier)
     card = model.card
     if card is None:
         lines.append(("Card", "none: not exported by tlbench"))

@@ -1,0 +1,77 @@
+"""EfficientNet-Lite0 on real images: the file equals scikit-learn on every test image."""
+
+import numpy as np
+import pytest
+
+from tlbench.config import RunConfig
+from tlbench.engine import open_session
+from tlbench.evaluation import fit_head
+from tlbench.fusion import PROBABILITY_TOLERANCE
+from tlbench.heads import HEADS
+from tlbench.pipeline import extract_dataset_split, run_benchmark
+from tlbench.pipeline.extraction import load_limited_dataset
+from tlbench.pipeline.fuse import fuse_run
+from tlbench.progress import Silent
+from tlbench.results import save_run
+
+HEAD_NAMES = ("softmax", "svm-linear", "mlp")
+BATCH = 32
+
+
+@pytest.fixture(scope="module", params=["digits", "cifar10"])
+def measured(request, lite0, tmp_path_factory):
+    """A run on every test image of the dataset, saved; and its configuration."""
+    data = request.getfixturevalue("real_data") if request.param == "cifar10" else None
+    folder = tmp_path_factory.mktemp(request.param)
+    config = RunConfig(
+        model=str(lite0.path),
+        dataset=request.param,
+        heads=HEAD_NAMES,
+        baselines=(),
+        limit_train=1000,
+        latency=False,
+        data_dir=data,
+        cache_dir=folder / "cache",
+    )
+    outcome = run_benchmark(config)
+    return config, save_run(outcome.result, outcome.predictions, folder / "runs"), outcome
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", HEAD_NAMES)
+def test_every_test_image_has_scikit_learns_label_and_probabilities(name, measured, tmp_path):
+    """Against an estimator that this test fits itself, not the one that was fused."""
+    config, folder, outcome = measured
+    model = fuse_run(str(folder), head=name, destination=tmp_path / "c.onnx")
+
+    dataset = load_limited_dataset(config, Silent())
+    train = extract_dataset_split(config, "train", Silent())
+    test = extract_dataset_split(config, "test", Silent())
+    params = next(one.params for one in outcome.result.accuracy if one.head == name)
+    estimator = fit_head(HEADS.load(name), params, train.features, train.labels, seed=config.seed)
+
+    with open_session(model) as session:
+        answers = [
+            session.run_all(np.stack([dataset.test.images[i] for i in rows]))
+            for rows in np.split(
+                np.arange(len(dataset.test)), range(BATCH, len(dataset.test), BATCH)
+            )
+        ]
+    labels = np.concatenate([one["label"] for one in answers])
+    np.testing.assert_array_equal(labels, estimator.predict(test.features))
+    np.testing.assert_array_equal(labels, outcome.predictions[f"backbone.{name}"])
+    probabilities = np.concatenate([one["probabilities"] for one in answers])
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)  # float32 sum of ten
+    if hasattr(estimator, "predict_proba"):
+        expected = estimator.predict_proba(test.features)
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=PROBABILITY_TOLERANCE)
+    else:
+        from sklearn.calibration import CalibratedClassifierCV
+        from sklearn.model_selection import StratifiedKFold
+
+        folds = StratifiedKFold(5, shuffle=True, random_state=config.seed)
+        calibrated = CalibratedClassifierCV(
+            HEADS.load(name).build(params, config.seed), cv=folds, ensemble=False
+        ).fit(train.features, train.labels)
+        expected = calibrated.predict_proba(test.features)
+        np.testing.assert_allclose(probabilities, expected, rtol=0, atol=PROBABILITY_TOLERANCE)

@@ -1,0 +1,139 @@
+"""One graph from two: a backbone without its outputs, and a head behind its features."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from tlbench.classifier import LABEL_OUTPUT, PROBABILITIES_OUTPUT
+from tlbench.errors import ModelError
+from tlbench.fusion.fitted import FittedHead
+from tlbench.fusion.heads import add_head
+from tlbench.fusion.nodes import Arithmetic, Nodes
+from tlbench.model import OnnxModel, TensorInfo
+
+if TYPE_CHECKING:
+    import onnx
+
+__all__ = ["fuse_graphs"]
+
+_LEAST_OPSET = 13  # ReduceSum and Squeeze take their axes as an input since then
+_ROWS = 2  # dimensions of a matrix of features
+
+
+def fuse_graphs(
+    backbone: OnnxModel, features: TensorInfo, head: FittedHead, arithmetic: Arithmetic
+) -> "onnx.ModelProto":
+    """Return the backbone with *head* behind its output *features*.
+
+    Parameters
+    ----------
+    backbone : OnnxModel
+        Its nodes up to the features are taken over as they are; what only other outputs need, such
+        as the logits of a ``--top`` export, is left out.
+    features : TensorInfo
+        Flattened if it is spatial, cast if it is not float32.
+    arithmetic : {"float32", "float64"}
+        Of the head's products and sums.
+
+    Returns
+    -------
+    ModelProto
+        Inputs as the backbone's; outputs ``label``, int64 (N,), and ``probabilities``, float32
+        (N, n_classes). The backbone's metadata are kept.
+
+    Raises
+    ------
+    ModelError
+        If the backbone's opset is too old, or a name is taken.
+    ConfigError
+        If there is no ONNX form of the head.
+    """
+    import onnx
+    from onnx import TensorProto, helper
+
+    fused = onnx.ModelProto()
+    fused.CopyFrom(backbone.proto)
+    _check(backbone, fused)
+    nodes = Nodes(arithmetic)
+    source = features.name
+    if features.dtype != "float32":
+        source = nodes.cast(source, "float32")
+    if len(features.shape) != _ROWS:
+        source = nodes.node("Flatten", source, axis=1)
+    index, probabilities = add_head(nodes, head, source)
+    nodes.node("Identity", index, output=LABEL_OUTPUT)
+    nodes.node("Identity", probabilities, output=PROBABILITIES_OUTPUT)
+
+    graph = fused.graph
+    graph.node.extend(nodes.nodes)
+    graph.initializer.extend(nodes.constants)
+    del graph.output[:]
+    graph.output.extend(
+        [
+            helper.make_tensor_value_info(LABEL_OUTPUT, TensorProto.INT64, ["N"]),
+            helper.make_tensor_value_info(
+                PROBABILITIES_OUTPUT, TensorProto.FLOAT, ["N", head.n_classes]
+            ),
+        ]
+    )
+    _prune(graph)
+    try:
+        onnx.checker.check_model(fused)
+    except onnx.checker.ValidationError as error:
+        raise ModelError(f"The fused graph is not valid ONNX: {error}") from error
+    return fused
+
+
+def _check(backbone: OnnxModel, model: "onnx.ModelProto") -> None:
+    opset = next((one.version for one in model.opset_import if one.domain in {"", "ai.onnx"}), 0)
+    if opset < _LEAST_OPSET:
+        msg = (
+            f"{backbone.path} has opset {opset}; a head needs {_LEAST_OPSET} or later. Export the "
+            "backbone again with a later opset, and repeat the run."
+        )
+        raise ModelError(msg)
+    taken = {name for node in model.graph.node for name in node.output}
+    taken |= {value.name for value in model.graph.input}
+    if clash := sorted(taken & {LABEL_OUTPUT, PROBABILITIES_OUTPUT}):
+        msg = (
+            f"{backbone.path} has a tensor named {clash[0]!r} already: it looks like a classifier, "
+            "not like a backbone. Run and fuse the backbone itself."
+        )
+        raise ModelError(msg)
+
+
+def _prune(graph: "onnx.GraphProto") -> None:
+    """Drop nodes and constants that no output needs."""
+    maker = {name: node for node in graph.node for name in node.output}
+    needed: set[str] = set()
+    waiting = [value.name for value in graph.output]
+    while waiting:
+        name = waiting.pop()
+        if name in needed:
+            continue
+        needed.add(name)
+        if name in maker:
+            waiting.extend(_reads(maker[name]))
+    kept = [node for node in graph.node if needed.intersection(node.output)]
+    constants = [one for one in graph.initializer if one.name in needed]
+    sparse = [one for one in graph.sparse_initializer if one.values.name in needed]
+    shapes = [one for one in graph.value_info if one.name in needed]
+    _replace(graph.node, kept)
+    _replace(graph.initializer, constants)
+    _replace(graph.sparse_initializer, sparse)
+    _replace(graph.value_info, shapes)
+
+
+def _replace(field: Any, values: Iterable[object]) -> None:  # noqa: ANN401 - protobuf's list
+    kept = list(values)
+    del field[:]
+    field.extend(kept)
+
+
+def _reads(node: "onnx.NodeProto") -> Iterator[str]:
+    """Yield what a node reads, in the bodies of loops and branches too."""
+    yield from node.input
+    for attribute in node.attribute:
+        for body in (attribute.g, *attribute.graphs):
+            for inner in body.node:
+                yield from _reads(inner)
+            yield from (value.name for value in body.output)
