@@ -137,14 +137,18 @@ class FakeValue:
         return np.zeros(self._shape, np.float32)
 
 
+def graph_of(options):
+    return f"graph {options.get_run_config_entry('gpu_graph_id')}"
+
+
 class FakeSession:
     """A session and its binding in one: writes down what is called."""
 
     def __init__(self, log):
         self.log = log
 
-    def run(self, outputs, feeds):
-        self.log.append(("run", outputs, list(feeds)))
+    def run(self, outputs, feeds, *options):
+        self.log.append(("run", outputs, list(feeds), *map(graph_of, options)))
         (batch,) = feeds.values()
         return [np.zeros((len(batch), 16), np.float32)]
 
@@ -157,9 +161,9 @@ class FakeSession:
     def bind_ortvalue_output(self, name, value):
         self.log.append(("bind output", name))
 
-    def run_with_iobinding(self, binding):
+    def run_with_iobinding(self, binding, *options):
         assert binding is self
-        self.log.append("run bound")
+        self.log.append(" ".join(["run bound", *map(graph_of, options)]))
 
     def synchronize_inputs(self):
         self.log.append("wait for inputs")
@@ -212,3 +216,13 @@ def test_a_load_waits_for_its_copy(on_cuda, log):
 def test_an_answer_on_a_device_is_copied_once(on_cuda, log):
     assert on_cuda.fetch().shape == (4, 16)
     assert log == ["numpy"]
+
+
+def test_each_bound_batch_has_a_cuda_graph_of_its_own(log):
+    """The run that finds the answer's shape is not captured: its buffers do not stay."""
+    batch = np.zeros((4, 8, 8, 3), np.uint8)
+    bound = BoundBatch(FakeSession(log), "cuda", "images", "features", batch, graph_id=7)
+    assert ("run", ["features"], ["images"], "graph -1") in log
+    log.clear()
+    bound.run()
+    assert log == ["wait for inputs", "run bound graph 7", "wait for outputs"]

@@ -188,6 +188,38 @@ def test_a_captured_graph_fixes_the_addresses(tiny_model, fake_cuda, options, fi
     assert Session(tiny_model, provider="cuda").fixed_addresses is fixed
 
 
+@pytest.mark.parametrize(("enabled", "graphs"), [("0", [None, None]), ("1", [1, 2])])
+def test_bound_batches_do_not_share_a_captured_graph(
+    tiny_model, fake_cuda, monkeypatch, enabled, graphs
+):
+    """One graph for two buffers would answer from the first for ever."""
+    asked = []
+    monkeypatch.setattr(
+        "tlbench.engine.session.BoundBatch", lambda *_, graph_id: asked.append(graph_id)
+    )
+    options = {"enable_cuda_graph": enabled}
+    fake_cuda.get_provider_options = lambda _: {"CUDAExecutionProvider": options}
+    session = Session(tiny_model, provider="cuda")
+    session.bind(np.zeros((1, 8, 8, 3), np.uint8))
+    session.bind(np.zeros((2, 8, 8, 3), np.uint8))
+    assert asked == graphs
+
+
+@pytest.mark.parametrize(("enabled", "graph"), [("0", None), ("1", "-1")])
+def test_arrays_of_the_host_bypass_a_captured_graph(tiny_model, fake_cuda, enabled, graph):
+    seen = []
+
+    def run(self, outputs, feeds, options=None):
+        seen.append(options and options.get_run_config_entry("gpu_graph_id"))
+        return [np.zeros((1, 16), np.float32)]
+
+    options = {"enable_cuda_graph": enabled}
+    fake_cuda.get_provider_options = lambda _: {"CUDAExecutionProvider": options}
+    fake_cuda.run = run
+    Session(tiny_model, provider="cuda").run(np.zeros((1, 8, 8, 3), np.uint8))
+    assert seen == [graph]
+
+
 def test_on_the_cpu_addresses_may_change(tiny_model):
     with open_session(tiny_model) as session:
         assert not session.fixed_addresses

@@ -215,3 +215,12 @@ def test_the_gpu_of_the_session_is_the_one_looked_at(tiny_model, monkeypatch):
         subject.machine.gpu()
         assert subject.energy is None
     assert asked == [3, 3]
+
+
+def test_a_cuda_graph_is_not_timed_from_the_hosts_arrays(tiny_model, monkeypatch):
+    """They bypass the graph: the time would be that of a run without one."""
+    with open_session(tiny_model) as session:
+        monkeypatch.setattr(session, "provider_options", {"enable_cuda_graph": "1"})
+        subject = Subject(session, latency_inputs(tiny_model, None))
+        with pytest.raises(ConfigError, match="--boundary device"):
+            subject.calls(Job(scenario="single", batch_size=1, boundary="numpy->numpy"))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tlbench.engine.create import NO_GRAPH, graph_options
 from tlbench.errors import ConfigError
 
 __all__ = ["BoundBatch", "device_of"]
@@ -31,6 +32,8 @@ class BoundBatch:
         What is bound.
     batch : ndarray
         Copied to the device here.
+    graph_id : int or None
+        Number of the CUDA graph to capture for these buffers, unique in its session; None without.
 
     Notes
     -----
@@ -45,6 +48,8 @@ class BoundBatch:
         input_name: str,
         output_name: str,
         batch: NDArray[Any],
+        *,
+        graph_id: int | None = None,
     ) -> None:
         import onnxruntime
 
@@ -57,7 +62,10 @@ class BoundBatch:
         self._kind = batch.shape, batch.dtype
         self._is_host = device == "cpu"
         # The answer's shape is known after one run; from then on the buffer stays where it is.
-        (answer,) = session.run([output_name], {input_name: batch})
+        # Not as a graph: that would hold the addresses of this run's own buffers for ever.
+        aside = () if graph_id is None else (graph_options(NO_GRAPH),)
+        self._options = () if graph_id is None else (graph_options(graph_id),)
+        (answer,) = session.run([output_name], {input_name: batch}, *aside)
         self._output = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
             answer.shape, answer.dtype.type, device, 0
         )
@@ -82,7 +90,7 @@ class BoundBatch:
     def run(self) -> int:
         """Run the network; return the number of rows that it wrote."""
         self._binding.synchronize_inputs()
-        self._session.run_with_iobinding(self._binding)
+        self._session.run_with_iobinding(self._binding, *self._options)
         self._binding.synchronize_outputs()
         rows: int = self._output.shape()[0]
         return rows

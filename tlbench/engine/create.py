@@ -6,7 +6,36 @@ from typing import Any
 
 from tlbench.engine.providers import ort_name
 
-__all__ = ["create_session", "session_options", "session_settings"]
+__all__ = [
+    "NO_GRAPH",
+    "captures_graph",
+    "create_session",
+    "graph_options",
+    "session_options",
+    "session_settings",
+]
+
+# ONNX Runtime's number for "neither capture a CUDA graph nor replay one".
+NO_GRAPH = -1
+
+
+def captures_graph(provider_options: Mapping[str, str]) -> bool:
+    """Tell whether these options make a session capture its kernels as a CUDA graph."""
+    return str(provider_options.get("enable_cuda_graph", "0")).lower() in {"1", "true"}
+
+
+def graph_options(number: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Return ``onnxruntime.RunOptions`` for the CUDA graph of this number, or for `NO_GRAPH`.
+
+    A graph reads and writes where the buffers were when it was captured. Without a number all calls
+    of a session share one graph: a second buffer, or an array of the host's, would be ignored, and
+    the first answer's place written to again.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("gpu_graph_id", str(number))
+    return options
 
 
 def session_settings(*, spin: bool) -> dict[str, str]:

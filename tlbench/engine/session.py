@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,13 @@ from numpy.typing import NDArray
 
 from tlbench.arrays import FloatArray, ImageArray
 from tlbench.engine.binding import BoundBatch
-from tlbench.engine.create import create_session, session_settings
+from tlbench.engine.create import (
+    NO_GRAPH,
+    captures_graph,
+    create_session,
+    graph_options,
+    session_settings,
+)
 from tlbench.engine.providers import check_provider, ort_name, runtime_reason
 from tlbench.environment import available_cpus
 from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
@@ -92,6 +99,9 @@ class Session:
         self.create_s = time.perf_counter() - started
         self.placement = self._check_placement(wanted)
         self.provider_options: dict[str, str] = self._session.get_provider_options()[wanted]
+        # A captured graph knows its own buffers only; arrays of the host's go without one.
+        self._run_options = (graph_options(NO_GRAPH),) if self.fixed_addresses else ()
+        self._graph_ids = count(1)  # 0 is ONNX Runtime's own
         self._input = model.inputs[0].name
         self._outputs = [feature_output(model).name]
 
@@ -133,7 +143,7 @@ class Session:
             A spatial output is flattened.
         """
         features: FloatArray
-        (features,) = self._session.run(self._outputs, {self._input: images})
+        (features,) = self._session.run(self._outputs, {self._input: images}, *self._run_options)
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
 
     def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
@@ -146,7 +156,14 @@ class Session:
 
         Running it moves nothing between host and device: the boundary ``device->device``.
         """
-        return BoundBatch(self._session, self.provider, self._input, self._outputs[0], batch)
+        return BoundBatch(
+            self._session,
+            self.provider,
+            self._input,
+            self._outputs[0],
+            batch,
+            graph_id=next(self._graph_ids) if self.fixed_addresses else None,
+        )
 
     @property
     def settings(self) -> dict[str, str]:
@@ -156,7 +173,7 @@ class Session:
     @property
     def fixed_addresses(self) -> bool:
         """Whether a bound input must stay where it is: a captured CUDA graph reads it there."""
-        return self.provider_options.get("enable_cuda_graph") == "1"
+        return captures_graph(self.provider_options)
 
     def close(self) -> None:
         """Free the session, so that its spinning threads and memory disturb nothing after it."""

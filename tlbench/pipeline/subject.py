@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from tlbench.engine import Session, measured_peak
-from tlbench.errors import ModelError
+from tlbench.errors import ConfigError, ModelError
 from tlbench.latency import (
     EnergyCounter,
     Evidence,
@@ -73,9 +73,20 @@ class Subject:
         """Return two callables: with an input that changes from call to call, and with one only.
 
         Both return something whose length, or which itself as a number, is the rows of the answer.
+
+        Raises
+        ------
+        ConfigError
+            If a CUDA graph is asked for and arrays of the host's are to be timed: those bypass it.
         """
         batches = self.inputs.batches(job.batch_size)
         if job.boundary == "numpy->numpy":
+            if self.session.fixed_addresses:
+                msg = (
+                    "enable_cuda_graph needs buffers that stay on the device: time it with "
+                    "--boundary device, or leave the option out."
+                )
+                raise ConfigError(msg)
             run = self.session.run
             return (lambda i: run(batches[i % len(batches)])), (lambda _: run(batches[0]))
         if self.session.fixed_addresses:  # a captured CUDA graph reads one address for ever
