@@ -1,5 +1,6 @@
 """What a cell of the GPU sweep measures: each kind a function from the cell to plain values."""
 
+import math
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -245,9 +246,8 @@ def _images(n, seed=0):
 
 
 def _check_same(distances):
-    far = {
-        n: d["relative_error"] for n, d in distances.items() if d["relative_error"] > SAME_NETWORK
-    }
+    errors = {name: distance["relative_error"] for name, distance in distances.items()}
+    far = {name: e for name, e in errors.items() if math.isnan(e) or e > SAME_NETWORK}
     if far:
         raise MeasurementError(f"not the same network: features differ by {far}")
 

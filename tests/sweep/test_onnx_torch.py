@@ -51,10 +51,10 @@ def save(tmp_path, operator, inputs, attributes):
     """Write a graph of one operator on float32 (2, 3, 9, 8)."""
     names, constants = [], []
     for number, each in enumerate(inputs):
-        if not isinstance(each, str):
-            constants.append(numpy_helper.from_array(each, f"c{number}"))
-            each = f"c{number}"
-        names.append(each)
+        is_name = isinstance(each, str)
+        names.append(each if is_name else f"c{number}")
+        if not is_name:
+            constants.append(numpy_helper.from_array(each, names[-1]))
     graph = helper.make_graph(
         [helper.make_node(operator, names, ["y"], **attributes)],
         "one",
