@@ -87,6 +87,8 @@ def resolve_model(
     model : str
         A path that ends in ``.onnx``, or the name of a backbone, which is exported into
         ``cache_dir/models`` unless the same export lies there already.
+    options : ExportOptions or None
+        How it is exported; each set of options has a file of its own.
     lowering : LoweringRequest or None
         The precision to convert a backbone to, likewise kept in ``cache_dir/models``; None for
         fp32.
@@ -98,11 +100,14 @@ def resolve_model(
     UnknownNameError
         If there is no backbone of that name.
     ConfigError
-        If a precision is asked for, and *model* is a file; or the backbone's name carries an
-        argument.
+        If a precision or another export is asked for, and *model* is a file; or the backbone's
+        name carries an argument.
     """
+    options = options or ExportOptions()
     if is_file_name(model):
         path = Path(model).expanduser()
+        if options != ExportOptions():
+            _refuse_file_to_export(model, options)
         if lowering is not None:
             refuse_file_at_precision(model, lowering.precision)
         return OnnxModel(path)
@@ -116,7 +121,7 @@ def resolve_model(
         raise ConfigError(msg)
     if model not in BACKBONES.names():
         raise unknown_name("backbone", model, BACKBONES.names())
-    options = replace(options or ExportOptions(), download_dir=cache_dir / "downloads")
+    options = replace(options, download_dir=cache_dir / "downloads")
     folder = cache_dir / "models"
     source = _cached_or_made(
         folder / f"{model}-{_export_key(BACKBONES.load(model), options)}.onnx",
@@ -151,6 +156,20 @@ def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
         f"--precision {precision} converts a backbone that is given by its name; {model} is a file "
         f"and has its precision already. Run tlbench export BACKBONE --precision {precision} -o "
         "FILE, then measure that file without --precision."
+    )
+    raise ConfigError(msg)
+
+
+def _refuse_file_to_export(model: str, options: ExportOptions) -> NoReturn:
+    usual = ExportOptions()
+    asked = ", ".join(
+        f"{slot}={getattr(options, slot)}"
+        for slot in ExportOptions.__slots__
+        if getattr(options, slot) != getattr(usual, slot)
+    )
+    msg = (
+        f"{asked} is about the export of a backbone that is given by its name; {model} is a file "
+        "and was exported already. Name a backbone, or leave that out."
     )
     raise ConfigError(msg)
 

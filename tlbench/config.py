@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tlbench.errors import ConfigError
+from tlbench.model import ExportOptions
 from tlbench.registry import unknown_name
 
 __all__ = [
@@ -205,6 +206,8 @@ class RunConfig:
     precision : str
         ``"fp32"``, or an entry of the group ``tlbench.precisions`` to convert a backbone to,
         calibrated on train images of the dataset.
+    export : ExportOptions
+        How a backbone that is given by its name is exported on first use.
     limit_train, limit_test : int or None
         Largest number of images, chosen by *seed* with the classes in proportion.
     accuracy, latency : bool
@@ -230,6 +233,7 @@ class RunConfig:
     batch_size: int = 32
     threads: int | None = None
     precision: str = "fp32"
+    export: ExportOptions = field(default_factory=ExportOptions)
     limit_train: int | None = None
     limit_test: int | None = None
     seed: int = 0

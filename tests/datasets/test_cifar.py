@@ -11,7 +11,7 @@ import pytest
 
 from tlbench.datasets import cifar
 from tlbench.datasets.base import DatasetRequest
-from tlbench.errors import DataError
+from tlbench.errors import ConfigError, DataError, UnknownNameError
 
 
 @pytest.fixture
@@ -110,6 +110,45 @@ def test_cifar100_has_two_sets_of_labels(
     assert dataset.train.labels.tolist() == train
     assert dataset.test.labels.tolist() == test
     assert dataset.classes == classes
+
+
+def arguments_of(request_for, folder, argument):
+    request = request_for(folder.parent, f"cifar10:{argument}")
+    return dataclasses.replace(request, argument=argument)
+
+
+@pytest.mark.parametrize(
+    ("argument", "labels"),
+    [
+        ("data_batch_1", [0, 1]),
+        ("data_batch_2+data_batch_4", [1, 2, 0, 1]),
+        ("data_batch_4 + data_batch_2", [1, 2, 0, 1]),
+    ],
+)
+def test_training_files_can_be_chosen(folder, request_for, argument, labels):
+    """One or several, in the archive's order; the test images stay."""
+    whole = cifar.load_cifar10(request_for(folder.parent))
+    (folder / "data_batch_5").unlink()  # what is not asked for may be absent
+    part = cifar.load_cifar10(arguments_of(request_for, folder, argument))
+    assert part.train.labels.tolist() == labels
+    assert part.test.fingerprint == whole.test.fingerprint
+    assert part.name == f"cifar10:{argument}"
+    assert part.source.startswith(f"{len(labels)} train")
+
+
+@pytest.mark.parametrize(
+    ("argument", "error", "match"),
+    [
+        ("data_batch_9", UnknownNameError, "training file of cifar10 'data_batch_9'"),
+        ("test_batch", UnknownNameError, "'test_batch'"),
+        ("", UnknownNameError, "Known: data_batch_1, data_batch_2"),
+        ("data_batch_1+data_batch_1", ConfigError, "names a file twice"),
+    ],
+)
+def test_training_files_that_cannot_be_chosen(folder, request_for, argument, error, match):
+    """Test images are nothing to train on, and no image counts double."""
+    with pytest.raises(error, match=match):
+        cifar.load_cifar10(arguments_of(request_for, folder, argument))
 
 
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])

@@ -3,6 +3,7 @@
 import pytest
 
 from tlbench.config import ProtocolConfig, RunConfig
+from tlbench.model import ExportOptions
 from tlbench.pipeline.command import repeat_command
 
 
@@ -20,3 +21,18 @@ def test_protocols_are_repeated_by_their_options(protocol, options):
     config = RunConfig(latency=False, data_dir=None, protocol=ProtocolConfig(**protocol))
     command = repeat_command(config)
     assert command == f"tlbench evaluate efficientnet-lite0{options}"
+
+
+def test_an_unusual_export_comes_first():
+    """No other command has options for it, so the file is made and then measured."""
+    config = RunConfig(
+        model="resnet50",
+        latency=False,
+        data_dir=None,
+        precision="int8",
+        export=ExportOptions(weights="w.h5", input_size=139, pooling="none"),
+    )
+    assert repeat_command(config) == (
+        "tlbench export resnet50 --weights w.h5 --input-size 139 --pooling none --precision int8 "
+        "--calibrate digits -o resnet50.onnx && tlbench evaluate resnet50.onnx"
+    )

@@ -20,6 +20,7 @@ from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
 from tlbench.cli.predict import predict
 from tlbench.cli.report import report
+from tlbench.cli.reproduce import reproduce
 from tlbench.cli.run import run
 from tlbench.errors import TlbenchError
 
@@ -48,6 +49,7 @@ _COMMANDS = (
     report,
     compare,
     gate,
+    reproduce,
     fuse,
     predict,
     doctor,

@@ -21,6 +21,7 @@ class Kind(StrEnum):
     PROVIDERS = "providers"
     RENDERERS = "renderers"
     PRECISIONS = "precisions"
+    RECIPES = "recipes"
 
 
 def list_entries(

@@ -12,9 +12,9 @@ from tlbench.cli.protocols import split_sizes
 if TYPE_CHECKING:
     from tlbench.config import RunConfig
 
-__all__ = ["make_config", "measure_and_show", "show"]
+__all__ = ["INTERRUPTED", "make_config", "measure_and_show", "show"]
 
-_INTERRUPTED = 130  # 128 + SIGINT, as shells count
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def make_config(
@@ -70,14 +70,14 @@ def measure_and_show(
         outcome = run_benchmark(config, listener)
     except KeyboardInterrupt as interrupt:
         typer.echo("tlbench: interrupted before anything was measured; nothing is saved.", err=True)
-        raise typer.Exit(_INTERRUPTED) from interrupt
+        raise typer.Exit(INTERRUPTED) from interrupt
     finally:
         listener.finish()
     folder = save_run(outcome.result, outcome.predictions, output)
     show(outcome.result, output_format.value, location=str(folder))
     if not outcome.result.complete:
         typer.echo("tlbench: interrupted; what was measured is saved as incomplete.", err=True)
-        raise typer.Exit(_INTERRUPTED)
+        raise typer.Exit(INTERRUPTED)
     if config.strict and any(r.verdict == "INVALID" for r in outcome.result.latency):
         raise typer.Exit(1)
 

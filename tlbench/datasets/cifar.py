@@ -10,7 +10,8 @@ from tlbench.arrays import ImageArray, LabelArray
 from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, Split
 from tlbench.datasets.fetch import fetch_archive
 from tlbench.datasets.unpickle import read_pickle
-from tlbench.errors import DataError
+from tlbench.errors import ConfigError, DataError
+from tlbench.registry import unknown_name
 
 __all__ = ["load_cifar10", "load_cifar100", "load_cifar100_coarse"]
 
@@ -71,8 +72,12 @@ _COARSE: Final = _Labels("coarse_labels", "coarse_label_names")
 def load_cifar10(request: DatasetRequest, /) -> Dataset:
     """Load CIFAR-10: images of 32 x 32 pixels in 10 classes, as many as the files hold.
 
+    The argument names the training files to use: ``cifar10:data_batch_1+data_batch_2``.
+
     Raises
     ------
+    UnknownNameError, ConfigError
+        If the argument names a file that is not there to train on, none, or one twice.
     DataError
         If the files are nowhere and cannot be downloaded, or one is missing or damaged.
     StorageError
@@ -97,8 +102,9 @@ def load_cifar100_coarse(request: DatasetRequest, /) -> Dataset:
 def _load(
     request: DatasetRequest, archive: _Archive, labels: _Labels, groups: _Labels | None = None
 ) -> Dataset:
+    train_files = _train_files(request, archive)
     folder = _locate(request, archive)
-    for member in (*archive.train, *archive.test, archive.meta):
+    for member in (*train_files, *archive.test, archive.meta):
         if not (folder / member).is_file():
             msg = f"{folder} lacks the file {member}. Unpack the whole archive again: {archive.url}"
             raise DataError(msg)
@@ -108,7 +114,7 @@ def _load(
     sizes = {key: len(found) for key, found in names.items()}
     train, test = (
         _read_rows([folder / name for name in members], sizes)
-        for members in (archive.train, archive.test)
+        for members in (train_files, archive.test)
     )
     groupings: tuple[Grouping, ...] = ()
     if groups is not None:
@@ -142,6 +148,22 @@ def _group_of(
         )
         raise DataError(msg)
     return tuple(found.tolist())
+
+
+def _train_files(request: DatasetRequest, archive: _Archive) -> tuple[str, ...]:
+    """Return the training files that the request's argument names, all of them without one."""
+    if request.argument is None:
+        return archive.train
+    names = [name.strip() for name in request.argument.split("+")]
+    for name in names:
+        if name not in archive.train:
+            dataset = request.name.partition(":")[0]
+            raise unknown_name(f"training file of {dataset}", name, list(archive.train))
+    if len(set(names)) < len(names):
+        msg = f"--dataset {request.name} names a file twice: its images would count double."
+        raise ConfigError(msg)
+    # In the archive's order, so that the same rows are the same dataset.
+    return tuple(name for name in archive.train if name in names)
 
 
 def _locate(request: DatasetRequest, archive: _Archive) -> Path:

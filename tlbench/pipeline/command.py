@@ -1,13 +1,16 @@
 """The command line that repeats a run."""
 
 import shlex
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
 from typing import Any
 
 from tlbench.config import QUICK_TIMING, ProtocolConfig, RunConfig, TimingConfig
+from tlbench.model import ExportOptions
+from tlbench.precision import FULL_PRECISION
 
-__all__ = ["repeat_command"]
+__all__ = ["repeat_command", "reproduce_command"]
 
 # Switches that are off by default: their option turns the field away from its default.
 _FLAGS = {
@@ -21,7 +24,9 @@ _FLAGS = {
     "search": "--search",
 }
 # What the command itself says, and not an option.
-_IMPLIED = {"model", "against", "accuracy", "timing", "rivals", "protocol"}
+_IMPLIED = {"model", "against", "accuracy", "timing", "rivals", "protocol", "export"}
+# What a recipe says, besides.
+_OF_RECIPE = {"dataset", "heads", "baselines"}
 _OTHER_NAMES = {
     "scenarios": "--scenario",
     "boundaries": "--boundary",
@@ -31,7 +36,13 @@ _OTHER_NAMES = {
 
 
 def repeat_command(config: RunConfig) -> str:
-    """Return the shortest command line that measures the same again."""
+    """Return the shortest command line that measures the same again.
+
+    A backbone whose export is not the usual one is exported first: the other commands have no
+    options for it.
+    """
+    if config.export != ExportOptions():
+        return _exported_first(config)
     command = "run" if config.accuracy and config.latency else "evaluate"
     implied = set(_IMPLIED)
     if config.against:
@@ -54,6 +65,43 @@ def repeat_command(config: RunConfig) -> str:
             value = getattr(chosen, field.name)
             if field.name not in implied and value != getattr(usual, field.name):
                 words += _option(field.name, value)
+    return shlex.join(words)
+
+
+def _exported_first(config: RunConfig) -> str:
+    """Return the command of an unusual export, and that of measuring its file."""
+    file = f"{Path(config.model).name}.onnx"
+    words = ["tlbench", "export", config.model]
+    for field in fields(config.export):
+        value = getattr(config.export, field.name)
+        if value != getattr(ExportOptions(), field.name):
+            option = _option(field.name, value)
+            words += option[:1] if value is True else option
+    if config.precision != FULL_PRECISION:
+        words += ["--precision", config.precision, "--calibrate", config.dataset]
+    of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
+    return f"{shlex.join([*words, '-o', file])} && {repeat_command(of_file)}"
+
+
+def reproduce_command(recipe: str, config: RunConfig, choices: Sequence[tuple[str, str]]) -> str:
+    """Return the command line that repeats a recipe with the settings that it leaves open.
+
+    Parameters
+    ----------
+    config : RunConfig
+        Provider, limits and the like; what the recipe itself says is not looked at.
+    choices : sequence of (option, value)
+        What the command has besides, such as ``("--row", "keras")``.
+    """
+    words = ["tlbench", "reproduce", recipe]
+    for option, value in choices:
+        words += [option, value]
+    default = RunConfig()
+    for field in fields(config):
+        value = getattr(config, field.name)
+        is_open = field.name not in _IMPLIED | _OF_RECIPE
+        if is_open and value != getattr(default, field.name):
+            words += _option(field.name, value)
     return shlex.join(words)
 
 

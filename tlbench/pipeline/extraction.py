@@ -87,7 +87,11 @@ class Workplace:
         self.cache_dir = cache_dir
         self.store = ArrayStore(cache_dir / "store", on_damage=listener.warn)
         self.model: OnnxModel = resolve_model(
-            config.model, cache_dir=cache_dir, listener=listener, lowering=self._lowering()
+            config.model,
+            cache_dir=cache_dir,
+            listener=listener,
+            options=config.export,
+            lowering=self._lowering(),
         )
         self._stack = ExitStack()
         self._session: Session | None = None

@@ -13,9 +13,10 @@ from tlbench.reports.drift import (
     drifted_accuracy_table,
     drifted_models,
 )
-from tlbench.reports.layout import grid, laid_out, section, title_line
+from tlbench.reports.layout import block, grid, laid_out, section, title_line
 from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
 from tlbench.reports.protocols import cross_validation_table, learning_curve_table
+from tlbench.reports.reproduction import published_table, reproduction_lines
 from tlbench.reports.tables import (
     Table,
     accuracy_table,
@@ -32,7 +33,7 @@ from tlbench.reports.timing import (
     timing_notes,
     verdict_lines,
 )
-from tlbench.results.records import RunResult
+from tlbench.results.records import Reproduction, RunResult
 
 __all__ = ["render"]
 
@@ -46,6 +47,8 @@ def render(
 
 def _document(run: RunResult, location: str | None, width: int) -> Group:
     parts: list[RenderableType] = [title_line(title_parts(run), width), Text()]
+    if run.reproduction is not None:
+        parts += _reproduction(run, run.reproduction)
     if rows := headline(run):
         parts += [_headline(rows), Text()]
     sections: list[RenderableType] = []
@@ -91,6 +94,15 @@ def _section(part: Table | tuple[str, Sequence[str]]) -> list[RenderableType]:
     # a path longer than the line is folded, not cut
     folded = Group(*(Text(line, overflow="fold") for line in lines))
     return [section(title, folded), Text()] if lines else []
+
+
+def _reproduction(run: RunResult, found: Reproduction) -> list[RenderableType]:
+    """Return a recipe's verdicts, and what they rest on."""
+    table = grid(published_table(found), wrapped=("figure",))
+    parts: list[RenderableType] = [block(f"{found.recipe}, row {found.row}", table), Text()]
+    for title, lines in reproduction_lines(run, found):
+        parts += _section((title, lines))[:1]
+    return [*parts, Text()]
 
 
 def _headline(rows: list[tuple[str, str, str]]) -> Padding:

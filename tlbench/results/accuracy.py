@@ -21,6 +21,7 @@ __all__ = [
     "Metrics",
     "PairedDifference",
     "PublishedFigure",
+    "PublishedSpeed",
     "Reproduction",
     "Search",
 ]
@@ -198,9 +199,19 @@ class PublishedFigure:
     published_fraction: float
     published_deviation_fraction: float | None = None
     measured_fraction: float | None = None  # None: it was not measured; the reasons say why
+    measured_deviation_fraction: float | None = None  # of folds, with n - 1
     interval: Interval | None = None
     verdict: Literal["reproduced", "not reproduced", "not comparable"]
     reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedSpeed:
+    """A published time for one image, from low to high: information, never judged."""
+
+    name: str
+    low_s: float
+    high_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,8 +219,11 @@ class Reproduction:
     """A published experiment that was repeated."""
 
     recipe: str
+    row: str  # which of the recipe's runs
     title: str
     source: str
     protocol: str
     weights: str  # identity of the weights that were used
     figures: tuple[PublishedFigure, ...]
+    speeds: tuple[PublishedSpeed, ...] = ()
+    notes: tuple[str, ...] = ()

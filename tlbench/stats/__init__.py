@@ -14,6 +14,7 @@ from tlbench.stats.series import (
     autocorrelation_time,
     trend,
 )
+from tlbench.stats.welch import welch_interval
 
 __all__ = [
     "Autocorrelation",
@@ -33,5 +34,6 @@ __all__ = [
     "samples_needed",
     "smallest_drop",
     "trend",
+    "welch_interval",
     "wilson_interval",
 ]

@@ -1,0 +1,37 @@
+"""From what the user typed to a recipe: a name, or the path of a file."""
+
+import os
+from pathlib import Path
+
+from tlbench.recipes.parse import read_recipe
+from tlbench.recipes.records import Recipe, Row
+from tlbench.registry import Registry, unknown_name
+
+__all__ = ["RECIPES", "find_recipe", "find_rows"]
+
+RECIPES: Registry[Recipe] = Registry("recipes")
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return the recipe that *name* means: an entry of ``tlbench.recipes``, or a TOML file.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no recipe of that name.
+    ConfigError
+        If a file cannot be read or is no recipe.
+    """
+    path = Path(name).expanduser()
+    if path.suffix.lower() == ".toml" or os.sep in name:
+        return read_recipe(path)
+    return RECIPES.load(name)
+
+
+def find_rows(recipe: Recipe, names: tuple[str, ...]) -> list[Row]:
+    """Return the rows of these names, in the recipe's order; all of them for none."""
+    known = [row.name for row in recipe.rows]
+    for name in names:
+        if name not in known:
+            raise unknown_name(f"row of {recipe.name}", name, known)
+    return [row for row in recipe.rows if not names or row.name in names]

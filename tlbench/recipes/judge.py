@@ -1,0 +1,204 @@
+"""Hold what was measured against what was published."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from tlbench.recipes.records import Figure, Recipe, Row
+from tlbench.results.accuracy import (
+    AccuracyResult,
+    CrossValidation,
+    PublishedFigure,
+    PublishedSpeed,
+    Reproduction,
+)
+from tlbench.results.records import ModelInfo, RunResult
+from tlbench.stats import welch_interval
+from tlbench.units import format_count
+
+__all__ = ["judge"]
+
+
+def judge(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:
+    """Return the verdict on each of a row's figures: see docs/decisions/0012.
+
+    Parameters
+    ----------
+    run : RunResult
+        What came of the row, possibly with another backbone, other limits or parameters.
+    """
+    of_data, of_network = tuple(_data_differences(row, run)), tuple(_network_differences(row, run))
+    return Reproduction(
+        recipe=recipe.name,
+        row=row.name,
+        title=recipe.title,
+        source=f"{recipe.source.text}, {recipe.source.url}",
+        protocol=recipe.protocol,
+        weights=_weights(run.model),
+        figures=tuple(
+            _judged(
+                figure,
+                row,
+                run,
+                (
+                    *of_data,
+                    # No network made a baseline's features.
+                    *(of_network if figure.features == "backbone" else ()),
+                    *_head_differences(figure, row, run),
+                    *figure.differs,
+                ),
+            )
+            for figure in row.figures
+        ),
+        speeds=tuple(
+            PublishedSpeed(name=speed.name, low_s=speed.low_s, high_s=speed.high_s)
+            for speed in row.speeds
+        ),
+        notes=recipe.notes,
+    )
+
+
+def _weights(model: ModelInfo) -> str:
+    if model.card is None:
+        return f"unknown: {model.path_name}, which has no card, sha256 {model.sha256}"
+    weights = model.card.weights
+    digest = f", sha256 {weights.sha256}" if weights.sha256 else ""
+    text = f"{weights.kind}: {weights.origin}{digest}"
+    if weights.kind == "file":
+        text += " (whether the experiment had these, tlbench cannot know)"
+    return text
+
+
+def _network_differences(row: Row, run: RunResult) -> Iterator[str]:
+    """Yield in what the features are not those of the experiment."""
+    card = run.model.card
+    backbone = card.backbone if card else run.model.path_name
+    # A recipe of the user's may name a file.
+    is_own_file = row.backbone.endswith(".onnx") and Path(row.backbone).name == run.model.path_name
+    if backbone != row.backbone and not is_own_file:
+        yield f"other backbone: {backbone}, not {row.backbone}"
+    elif card is not None:
+        made = {
+            "input_size": card.input_size[0],
+            "layer": card.layer,
+            "pooling": card.pooling,
+            "resize": card.resize,
+        }
+        for name, wanted in row.export.chosen.items():
+            # the card explains its resize: "bilinear (half-pixel centres, ...)"
+            if str(made[name]).split(" ")[0].rstrip(",") != str(wanted):
+                yield f"other export: {name} {made[name]}, not {wanted}"
+    if card is not None and card.weights.kind == "random":
+        yield "random weights: an accuracy would mean nothing, only times are measured"
+    if card is not None and card.precision != "fp32":
+        yield f"other precision: {card.precision}, not fp32"
+
+
+def _data_differences(row: Row, run: RunResult) -> Iterator[str]:
+    """Yield in what data and protocol are not those of the experiment."""
+    dataset = run.dataset  # None where only times were measured
+    counts = (
+        [
+            (split, found, published)
+            for split, found, published in (
+                ("train", dataset.n_train, row.n_train),
+                ("test", dataset.n_test, row.n_test),
+            )
+            if found != published
+        ]
+        if dataset
+        else []
+    )
+    if counts:
+        is_smaller = all(found < published for _, found, published in counts)
+        texts = " and ".join(
+            f"{format_count(found)} of {format_count(published)} {split} images"
+            for split, found, published in counts
+        )
+        yield f"{'smaller' if is_smaller else 'other'} data: {texts}"
+    yield from row.differs
+
+
+def _head_differences(figure: Figure, row: Row, run: RunResult) -> Iterator[str]:
+    """Yield in what the head's parameters are not those of the experiment."""
+    asked = run.config.requested.get("head_params") or ()
+    changed = [
+        text
+        for text in asked
+        if text not in row.head_params
+        # C=1 is for every head, softmax.C=1 for one
+        and text.partition("=")[0].rpartition(".")[0] in {"", figure.head}
+    ]
+    if changed:
+        yield f"other parameters: {', '.join(changed)}"
+
+
+def _judged(figure: Figure, row: Row, run: RunResult, reasons: tuple[str, ...]) -> PublishedFigure:
+    published = PublishedFigure(
+        name=figure.name,
+        published_fraction=figure.fraction,
+        published_deviation_fraction=figure.deviation_fraction,
+        verdict="not comparable",
+        reasons=reasons,
+    )
+    if figure.not_measured is not None:
+        return replace(published, reasons=(f"not measured: {figure.not_measured}",))
+    found = _measured(figure, run)
+    if found is None:
+        return replace(published, reasons=published.reasons or ("it was not measured",))
+    if isinstance(found, CrossValidation):
+        measured, deviation = found.mean_fraction, found.deviation_fraction
+    else:
+        measured, deviation = found.accuracy_fraction, None
+    published = replace(
+        published,
+        measured_fraction=measured,
+        measured_deviation_fraction=deviation,
+        interval=found.interval,
+    )
+    if published.reasons:
+        return published
+    is_inside, how = _agrees(figure, row, found)
+    return replace(
+        published, verdict="reproduced" if is_inside else "not reproduced", reasons=(how,)
+    )
+
+
+def _measured(figure: Figure, run: RunResult) -> AccuracyResult | CrossValidation | None:
+    results = run.cross_validation if figure.protocol == "folds" else run.accuracy
+    for result in results:
+        is_own = getattr(result, "fitted_on", None) is None
+        if (result.features, result.head) == (figure.features, figure.head) and is_own:
+            return result
+    return None
+
+
+def _agrees(figure: Figure, row: Row, found: AccuracyResult | CrossValidation) -> tuple[bool, str]:
+    """Tell whether a measurement agrees with a figure, and by what rule."""
+    # The published figure is any number that is rounded to the one in print.
+    half = figure.rounding_fraction / 2
+    if isinstance(found, AccuracyResult) or figure.deviation_fraction is None or row.folds is None:
+        measured = (
+            found.accuracy_fraction if isinstance(found, AccuracyResult) else found.mean_fraction
+        )
+        low, high = found.interval.low - half, found.interval.high + half
+        is_inside = low <= figure.fraction <= high
+        points = 100 * (measured - figure.fraction)
+        return is_inside, (
+            f"{points:+.2f} points; the published figure is {'in' if is_inside else 'out'}side the "
+            "95 % interval of the measured one"
+        )
+    deviation = figure.deviation_fraction
+    if figure.deviation_divisor == "n":
+        deviation *= math.sqrt(row.folds / (row.folds - 1))
+    low, high = welch_interval(
+        (figure.fraction, deviation, row.folds),
+        (found.mean_fraction, found.deviation_fraction, len(found.folds)),
+    )
+    is_inside = low - half <= 0 <= high + half
+    points = 100 * (found.mean_fraction - figure.fraction)
+    return is_inside, (
+        f"{points:+.2f} points, 95 % interval of the difference [{100 * low:+.2f}, "
+        f"{100 * high:+.2f}] (Welch, over the folds)"
+    )
