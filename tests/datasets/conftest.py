@@ -91,6 +91,12 @@ def python2_pickle():
     return dump_python2
 
 
+@pytest.fixture(scope="session")
+def python2_dump():
+    """The same, for fixtures that outlive a test."""
+    return dump_python2
+
+
 def _rows(n, seed):
     return np.random.default_rng(seed).integers(0, 256, size=(n, 3072), dtype=np.uint8)
 

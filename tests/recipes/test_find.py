@@ -56,6 +56,15 @@ PUBLISHED = [
     ("softmax-2016", "graph-2015", "softmax on CNN codes", 0.877),
     ("softmax-2016", "graph-2015", "after 100 mini-batches", 0.80),
     ("softmax-2016", "keras", "softmax on CNN codes", 0.877),
+    ("keras-shallow-2017", "conv", "conv on unpooled features", 0.8268),
+    ("cifar100-capstone-2018", "fine", "dense head, fine labels", 0.7641),
+    ("cifar100-capstone-2018", "fine", "the same, 6 folds", 0.7668),
+    ("cifar100-capstone-2018", "coarse", "dense head, coarse labels", 0.8487),
+    ("cifar100-rivals-2018", "fine", "four-layer CNN, fine labels", 0.4430),
+    ("cifar100-rivals-2018", "fine", "last block fine-tuned, fine", 0.6193),
+    ("cifar100-rivals-2018", "fine", "WRN-28-8 from scratch, fine", 0.6563),
+    ("cifar100-rivals-2018", "coarse", "four-layer CNN, coarse labels", 0.5640),
+    ("cifar100-rivals-2018", "coarse", "last block fine-tuned, coarse", 0.7524),
 ]
 
 

@@ -1,5 +1,8 @@
 """A recipe's file is read key by key, and what is wrong is named with its place."""
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from tlbench.errors import ConfigError, UnknownNameError
@@ -73,3 +76,14 @@ def test_two_rows_of_one_name_are_refused(text):
     row = text[text.index("[[rows]]") :]
     with pytest.raises(ConfigError, match="rows of different names, not own, own"):
         parse_recipe((text + row).encode(), "x.toml")
+
+
+def test_the_documented_recipe_is_a_recipe():
+    """The example in the documentation has every key, and parses."""
+    text = (Path(__file__).parents[2] / "docs" / "recipes.md").read_text()
+    example = text.partition("```toml\n")[2].partition("```")[0]
+    (row,) = parse_recipe(example.encode(), "docs/recipes.md").rows
+    assert row.folds == 6
+    for record in (row, *row.figures[:1], row.speeds[0]):
+        for field in fields(record):
+            assert field.name in example

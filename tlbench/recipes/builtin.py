@@ -5,6 +5,9 @@ from importlib import resources
 from tlbench.recipes.parse import read_recipe
 
 __all__ = [
+    "CIFAR100_CAPSTONE_2018",
+    "CIFAR100_RIVALS_2018",
+    "KERAS_SHALLOW_2017",
     "LAZYBONES_2016",
     "SOFTMAX_2016",
 ]
@@ -13,3 +16,6 @@ _FOLDER = resources.files("tlbench.recipes")
 
 LAZYBONES_2016 = read_recipe(_FOLDER / "lazybones-2016.toml")
 SOFTMAX_2016 = read_recipe(_FOLDER / "softmax-2016.toml")
+KERAS_SHALLOW_2017 = read_recipe(_FOLDER / "keras-shallow-2017.toml")
+CIFAR100_CAPSTONE_2018 = read_recipe(_FOLDER / "cifar100-capstone-2018.toml")
+CIFAR100_RIVALS_2018 = read_recipe(_FOLDER / "cifar100-rivals-2018.toml")
