@@ -13,8 +13,8 @@ from tlbench.cli.drift import drift
 from tlbench.cli.evaluate import evaluate
 from tlbench.cli.export import export
 from tlbench.cli.extract import extract
-from tlbench.cli.gate import gate
 from tlbench.cli.fuse import fuse
+from tlbench.cli.gate import gate
 from tlbench.cli.inspect import inspect
 from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
