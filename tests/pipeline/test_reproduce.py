@@ -1,5 +1,6 @@
 """A recipe becomes runs: what of it is kept, what the user changes, what is refused."""
 
+import importlib.util
 from dataclasses import replace
 
 import pytest
@@ -176,15 +177,35 @@ def test_a_typing_error_costs_no_time(recipe, config, changes, error, match):
         run(replace(RecipeChoices(recipe=recipe), **changes), config)
 
 
+@pytest.fixture(scope="module")
+def shared_cache(tmp_path_factory):
+    """One cache for all recipes: the backbone is exported once."""
+    return tmp_path_factory.mktemp("shared-cache")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES.names())
-def test_every_built_in_recipe_runs(name, config, real_data, tiny_path):
-    """On small limits, with a backbone that takes microseconds; each figure has its verdict."""
-    changed = replace(config, data_dir=real_data)
-    results = run(RecipeChoices(recipe=name, backbone=str(tiny_path)), changed)
+def test_every_built_in_recipe_runs(name, config, real_data, shared_cache):
+    """On small limits, with real weights of another backbone; each figure has its verdict."""
+    rows = RECIPES.load(name).rows
+    trained = any("epochs" in params for row in rows for params in row.heads.values())
+    if trained and importlib.util.find_spec("tensorflow") is None:
+        pytest.skip("needs tensorflow: pip install 'tlbench[export]'")
+    changed = replace(
+        config,
+        data_dir=real_data,
+        cache_dir=shared_cache,
+        head_params=("epochs=1",) if trained else (),
+    )
+    results = run(RecipeChoices(recipe=name, backbone="efficientnet-lite0"), changed)
     for result in results:
         for figure in result.reproduction.figures:
             assert figure.verdict == "not comparable"
             is_measured = figure.measured_fraction is not None
             assert is_measured != figure.reasons[0].startswith("not measured")
             assert is_measured == (figure.interval is not None)
+            assert not is_measured or figure.reasons[0].startswith("smaller data")
+    measured = {result.reproduction.row for result in results}
+    # rows that differ in their backbone alone are one
+    assert measured == ({"graph-2015"} if "2016" in name else {row.name for row in rows})
     assert {result.reproduction.recipe for result in results} == {name}
