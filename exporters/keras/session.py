@@ -14,6 +14,7 @@ from tlbench.errors import ConfigError, MissingDependencyError
 
 __all__ = ["Frameworks", "keras_session"]
 
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _LOGGERS = ("tensorflow", "absl", "tf2onnx", "jax")
 
 
@@ -64,8 +65,16 @@ def keras_session() -> Iterator[Frameworks]:
 
 
 def _imported() -> Frameworks:
-    quiet = "TF_CPP_MIN_LOG_LEVEL" not in os.environ  # a user who set it wants to see the log
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    quiet = _LOG_LEVEL not in os.environ  # a user who set it wants to see the log
+    os.environ.setdefault(_LOG_LEVEL, "3")
+    try:
+        return _imported_at(quiet=quiet)
+    finally:
+        if quiet:  # a process started from this one would take it for the user's
+            del os.environ[_LOG_LEVEL]
+
+
+def _imported_at(*, quiet: bool) -> Frameworks:
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise _other_backend(backend)

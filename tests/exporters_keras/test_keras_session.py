@@ -1,6 +1,7 @@
 """The frameworks are asked for in one place, which leaves the process as it was."""
 
 import logging
+import os
 import sys
 
 import pytest
@@ -28,6 +29,16 @@ def test_other_backend_of_keras(export, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     with pytest.raises(ConfigError, match="runs on 'jax' here.*KERAS_BACKEND=tensorflow"):
         export(MOBILENET, input_size=32)
+
+
+def test_processes_started_later_inherit_no_log_level(monkeypatch):
+    """TensorFlow is quiet here; whether it is elsewhere is the user's own choice."""
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    with keras_session():
+        assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "1")
+    with keras_session():
+        assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "1"
 
 
 def test_settings_come_back(tensorflow):

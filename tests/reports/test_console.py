@@ -6,15 +6,17 @@ import re
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tlbench.reports import RENDERERS
 from tlbench.reports.console import render
 from tlbench.results import encode_run
 
-NAMES = st.text(st.characters(exclude_categories=["C", "Z", "M"]), min_size=1, max_size=40)
-SENTENCES = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
+# Skin tones change the width of what stands before them, and Unicode versions disagree on the width
+# of letters that are not assigned yet: rich has its own table.
+NAMES = st.text(st.characters(exclude_categories=["C", "Z", "M", "Sk"]), min_size=1, max_size=40)
+SENTENCES = st.text(st.characters(exclude_categories=["Cs", "Cn", "Sk"]), max_size=200)
 TIMES = st.floats(1e-9, 1e6)
 
 
@@ -93,6 +95,7 @@ def test_width_is_respected(golden_run, width):
     assert max(map(_columns, text.splitlines())) <= width
 
 
+@settings(deadline=None)  # the first rendering imports rich
 @given(changes=_changes(), width=st.integers(60, 120), color=st.booleans())
 def test_any_run_is_rendered(golden_run, changes, width, color):
     """Long names, odd letters, markup in a name and missing parts end in a report."""

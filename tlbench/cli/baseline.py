@@ -10,7 +10,7 @@ from tlbench.cli import options as o
 __all__ = ["baseline", "save"]
 
 baseline = typer.Typer(
-    help="Keep a run as the file that tlbench gate holds later runs against.",
+    help="Keep runs as the small files that tlbench gate needs.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )

@@ -45,7 +45,7 @@ def gate(
     ] = False,
     output: o.Output = Path("runs"),
 ) -> None:
-    """Hold a run against a baseline: exit 0 if it passes, 1 if it fails, 2 for an error.
+    """Hold a run against a baseline, and exit 1 where it fails.
 
     Nothing is measured. The data must be the same, image by image, and nothing in the baseline may
     be missing in the run. By default a run fails
