@@ -62,8 +62,8 @@ def test_worst_classes_are_those_of_the_best_head(results):
     """Lowest first, five of them; a class without images is none of them."""
     line = worst_classes(results, ("ant", "bee", "cat", "dog", "eel", "fox", "gnu"))
     best = max(results, key=lambda result: result.accuracy_fraction)
-    expected = f"{best.head} finds of bee 10.0 %, fox 30.0 %, cat 50.0 %, dog 70.0 %, eel 80.0 %"
-    assert line == expected
+    expected = "10.0 % of bee, 30.0 % of fox, 50.0 % of cat, 70.0 % of dog, 80.0 % of eel"
+    assert line == f"{best.head} finds {expected}"
 
 
 def test_few_classes_have_no_worst_five(results):

@@ -92,8 +92,8 @@ def worst_classes(results: Sequence[AccuracyResult], classes: Sequence[str]) -> 
         if (fraction := score.accuracy_fraction) is not None
     ]
     worst = sorted(found, key=lambda pair: pair[0])[:_N_WORST]
-    listed = ", ".join(f"{name} {format_percent(fraction)}" for fraction, name in worst)
-    return f"{best.head} finds of {listed}" if worst else None
+    listed = ", ".join(f"{format_percent(fraction)} of {name}" for fraction, name in worst)
+    return f"{best.head} finds {listed}" if worst else None
 
 
 def _features(result: AccuracyResult) -> str:
