@@ -10,6 +10,7 @@ from onnx import numpy_helper
 from tlbench.config import RunConfig
 from tlbench.engine import Session
 from tlbench.errors import ConfigError, DataError, ModelError
+from tlbench.pipeline import drift as drift_module
 from tlbench.pipeline import run_benchmark
 
 
@@ -86,6 +87,16 @@ def test_the_command_repeats_the_comparison(config):
     assert command.startswith(f"tlbench drift {config.model} {config.against[0]} --heads centroid")
     assert "baselines" not in command
     assert "latency" not in command
+
+
+def test_limits_and_doubts_about_the_data_are_cautions(config, monkeypatch):
+    """As in a run: what makes an accuracy doubtful makes its difference doubtful too."""
+    monkeypatch.setattr(
+        drift_module, "doubts_about", lambda *_: ("3 test images are training images",)
+    )
+    cautions = run_benchmark(config).result.cautions
+    assert cautions[0] == "3 test images are training images"
+    assert any("limited to 200 train and 100 test" in caution for caution in cautions)
 
 
 def test_a_model_named_twice_is_refused(config):

@@ -15,7 +15,9 @@ from tlbench.engine import check_provider
 from tlbench.errors import ConfigError
 from tlbench.evaluation import check_training, feature_distance, fit_head
 from tlbench.pipeline.accuracy import Contestants, refuse_random_weights
+from tlbench.pipeline.cautions import cautions_of
 from tlbench.pipeline.contest import contestant_config
+from tlbench.pipeline.doubts import doubts_about
 from tlbench.pipeline.extraction import SplitFeatures, Workplace, cache_folder, extract_split
 from tlbench.pipeline.layout import BACKBONE
 from tlbench.pipeline.record import dataset_info, make_record, model_info
@@ -78,6 +80,7 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
             contestants.lay_out(workplace.model, listener)
             train = extract_split(workplace, dataset.train, "train")
             reference = _side(specs[0], workplace)
+            doubts = doubts_about(workplace, dataset, train, reference.test)
         others = []
         for spec, one in zip(specs[1:], configs[1:], strict=True):
             with Workplace(one, listener, cache_dir, dataset) as workplace:
@@ -87,12 +90,15 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
         drifts, predictions = _judge(
             config, contestants, train, (reference, *others), listener=listener
         )
+        data = dataset_info(dataset, train.skipped + reference.test.skipped)
+        unlearnable = check_training(train.labels, dataset.classes)
         result = make_record(
             config,
             created,
             model=reference.model,
             latency=(),
-            dataset=dataset_info(dataset, train.skipped + reference.test.skipped),
+            dataset=data,
+            cautions=cautions_of(config, data, unlearnable, (), (), doubts=doubts),
             extraction=(
                 replace(train.result, label=reference.label),
                 *(replace(side.test.result, label=side.label) for side in (reference, *others)),
