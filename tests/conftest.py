@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -10,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from exporters.preprocess import Preprocessing, prepend_preprocessing
 from tlbench.backbones import resolve_model
+from tlbench.cli import main
 from tlbench.model import CARD_KEY, ModelCard, OnnxModel, Parity, Weights, encode_card
 from tlbench.progress import Silent
 
@@ -111,3 +113,31 @@ def lite0(tmp_path_factory):
     return resolve_model(
         "efficientnet-lite0", cache_dir=tmp_path_factory.mktemp("models"), listener=Silent()
     )
+
+
+class Finished(NamedTuple):
+    """What a command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def tlbench(monkeypatch, capsys, tmp_path):
+    """Run a command of tlbench in this process, in a folder of its own."""
+    folder = tmp_path / "work"
+    folder.mkdir(exist_ok=True)
+    monkeypatch.chdir(folder)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["tlbench", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as stop:
+            code = stop.code or 0
+        out, err = capsys.readouterr()
+        return Finished(code, out, err)
+
+    return run

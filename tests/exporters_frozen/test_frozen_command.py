@@ -5,28 +5,8 @@ from pathlib import Path
 import pytest
 
 from tlbench.backbones import file_stem, is_file_name, load_backbone, resolve_model
-from tlbench.cli import main
 from tlbench.errors import ConfigError, UnknownNameError
 from tlbench.progress import Silent
-
-
-@pytest.fixture
-def tlbench(monkeypatch, capsys, tmp_path):
-    """Run a command in an empty folder: exit code, stdout, stderr."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["tlbench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        return code, *capsys.readouterr()
-
-    return run
 
 
 def test_name_carries_its_argument():

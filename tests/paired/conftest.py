@@ -1,13 +1,11 @@
 """Saved runs whose predictions agree and disagree on as many images as a test wants."""
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tlbench.cli import main
 from tlbench.results import decode_run, save_run
 from tlbench.results.common import Interval
 from tlbench.stats import wilson_interval
@@ -17,33 +15,6 @@ N_IMAGES = 1017
 CLASSES = tuple(f"class {i}" for i in range(10))
 
 replace = dataclasses.replace
-
-
-@dataclass
-class Finished:
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def tlbench(monkeypatch, capsys, tmp_path):
-    """Run a command in a folder with runs/: arguments in; exit code, stdout and stderr out."""
-    folder = tmp_path / "work"
-    folder.mkdir(exist_ok=True)
-    monkeypatch.chdir(folder)
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["tlbench", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        out, err = capsys.readouterr()
-        return Finished(code, out, err)
-
-    return run
 
 
 class Images:

@@ -6,28 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlbench.cli import main
-
-
-@pytest.fixture
-def tlbench(capsys, monkeypatch, tmp_path):
-    """Run a command in an empty folder; return exit code, stdout and stderr."""
-    folder = tmp_path / "work"
-    folder.mkdir()
-    monkeypatch.chdir(folder)
-
-    def run(*words):
-        monkeypatch.setattr("sys.argv", ["tlbench", *map(str, words)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        out, err = capsys.readouterr()
-        return code, out, err
-
-    return run
-
 
 @pytest.mark.usefixtures("backbone")
 @pytest.mark.parametrize("precision", ["int8", "fp16"])
