@@ -55,6 +55,7 @@ def keras_session() -> Iterator[Frameworks]:
         # listener, never through this module.
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
+        stack.enter_context(_own_log_level())
         frameworks = _imported()
         stack.enter_context(_quiet_loggers())
         stack.enter_context(_keras_defaults(frameworks.keras))
@@ -67,14 +68,6 @@ def keras_session() -> Iterator[Frameworks]:
 def _imported() -> Frameworks:
     quiet = _LOG_LEVEL not in os.environ  # a user who set it wants to see the log
     os.environ.setdefault(_LOG_LEVEL, "3")
-    try:
-        return _imported_at(quiet=quiet)
-    finally:
-        if quiet:  # a process started from this one would take it for the user's
-            del os.environ[_LOG_LEVEL]
-
-
-def _imported_at(*, quiet: bool) -> Frameworks:
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise _other_backend(backend)
@@ -123,6 +116,19 @@ def _no_stderr() -> Iterator[None]:
         finally:
             os.dup2(saved, 2)
             os.close(saved)
+
+
+@contextlib.contextmanager
+def _own_log_level() -> Iterator[None]:
+    # Set here, and by tf2onnx while it converts: a process started later would take it for the
+    # user's own.
+    before = os.environ.get(_LOG_LEVEL)
+    try:
+        yield
+    finally:
+        os.environ.pop(_LOG_LEVEL, None)
+        if before is not None:
+            os.environ[_LOG_LEVEL] = before
 
 
 @contextlib.contextmanager
