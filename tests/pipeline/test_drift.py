@@ -1,6 +1,7 @@
 """From the drift of features to that of accuracy."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import onnx
@@ -99,6 +100,20 @@ def test_limits_and_doubts_about_the_data_are_cautions(config, monkeypatch):
     assert any("limited to 200 train and 100 test" in caution for caution in cautions)
 
 
+def test_a_solver_that_did_not_converge_is_a_caution(config):
+    """What a head notes while it is fitted is not lost."""
+    changed = replace(config, heads=("softmax",), head_params=("max_iter=1",))
+    cautions = run_benchmark(changed).result.cautions
+    assert any(c.startswith("softmax on ") and "did not converge" in c for c in cautions)
+
+
+def test_features_that_are_not_finite_are_refused(config, tiny_path, tmp_path):
+    """An overflow in the other network is an error with a reason, and no traceback."""
+    broken = disturbed(tiny_path, tmp_path / "broken.onnx", np.inf)
+    with pytest.raises(DataError, match="NaN or infinity"):
+        run_benchmark(_against(config, broken))
+
+
 def test_a_model_named_twice_is_refused(config):
     with pytest.raises(ConfigError, match="named twice"):
         run_benchmark(_against(config, config.model))
@@ -121,6 +136,4 @@ def test_features_of_another_layer_are_refused(config, lite0):
 
 
 def _against(config, *others, **values):
-    from dataclasses import replace
-
     return replace(config, against=tuple(map(str, others)), **values)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tlbench.arrays import FloatArray
 from tlbench.errors import DataError
 
-__all__ = ["Distance", "feature_distance"]
+__all__ = ["Distance", "check_alike", "feature_distance"]
 
 # Rows looked at together: memory-mapped features are never copied whole.
 _BLOCK_ROWS = 1024
@@ -48,12 +48,7 @@ def feature_distance(reference: FloatArray, other: FloatArray) -> Distance:
     DataError
         If the shapes differ, there are no rows, or the reference is zero throughout.
     """
-    if reference.shape != other.shape or reference.size == 0:
-        msg = (
-            f"Features of shape {other.shape} cannot be compared with {reference.shape}: need the "
-            "same images and the same layer. Export both alike."
-        )
-        raise DataError(msg)
+    check_alike(reference, other)
     difference, norm, cosines = 0.0, 0.0, []
     for start in range(0, len(reference), _BLOCK_ROWS):
         one = reference[start : start + _BLOCK_ROWS].astype(np.float64)
@@ -69,6 +64,16 @@ def feature_distance(reference: FloatArray, other: FloatArray) -> Distance:
         smallest_cosine=float(every.min()),
         median_cosine=float(np.median(every)),
     )
+
+
+def check_alike(reference: FloatArray, other: FloatArray) -> None:
+    """Raise DataError unless the two can be of the same images and the same layer."""
+    if reference.shape != other.shape or reference.size == 0:
+        msg = (
+            f"Features of shape {other.shape} cannot be compared with {reference.shape}: need the "
+            "same images and the same layer. Export both alike."
+        )
+        raise DataError(msg)
 
 
 def _cosines(one: _Doubles, two: _Doubles) -> _Doubles:

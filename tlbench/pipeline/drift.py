@@ -13,7 +13,9 @@ from tlbench.compare.paired import paired_difference
 from tlbench.config import RunConfig
 from tlbench.engine import check_provider
 from tlbench.errors import ConfigError
-from tlbench.evaluation import check_training, feature_distance, fit_head
+from tlbench.evaluation import check_features, check_training, feature_distance
+from tlbench.evaluation.drift import check_alike
+from tlbench.evaluation.fit import fit_and_predict
 from tlbench.pipeline.accuracy import Contestants, refuse_random_weights
 from tlbench.pipeline.cautions import cautions_of
 from tlbench.pipeline.contest import contestant_config
@@ -87,7 +89,12 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
                 refuse_random_weights(workplace.model)
                 others.append(_side(spec, workplace))
         _check_same_images(reference, others)
-        drifts, predictions = _judge(
+        for side in (reference, *others):
+            check_alike(reference.test.features, side.test.features)
+            check_features(  # an overflow shows here
+                "backbone", train.features, train.labels, side.test.features, side.test.labels
+            )
+        drifts, predictions, notes = _judge(
             config, contestants, train, (reference, *others), listener=listener
         )
         data = dataset_info(dataset, train.skipped + reference.test.skipped)
@@ -98,7 +105,10 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
             model=reference.model,
             latency=(),
             dataset=data,
-            cautions=cautions_of(config, data, unlearnable, (), (), doubts=doubts),
+            cautions=(
+                *cautions_of(config, data, unlearnable, (), (), doubts=doubts),
+                *notes,
+            ),
             extraction=(
                 replace(train.result, label=reference.label),
                 *(replace(side.test.result, label=side.label) for side in (reference, *others)),
@@ -130,21 +140,30 @@ def _judge(
     sides: Sequence[_Side],
     *,
     listener: Listener,
-) -> tuple[list[FeatureDrift], dict[str, NDArray[np.generic]]]:
+) -> tuple[list[FeatureDrift], dict[str, NDArray[np.generic]], list[str]]:
     reference, *others = sides
     labels = reference.test.labels
     distances = [feature_distance(reference.test.features, o.test.features) for o in others]
     predictions: dict[str, NDArray[np.generic]] = {"labels": labels, "index": reference.test.index}
-    drifts = []
+    drifts: list[FeatureDrift] = []
+    notes: list[str] = []
     for head in contestants.heads:
         listener.start(f"fit {head.name} on {reference.label}")
         params = contestants.layouts[BACKBONE][head.name]
-        classifier = fit_head(head, params, train.features, train.labels, seed=config.seed)
+        fitted = fit_and_predict(
+            head,
+            params,
+            train.features,
+            train.labels,
+            reference.test.features,
+            seed=config.seed,
+        )
         listener.finish()
-        expected = _predict(classifier, reference)
+        notes += [f"{head.name} on {reference.label}: {note}" for note in fitted.notes]
+        expected = fitted.predictions
         predictions[f"backbone.{head.name}"] = expected
         for i, (other, distance) in enumerate(zip(others, distances, strict=True), start=1):
-            found = _predict(classifier, other)
+            found = _predict(fitted.estimator, other)
             predictions[f"other{i}.{head.name}"] = found
             drifts.append(
                 FeatureDrift(
@@ -159,7 +178,7 @@ def _judge(
                     paired=paired_difference(labels, expected, found),
                 )
             )
-    return drifts, predictions
+    return drifts, predictions, notes
 
 
 def _predict(classifier: Any, side: _Side) -> LabelArray:  # noqa: ANN401 - a scikit-learn estimator
