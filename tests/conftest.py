@@ -1,6 +1,9 @@
 """Fixtures that several test folders share. No test touches the user's cache or the network."""
 
+import functools
+import http.server
 import os
+import threading
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,6 +37,56 @@ def real_data():
     if not (folder / "cifar-10-batches-py" / "test_batch").is_file():
         pytest.skip(f"no real CIFAR rows at {folder} (TLBENCH_TEST_DATA names another place)")
     return folder
+
+
+class _QuietHandler(http.server.SimpleHTTPRequestHandler):
+    """Serve files, with further headers; note the paths that were asked for."""
+
+    def __init__(self, *arguments, headers=None, requested=None, **options):
+        self.further = headers or {}
+        self.requested = [] if requested is None else requested
+        super().__init__(*arguments, **options)
+
+    def end_headers(self):
+        for name, value in self.further.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, *args):
+        """Keep the test's output clean."""
+        self.requested.append(self.path)
+
+
+@pytest.fixture
+def serve(monkeypatch):
+    """Return a function that serves a folder on 127.0.0.1 and gives the address."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    servers = []
+
+    def start(folder, **options):
+        handler = functools.partial(_QuietHandler, directory=str(folder), **options)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def closed_address(monkeypatch):
+    """Return an address at which nothing listens."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with http.server.HTTPServer(("127.0.0.1", 0), _QuietHandler) as server:
+        port = server.server_port
+    return f"http://127.0.0.1:{port}"
 
 
 def tiny_network(seed: int = 0) -> onnx.ModelProto:

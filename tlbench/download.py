@@ -1,13 +1,18 @@
 """Download one file over http, with progress and with a time limit for a silent network."""
 
+import base64
 import contextlib
+import hashlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tlbench.errors import DownloadError
 from tlbench.progress import Listener
+
+if TYPE_CHECKING:
+    import requests
 
 __all__ = ["download"]
 
@@ -21,7 +26,10 @@ def download(url: str, destination: Path, listener: Listener, *, sha256: str | N
     Parameters
     ----------
     sha256 : str or None
-        Hex digest that the file must have; None where its publisher gives none.
+        Hex digest that the file must have. None where its publisher prints none: then the file must
+        have the MD5 that its server states in the same answer, as Google Cloud Storage does in
+        ``x-goog-hash``. That proves that all of what is stored there has arrived, and not that
+        nobody has changed it since.
 
     Returns
     -------
@@ -31,13 +39,17 @@ def download(url: str, destination: Path, listener: Listener, *, sha256: str | N
     Raises
     ------
     DownloadError
-        If the download fails or its hash differs.
+        If the download fails, its hash differs, or there is none to check it by.
     """
     import pooch
 
     progress = _Progress(listener, f"download {url.rpartition('/')[2]}")
+    stated = _StatedDigest()
     downloader = pooch.HTTPDownloader(
-        progressbar=progress, chunk_size=_CHUNK_BYTES, timeout=_TIMEOUT_S
+        progressbar=progress,
+        chunk_size=_CHUNK_BYTES,
+        timeout=_TIMEOUT_S,
+        hooks={"response": stated.read},
     )
     try:
         with _quiet(pooch.get_logger()):
@@ -48,8 +60,11 @@ def download(url: str, destination: Path, listener: Listener, *, sha256: str | N
                 path=destination.parent,
                 downloader=downloader,
             )
+        if sha256 is None:
+            stated.check(destination)
     except (OSError, ValueError) as error:
-        # OSError is every failure of the network; ValueError is the hash that does not match.
+        # OSError is every failure of the network; ValueError is the hash that does not match, or is
+        # no base64.
         if (response := getattr(error, "response", None)) is not None:
             response.close()  # pooch leaves the connection of an answer like 404 open
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
@@ -58,6 +73,31 @@ def download(url: str, destination: Path, listener: Listener, *, sha256: str | N
     finally:
         progress.close()
     return destination
+
+
+class _StatedDigest:
+    """The MD5 of a file as the answer states it that brings the file."""
+
+    def __init__(self) -> None:
+        self._md5: bytes | None = None
+
+    def read(self, response: "requests.Response", **_options: object) -> None:
+        """Take the digest from an answer; the last one counts where an address leads to another."""
+        self._md5 = None
+        for part in response.headers.get("x-goog-hash", "").split(","):
+            name, _, value = part.strip().partition("=")
+            if name == "md5":
+                self._md5 = base64.b64decode(value, validate=True)
+
+    def check(self, path: Path) -> None:
+        """Raise ValueError unless the file has the digest."""
+        if self._md5 is None:
+            raise ValueError("its server states no MD5 of it, so that nothing can be checked")
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
+        if found != self._md5:
+            msg = f"its MD5 is {found.hex()}, and its server states {self._md5.hex()}"
+            raise ValueError(msg)
 
 
 class _Progress:

@@ -14,8 +14,9 @@ from tlbench.progress import Listener
 __all__ = ["ARCHIVE_BYTES", "MEMBER", "URL", "fetch_archive", "is_archive", "read_member"]
 
 # The file of http://download.tensorflow.org/models/image/imagenet/, by TLS from the same bucket.
-# Nobody publishes a digest of it that we know of, so there is none to check: its origin is what
-# the certificate vouches for, and the digests that were found go into the card.
+# No digest of it is printed anywhere that we know of. What arrives is checked against the MD5 that
+# the bucket itself states; who made it is what the certificate vouches for. The SHA-256 that was
+# found goes into the card.
 URL = (
     "https://storage.googleapis.com/download.tensorflow.org/models/image/imagenet/"
     "inception-2015-12-05.tgz"
@@ -40,7 +41,7 @@ def fetch_archive(
     Raises
     ------
     ExportError
-        If the download fails or has another size.
+        If the download fails, is not what its server says it sends, or has another size.
     StorageError
         If *folder* cannot be written.
     """

@@ -1,10 +1,4 @@
-"""Small datasets in the original formats, made on the spot, and a server that lends archives."""
-
-import functools
-import http.server
-import os
-import threading
-from pathlib import Path
+"""Small datasets in the original formats, made on the spot."""
 
 import numpy as np
 import pytest
@@ -156,52 +150,3 @@ def make_images():
         return folder
 
     return make
-
-
-@pytest.fixture
-def real_data():
-    """Return the folder with the real, smaller copies, or skip."""
-    beside = Path(__file__).parents[2].parent / "shared" / "data"
-    folder = Path(os.environ.get("TLBENCH_DATA") or beside)
-    batch = folder / "cifar-10-batches-py" / "data_batch_1"
-    # The originals have ten times the rows, in files of the same names.
-    if not batch.is_file() or batch.stat().st_size > 4_000_000:
-        pytest.skip("needs the real, smaller CIFAR copies: set TLBENCH_DATA to their folder")
-    return folder
-
-
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *args):
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def serve(monkeypatch):
-    """Return a function that serves a folder on 127.0.0.1 and gives the address."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    servers = []
-
-    def start(folder):
-        handler = functools.partial(_QuietHandler, directory=str(folder))
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        servers.append((server, thread))
-        return f"http://127.0.0.1:{server.server_port}"
-
-    yield start
-    for server, thread in servers:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@pytest.fixture
-def closed_address(monkeypatch):
-    """Return an address at which nothing listens."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with http.server.HTTPServer(("127.0.0.1", 0), _QuietHandler) as server:
-        port = server.server_port
-    return f"http://127.0.0.1:{port}"

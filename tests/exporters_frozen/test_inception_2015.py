@@ -1,12 +1,10 @@
 """``inceptionv3-2015``: the graph is downloaded, found in its archive, checked and exported."""
 
-import functools
+import base64
 import gzip
 import hashlib
-import http.server
 import io
 import tarfile
-import threading
 from dataclasses import replace
 
 import graphs
@@ -41,78 +39,64 @@ def pack(files, *extra):
     return buffer.getvalue()
 
 
-class _QuietHandler(http.server.SimpleHTTPRequestHandler):
-    requests = 0
-
-    def log_message(self, *args):
-        type(self).requests += 1
-
-
 @pytest.fixture
-def serve(tmp_path, monkeypatch):
-    """Serve an archive on 127.0.0.1; a function from its content to its address."""
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    monkeypatch.setattr(_QuietHandler, "requests", 0)
+def publish(serve, tmp_path):
+    """Serve an archive as its bucket does; a function from its content to its address."""
     folder = tmp_path / "site"
     folder.mkdir()
-    handler = functools.partial(_QuietHandler, directory=str(folder))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
 
-    def publish(content):
+    def do(content, **options):
         (folder / "inception.tgz").write_bytes(content)
-        return f"http://127.0.0.1:{server.server_port}/inception.tgz"
+        digest = base64.b64encode(hashlib.md5(content).digest()).decode()
+        address = serve(folder, headers={"x-goog-hash": f"md5={digest}"}, **options)
+        return f"{address}/inception.tgz"
 
-    yield publish
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    return do
 
 
-def test_download_is_kept_and_used_again(serve, tmp_path):
+def test_download_is_kept_and_used_again(publish, tmp_path):
     """The second call makes no request."""
-    url = serve(b"\x1f\x8b archive")
+    requested = []
+    url = publish(b"\x1f\x8b archive", requested=requested)
     for _ in range(2):
         got = fetch_archive(tmp_path / "kept", Silent(), url=url, size_bytes=10)
         assert got == b"\x1f\x8b archive"
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["inception.tgz"]
-    assert _QuietHandler.requests == 1
+    assert requested == ["/inception.tgz"]
 
 
-def test_without_a_folder_nothing_is_kept(serve, tmp_path):
-    url = serve(b"archive")
+def test_without_a_folder_nothing_is_kept(publish, tmp_path):
+    url = publish(b"archive")
     assert fetch_archive(None, Silent(), url=url, size_bytes=7) == b"archive"
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
-def test_another_size_is_another_file(serve, tmp_path):
+def test_another_size_is_another_file(publish, tmp_path):
     """A page of a portal, or half of the file, is neither used nor kept."""
-    url = serve(b"<html>log in</html>")
+    url = publish(b"<html>log in</html>")
     with pytest.raises(ExportError, match="has 19 bytes, not 88,931,400.*--weights PATH"):
         fetch_archive(tmp_path / "kept", Silent(), url=url)
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_a_kept_file_of_another_size_is_downloaded_again(serve, tmp_path):
-    url = serve(b"archive")
+def test_a_kept_file_of_another_size_is_downloaded_again(publish, tmp_path):
+    url = publish(b"archive")
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "inception.tgz").write_bytes(b"half")
     assert fetch_archive(tmp_path / "kept", Silent(), url=url, size_bytes=7) == b"archive"
 
 
-def test_failed_download_says_what_to_do(serve, tmp_path):
-    url = serve(b"")
+def test_failed_download_says_what_to_do(publish, tmp_path):
+    url = publish(b"")
     with pytest.raises(ExportError, match="404.*classify_image_graph_def.pb.*--weights PATH"):
         fetch_archive(tmp_path / "kept", Silent(), url=f"{url}.old", size_bytes=1)
     assert list((tmp_path / "kept").iterdir()) == []
 
 
-def test_folder_that_cannot_be_written(serve, tmp_path):
+def test_folder_that_cannot_be_written(publish, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StorageError, match="--cache-dir"):
-        fetch_archive(tmp_path / "file" / "kept", Silent(), url=serve(b"x"), size_bytes=1)
+        fetch_archive(tmp_path / "file" / "kept", Silent(), url=publish(b"x"), size_bytes=1)
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])
@@ -196,10 +180,10 @@ def run_export(tmp_path):
 
 
 @pytest.mark.tensorflow
-def test_downloaded_graph(serve, graph, run_export, tmp_path):
+def test_downloaded_graph(publish, graph, run_export, tmp_path):
     """From the archive on the network to features; the digests of both files are on the card."""
     content = pack([*OTHERS.items(), (MEMBER, graph)])
-    url = serve(content)
+    url = publish(content)
     backbone = replace(INCEPTIONV3_2015, url=url, archive_bytes=len(content))
     model, card = run_export(backbone, download_dir=tmp_path / "downloads")
     assert card.backbone == "inceptionv3-2015"
