@@ -8,7 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from alternate import run_warm
+from alternate import THREADS, run_warm
+from peers import tensorflow_on
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import Normalizer, StandardScaler
@@ -51,6 +52,8 @@ def head(request, note):
         check_requirements(found)
     except MissingDependencyError as error:
         pytest.skip(str(error))
+    if "tensorflow" in found.requires:
+        tensorflow_on(THREADS)
     note(
         head=found.name,
         params=params_of(found),
@@ -92,7 +95,7 @@ def test_predict(benchmark, note, head, split):
         predicted = run_warm(benchmark, lambda: estimator.predict(test))
     accuracy = float(np.mean(predicted == labels))
     note(accuracy_fraction=accuracy)
-    if head.name != "cnn4":  # three epochs on a thousand rows teach it nothing
+    if "shape" not in head.defaults:  # neighbours on a map are alike, and these values are not
         assert accuracy > 2 / N_CLASSES
 
 

@@ -10,23 +10,27 @@ from alternate import THREADS
 
 from tlbench.progress import Silent
 
-__all__ = ["keras_sides", "openvino_side", "torch_side"]
+__all__ = ["keras_sides", "openvino_side", "tensorflow_on", "torch_side"]
+
+
+def tensorflow_on(threads):
+    """Return TensorFlow, held to so many threads: to be called before anything runs in it."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    return tf
 
 
 @contextmanager
 def keras_sides(name, options):
     """Build a network of ``keras.applications`` with the weights that the export gives it."""
-    import tensorflow as tf
+    tf = tensorflow_on(THREADS)
 
     from exporters.keras.session import keras_session
     from exporters.keras.weights import build_network
     from tlbench.registry import Registry
 
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
-        tf.config.threading.set_inter_op_parallelism_threads(THREADS)
-    except RuntimeError:  # TensorFlow has run before: then it was set before
-        assert tf.config.threading.get_intra_op_parallelism_threads() == THREADS
     row = Registry("backbones").load(name)
     with keras_session() as frameworks:
         keras = frameworks.keras
