@@ -15,12 +15,14 @@ __all__ = [
     "BICUBIC",
     "BILINEAR",
     "DEFAULT_OPSET",
+    "NEAREST",
     "PixelSteps",
     "Preprocessing",
     "Resize",
     "Step",
     "check_opset",
     "choose_resize",
+    "nearest_rows",
     "prepend_preprocessing",
 ]
 
@@ -33,16 +35,22 @@ class Resize:
     """How the images are resized; none antialiases. *text* is the same for people."""
 
     text: str
-    mode: Literal["linear", "cubic"] = "linear"
+    mode: Literal["linear", "cubic", "nearest"] = "linear"
     coordinates: Literal["half_pixel", "asymmetric", "align_corners"] = "half_pixel"
 
 
 BILINEAR = Resize(text="bilinear, half-pixel centres, no antialiasing")
 # Keys's cubic convolution with a = -0.5, as Pillow and TensorFlow have it; -0.75 is OpenCV's.
 BICUBIC = Resize(text="bicubic (a = -0.5), half-pixel centres, no antialiasing", mode="cubic")
-_RESIZES = {"bilinear": BILINEAR, "bicubic": BICUBIC}
-# Pixels beyond the edge have no weight, and the others' weights add up to 1 again.
-_CUBIC: dict[str, Any] = {"cubic_coeff_a": -0.5, "exclude_outside": 1}
+NEAREST = Resize(text="nearest pixel, half-pixel centres, no antialiasing", mode="nearest")
+_RESIZES = {"bilinear": BILINEAR, "bicubic": BICUBIC, "nearest": NEAREST}
+_ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "linear": {},
+    # Pixels beyond the edge have no weight, and the others' weights add up to 1 again.
+    "cubic": {"cubic_coeff_a": -0.5, "exclude_outside": 1},
+    # Half way between two pixels the second is taken, so that i reads floor((i + 0.5) * old / new).
+    "nearest": {"nearest_mode": "round_prefer_ceil"},
+}
 
 
 def choose_resize(name: str | None) -> Resize:
@@ -50,6 +58,17 @@ def choose_resize(name: str | None) -> Resize:
     if name is not None and name not in _RESIZES:
         raise unknown_name("resize", name, sorted(_RESIZES))
     return _RESIZES[name or "bilinear"]
+
+
+def nearest_rows(n_old: int, n_new: int) -> NDArray[np.int64]:
+    """Return which of *n_old* rows each of *n_new* is, by `NEAREST`.
+
+    Row i is ``floor((i + 0.5) * n_old / n_new)``, computed in whole numbers. Pillow and ONNX Runtime
+    compute it in floating point: where the product is whole, rounding decides which row they take.
+    With an odd *n_old* it never is.
+    """
+    rows: NDArray[np.int64] = (2 * np.arange(n_new, dtype=np.int64) + 1) * n_old // (2 * n_new)
+    return rows
 
 
 class Step(NamedTuple):
@@ -144,7 +163,7 @@ def prepend_preprocessing(
             axes=[2, 3],
             mode=resize.mode,
             coordinate_transformation_mode=resize.coordinates,
-            **(_CUBIC if resize.mode == "cubic" else {}),
+            **_ATTRIBUTES[resize.mode],
         ),
     ]
     constants = [numpy_helper.from_array(np.asarray(size, dtype=np.int64), "input_size")]

@@ -11,8 +11,11 @@ __all__ = ["probe_batches"]
 _SHAPES = ((4, 32, 32), (2, 96, 80))
 
 
-def probe_batches(seed: int = 0) -> list[ImageArray]:
+def probe_batches(seed: int = 0, *, odd_sizes: bool = False) -> list[ImageArray]:
     """Return batches of uint8 images (N, H, W, 3), the same for the same seed.
+
+    With *odd_sizes* they lack their last row and column: no position of the nearest pixel then lies
+    half way between two, where rounding decides.
 
     Coarse random patches under fine noise: like photographs they have most energy at low
     frequencies, and unlike constant images they show a swapped axis or channel.
@@ -23,5 +26,6 @@ def probe_batches(seed: int = 0) -> list[ImageArray]:
         coarse = generator.uniform(30, 225, (n_images, height // 8, width // 8, 3))
         patches = coarse.repeat(8, axis=1).repeat(8, axis=2)
         noise = generator.normal(0, 20, patches.shape)
-        batches.append(np.clip(patches + noise, 0, 255).astype(np.uint8))
+        images = np.clip(patches + noise, 0, 255).astype(np.uint8)
+        batches.append(images[:, :-1, :-1].copy() if odd_sizes else images)
     return batches

@@ -32,8 +32,14 @@ def publish(
     reference_name: str,
     destination: Path,
     listener: Listener,
+    batches: Sequence[ImageArray] | None = None,
 ) -> ModelCard:
     """Verify *model* against *reference*, put its card inside and move it to *destination*.
+
+    Parameters
+    ----------
+    batches : sequence of ndarray or None
+        The images that it is verified on; None for those of `probe_batches`.
 
     Raises
     ------
@@ -51,7 +57,7 @@ def publish(
         model.SerializeToString(),
         reference=reference,
         reference_name=reference_name,
-        batches=probe_batches(),
+        batches=probe_batches() if batches is None else batches,
     )
     listener.finish()
     card = make_card(parity)

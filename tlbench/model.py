@@ -151,7 +151,7 @@ class ExportOptions:
         Whether to add the ``logits`` of the original classifier.
     seed : int
         For random weights.
-    resize : {"bilinear", "bicubic"} or None
+    resize : {"bilinear", "bicubic", "nearest"} or None
         How the graph resizes the images.
     input_tensor, output_tensor : str or None
         Names in a graph whose ends are not known otherwise: what takes the image, and what becomes
@@ -167,7 +167,7 @@ class ExportOptions:
     top: bool = False
     opset: int | None = None
     seed: int = 0
-    resize: Literal["bilinear", "bicubic"] | None = None
+    resize: Literal["bilinear", "bicubic", "nearest"] | None = None
     input_tensor: str | None = None
     output_tensor: str | None = None
     download_dir: Path | None = None

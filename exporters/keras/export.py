@@ -11,7 +11,8 @@ from exporters.keras.features import cut, needs_classifier
 from exporters.keras.session import Frameworks, keras_session
 from exporters.keras.weights import build_network
 from exporters.options import FROZEN_ONLY, refuse_options
-from exporters.preprocess import choose_resize, prepend_preprocessing
+from exporters.preprocess import NEAREST, choose_resize, prepend_preprocessing
+from exporters.probes import probe_batches
 from exporters.publish import exporter_name, publish
 from tlbench.errors import ConfigError
 from tlbench.model import ExportOptions, ModelCard, Parity
@@ -89,4 +90,5 @@ def _export(
         reference_name=frameworks.reference_name,
         destination=destination,
         listener=listener,
+        batches=probe_batches(odd_sizes=resize is NEAREST),
     )

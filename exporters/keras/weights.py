@@ -10,7 +10,7 @@ from exporters.keras.backbone import KerasBackbone
 from exporters.keras.download import watched_downloads
 from exporters.keras.randomise import randomise
 from exporters.keras.session import Frameworks
-from exporters.preprocess import BILINEAR, Resize
+from exporters.preprocess import BILINEAR, NEAREST, Resize, nearest_rows
 from exporters.probes import probe_batches
 from tlbench.arrays import ImageArray
 from tlbench.errors import ConfigError, ExportError
@@ -37,6 +37,11 @@ def preprocess(
     tf, module = frameworks.tf, getattr(frameworks.keras.applications, row.module)
     if resize is BILINEAR:
         return module.preprocess_input(tf.image.resize(images, (size, size), method="bilinear"))
+    if resize is NEAREST:
+        # Not tf.image.resize: where a position falls between two pixels it rounds otherwise.
+        for axis in (1, 2):
+            images = tf.gather(images, nearest_rows(images.shape[axis], size), axis=axis)
+        return module.preprocess_input(tf.cast(images, tf.float32))
     # Without antialiasing tf.image.resize rounds the position between two pixels to 1/1024, which
     # is wrong by 0.13 grey levels. This is the operator that it runs with antialiasing: the exact
     # kernel, and the same images where they are enlarged.

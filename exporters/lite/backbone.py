@@ -57,12 +57,13 @@ class LiteBackbone:
         from exporters.lite.reference import reference_outputs
         from exporters.options import FROZEN_ONLY, refuse_options
         from exporters.preprocess import (
-            BICUBIC,
+            NEAREST,
             Preprocessing,
             check_opset,
             choose_resize,
             prepend_preprocessing,
         )
+        from exporters.probes import probe_batches
         from exporters.publish import exporter_name, publish
 
         refuse_options(self.name, options, **FROZEN_ONLY)
@@ -130,11 +131,12 @@ class LiteBackbone:
                 layer=layer,
                 pooling=options.pooling,
                 top=options.top,
-                bicubic=resize is BICUBIC,
+                resize=resize,
             ),
             reference_name="tlbench's numpy implementation",
             destination=destination,
             listener=listener,
+            batches=probe_batches(odd_sizes=resize is NEAREST),
         )
 
     def _weights(self, options: ExportOptions, network: list[Block]) -> tuple[StateDict, Weights]:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
+from exporters.preprocess import BILINEAR, Resize, nearest_rows
 from tlbench.arrays import FloatArray, ImageArray
 
-__all__ = ["reference_outputs", "resize_bicubic", "resize_bilinear"]
+__all__ = ["reference_outputs", "resize_bicubic", "resize_bilinear", "resize_nearest"]
 
 _Array = NDArray[np.float32]
 
@@ -48,6 +49,13 @@ def resize_bicubic(images: _Array, size: int) -> _Array:
         weights /= weights.sum(axis=1, keepdims=True)
         moved = np.moveaxis(images, axis, -1) @ weights.T.astype(np.float32)
         images = np.moveaxis(moved, -1, axis)
+    return images
+
+
+def resize_nearest(images: _Array, size: int) -> _Array:
+    """Resize (N, C, H, W) to *size* squared: each new pixel is the nearest old one."""
+    for axis in (2, 3):
+        images = images.take(nearest_rows(images.shape[axis], size), axis)
     return images
 
 
@@ -116,7 +124,7 @@ def reference_outputs(
     layer: str,
     pooling: str,
     top: bool,
-    bicubic: bool = False,
+    resize: Resize = BILINEAR,
 ) -> list[FloatArray]:
     """Return the features (N, n_features) of raw images and, with *top*, the logits.
 
@@ -125,8 +133,8 @@ def reference_outputs(
     images : ndarray of shape (N, H, W, 3), uint8
         Raw RGB images.
     """
-    resize = resize_bicubic if bicubic else resize_bilinear
-    pixels = resize(images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
+    resized = {"linear": resize_bilinear, "cubic": resize_bicubic, "nearest": resize_nearest}
+    pixels = resized[resize.mode](images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
     outputs: dict[str, FloatArray] = {}
     for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, network):
         if name == layer:

@@ -1,4 +1,4 @@
-"""``--resize bicubic`` of a Keras network is TensorFlow's bicubic resize, and the card says so."""
+"""``--resize`` of a Keras network is TensorFlow's bicubic resize or Pillow's nearest pixel."""
 
 import numpy as np
 import pytest
@@ -8,23 +8,40 @@ from exporters.keras import weights
 from exporters.keras.session import keras_session
 from exporters.keras.table import MOBILENET
 from exporters.keras.weights import preprocess
-from exporters.preprocess import BICUBIC, BILINEAR, Preprocessing
+from exporters.preprocess import BICUBIC, BILINEAR, NEAREST, Preprocessing
 from tlbench.errors import ExportError
 
 pytestmark = pytest.mark.tensorflow
 
 
-def test_export_is_at_parity_and_says_so(export, run_onnx, images):
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("bicubic", "bicubic (a = -0.5)"), ("nearest", "nearest pixel")],
+)
+def test_export_is_at_parity_and_says_so(export, run_onnx, images, name, text):
     """The same weights by either resize: two cards, two sets of features."""
-    (bicubic, card), (bilinear, other) = (
-        export(MOBILENET, name, input_size=64, resize=name) for name in ("bicubic", "bilinear")
+    (chosen, card), (bilinear, other) = (
+        export(MOBILENET, one, input_size=64, resize=one) for one in (name, "bilinear")
     )
-    assert card.resize == "bicubic (a = -0.5), half-pixel centres, no antialiasing"
+    assert card.resize == f"{text}, half-pixel centres, no antialiasing"
     assert other.resize == "bilinear, half-pixel centres, no antialiasing"
     # a decade below the tolerance; a = -0.75 or edges that repeat differ by 1e-2
     assert card.parity.max_rel < 1e-5
-    ours, theirs = (run_onnx(path, images[0])["features"] for path in (bicubic, bilinear))
+    ours, theirs = (run_onnx(path, images[0])["features"] for path in (chosen, bilinear))
     assert np.abs(ours - theirs).max() > 1e-3 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize("size", [64, 139, 224])
+def test_nearest_reference_is_pillows(tensorflow, images, size):
+    """What the export is verified against, for images of 32 pixels: no rounding decides there."""
+    with keras_session() as frameworks:
+        module = frameworks.keras.applications.mobilenet
+        ours = preprocess(frameworks, MOBILENET, size, images[0], NEAREST).numpy()
+        resized = [
+            np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.NEAREST))
+            for image in images[0]
+        ]
+        np.testing.assert_array_equal(ours, module.preprocess_input(np.float32(resized)))
 
 
 @pytest.mark.parametrize("size", [139, 224])

@@ -1,4 +1,4 @@
-"""The bicubic resize inside an export is the one that the card names."""
+"""The bicubic or nearest resize inside an export is the one that the card names."""
 
 import numpy as np
 import onnxruntime
@@ -8,7 +8,14 @@ from PIL import Image
 from exporters.lite import reference
 from exporters.lite.backbone import LITE0
 from exporters.lite.reference import resize_bicubic
-from exporters.preprocess import BICUBIC, BILINEAR, Preprocessing, prepend_preprocessing
+from exporters.preprocess import (
+    BICUBIC,
+    BILINEAR,
+    NEAREST,
+    Preprocessing,
+    nearest_rows,
+    prepend_preprocessing,
+)
 from exporters.probes import probe_batches
 from tlbench.errors import ConfigError, ExportError, UnknownNameError
 from tlbench.model import ExportOptions, OnnxModel
@@ -74,17 +81,86 @@ def test_numpy_reference_is_the_graphs(images, size):
     np.testing.assert_allclose(resized(images, size, BICUBIC), expected, rtol=0, atol=5e-3)
 
 
-def test_the_two_resizes_differ():
-    """The tests above would otherwise hold for either."""
+def numbered(height, width):
+    """Return an image (1, height, width, 3) whose pixels say which row and column they are."""
+    image = np.zeros((1, height, width, 3), np.uint8)
+    image[0, ..., 0] = np.arange(height)[:, None]
+    image[0, ..., 1] = np.arange(width)
+    return image
+
+
+def nearest_of(height, width, size):
+    """Return rows and columns that the graph and that Pillow take, (2, size) each."""
+    image = numbered(height, width)
+    ours = resized(image, size, NEAREST)[0]
+    theirs = np.asarray(Image.fromarray(image[0]).resize((size, size), Image.Resampling.NEAREST))
+    assert (ours[0] == ours[0, :, :1]).all()
+    assert (ours[1] == ours[1, :1]).all()
+    return (
+        np.array([ours[0, :, 0], ours[1, 0]], dtype=int),
+        np.array([theirs[:, 0, 0], theirs[0, :, 1]], dtype=int),
+    )
+
+
+OLD = [*range(1, 66), 75, 80, 96, 100, 127, 128, 139, 180, 200, 224, 255, 256]
+NEW = [32, 33, 64, 75, 97, 128, 139, 150, 192, 224, 240, 256, 260, 299, 300, 331, 380, 480]
+
+
+@pytest.mark.parametrize("size", NEW)
+def test_nearest_is_pillows_enlarging_and_reducing(size):
+    """Every row and column is Pillow's but for ties: there a whole position is rounded to it.
+
+    At a tie Pillow, which adds the steps up, may take the pixel before, and so may ONNX Runtime.
+    """
+    for old in OLD:
+        # height and width of two sizes, so that one taken for the other is seen
+        height, width = old, OLD[-1 - OLD.index(old)]
+        for n, ours, theirs in zip((height, width), *nearest_of(height, width, size), strict=True):
+            position = (2 * np.arange(size) + 1) * n
+            expected, tie = position // (2 * size), position % (2 * size) == 0
+            np.testing.assert_array_equal(ours[~tie], theirs[~tie])
+            np.testing.assert_array_equal(ours[~tie], expected[~tie])
+            for found in (ours, theirs):
+                assert np.isin(expected[tie] - found[tie], (0, 1)).all()
+            np.testing.assert_array_equal(expected, nearest_rows(n, size))
+
+
+@pytest.mark.parametrize("size", [64, 96, 128, 139, 160, 192, 224, 256])
+def test_nearest_of_32_pixels_is_pillows_ties_included(size):
+    """CIFAR's images at these sizes, 139 of `keras-shallow-2017` among them, are Pillow's."""
+    ours, theirs = nearest_of(32, 32, size)
+    np.testing.assert_array_equal(ours, theirs)
+
+
+def test_another_rounding_is_not_pillows():
+    """The tests above would see another ``nearest_mode``: the tie of 32 to 139 goes up."""
+    ours, _ = nearest_of(32, 32, 139)
+    assert (2 * 69 + 1) * 32 % (2 * 139) == 0
+    assert ours[0][68:71].tolist() == [15, 16, 16]
+
+
+def test_the_resizes_differ():
+    """The tests above would otherwise hold for any."""
     images = probe_batches()[0]
-    difference = resized(images, 224, BICUBIC) - resized(images, 224, BILINEAR)
-    assert np.abs(difference).max() > 5
+    bicubic, bilinear, nearest = (resized(images, 224, r) for r in (BICUBIC, BILINEAR, NEAREST))
+    assert np.abs(bicubic - bilinear).max() > 5
+    assert np.abs(bicubic - nearest).max() > 5
+    assert np.abs(bilinear - nearest).max() > 5
+
+
+# From 80 or 96 pixels, rounding takes another row than the formula here.
+@pytest.mark.parametrize("size", [104, 116])
+def test_no_size_is_refused_for_a_tie(tmp_path, size):
+    """An export is verified on images of odd sizes, whose positions are never half way."""
+    options = ExportOptions(input_size=size, resize="nearest", layer="stem")
+    card = LITE0.export(options, tmp_path / "m.onnx", Silent())
+    assert card.parity.max_rel <= 1e-4
 
 
 def test_card_and_features_follow_the_option(tmp_path):
-    """Bilinear by default and by name, bicubic by name."""
+    """Bilinear by default and by name, the others by name."""
     exports = {}
-    for name in (None, "bilinear", "bicubic"):
+    for name in (None, "bilinear", "bicubic", "nearest"):
         path = tmp_path / f"{name}.onnx"
         card = LITE0.export(ExportOptions(input_size=64, resize=name), path, Silent())
         assert card.parity.max_rel <= 1e-4
@@ -92,14 +168,16 @@ def test_card_and_features_follow_the_option(tmp_path):
     assert exports[None] == exports["bilinear"]
     assert exports["bilinear"][0] == "bilinear, half-pixel centres, no antialiasing"
     assert exports["bicubic"][0] == "bicubic (a = -0.5), half-pixel centres, no antialiasing"
-    assert exports["bicubic"][1] != exports["bilinear"][1]
+    assert exports["nearest"][0] == "nearest pixel, half-pixel centres, no antialiasing"
+    assert len({digest for _, digest in exports.values()}) == 3
 
 
-def test_another_resize_than_the_graphs_fails_the_export(tmp_path, monkeypatch):
-    """The verification sees the difference between the two resizes."""
-    monkeypatch.setattr(reference, "resize_bicubic", reference.resize_bilinear)
+@pytest.mark.parametrize("name", ["bicubic", "nearest"])
+def test_another_resize_than_the_graphs_fails_the_export(tmp_path, monkeypatch, name):
+    """The verification sees the difference between two resizes."""
+    monkeypatch.setattr(reference, f"resize_{name}", reference.resize_bilinear)
     with pytest.raises(ExportError, match="Nothing was written"):
-        LITE0.export(ExportOptions(input_size=64, resize="bicubic"), tmp_path / "m.onnx", Silent())
+        LITE0.export(ExportOptions(input_size=64, resize=name), tmp_path / "m.onnx", Silent())
     assert list(tmp_path.iterdir()) == []
 
 

@@ -77,6 +77,20 @@ def test_held_out_rows_are_watched_and_not_learnt(data):
     assert last["validation_loss"] > last["loss"] + 0.5
 
 
+def test_the_last_rows_are_held_out_where_asked_for(data):
+    """The figures of the curve are those of the last rows, which no step has seen."""
+    features, labels = data
+    labels = np.concatenate([labels[:70], (labels[70:] + 1) % 3])  # the last rows are wrong
+    common = SMALL | {"epochs": 40, "validation_fraction": 0.2, "batch_size": 8}
+    last = NetworkClassifier(**common, validation="last").fit(features, labels)
+    assert last.history_[-1]["accuracy_fraction"] > 0.9
+    assert last.history_[-1]["validation_accuracy_fraction"] < 0.2
+    watched = last.score(features[72:], labels[72:])
+    assert last.history_[-1]["validation_accuracy_fraction"] == pytest.approx(watched)
+    drawn = NetworkClassifier(**common).fit(features, labels)
+    assert drawn.history_[-1]["validation_accuracy_fraction"] > 0.4
+
+
 def test_the_best_epoch_is_kept_where_asked_for(data):
     """Labels of noise: the lowest validation loss is early, and those weights are not the last."""
     features, labels = data

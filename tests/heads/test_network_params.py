@@ -88,6 +88,17 @@ def test_holding_out_more_than_the_classes_can_spare_is_refused(name):
     assert head.adapt(params, np.arange(12) % 6) == (params, ())
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_holding_out_whole_classes_is_refused(name):
+    """Images in the order of their classes: the last fifth would be all there is of one."""
+    head = HEADS.load(name)
+    params = resolve_params(head, {"validation_fraction": 0.2, "validation": "last"})
+    with pytest.raises(ConfigError, match="last 2 training images, with all those of 1 of the 5"):
+        head.adapt(params, np.arange(10) // 2)
+    assert head.adapt(params, np.arange(10) % 5) == (params, ())
+    assert head.adapt({**params, "validation": "random"}, np.arange(10) // 2)[1] == ()
+
+
 WRONG = {
     "shape": ({"shape": (2, 2, 2)}, "needs rows of 8 values, these have 4"),
     "optimizer": ({"optimizer": "sgd"}, "neither 'rmsprop' nor 'adam'"),
@@ -95,6 +106,7 @@ WRONG = {
     "epochs": ({"epochs": 0}, "must be 1 or more"),
     "batch_size": ({"batch_size": 0}, "must be 1 or more"),
     "validation_fraction": ({"validation_fraction": 1}, r"not in \[0, 1\)"),
+    "validation": ({"validation": "first"}, "neither 'random' nor 'last'"),
     "keep_best": ({"keep_best": True}, "validation_fraction must be above 0"),
 }
 
@@ -110,6 +122,7 @@ WORDS = {
     "hidden": ("dense", {"hidden": 0}, "hidden must be a whole number of 1 or more, not 0"),
     "dropout": ("dense", {"dropout": 1}, "dropout is a probability from 0 to below 1"),
     "activation": ("conv", {"activation": "tanh", "shape": "3x3x2"}, "linear or relu, not 'tanh'"),
+    "validation": ("dense", {"validation": "first"}, "validation is random or last, not 'first'"),
 }
 
 

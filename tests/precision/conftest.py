@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlbench.registry
-from exporters.preprocess import Preprocessing, prepend_preprocessing
+from exporters.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
 from exporters.publish import write_with_card
 from tlbench.lowering import ImageSample
 from tlbench.model import ModelCard, OnnxModel, Parity, Weights
@@ -73,7 +73,7 @@ def _network(seed=0):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
-def save_block(path, *, kind="file", seed=0):
+def save_block(path, *, kind="file", seed=0, resize=BILINEAR):
     """Write the network behind a preprocessing, with a card, and return the card."""
     scale = 1 / 128
     model = prepend_preprocessing(
@@ -81,13 +81,14 @@ def save_block(path, *, kind="file", seed=0):
         network_input="x",
         size=(SIZE, SIZE),
         preprocessing=Preprocessing("(x - 127) / 128", mean=(127.0,) * 3, scale=(scale,) * 3),
+        resize=resize,
     )
     card = ModelCard(
         backbone="block",
         source="the tests",
         weights=Weights(kind=kind, sha256=None, origin="the tests", licence="none"),
         input_size=(SIZE, SIZE),
-        resize="bilinear",
+        resize=resize.text,
         preprocessing="(x - 127) / 128",
         layer="both",
         pooling="avg",

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 
 from exporters.precision.parts import split
+from exporters.preprocess import BICUBIC, NEAREST
 from tlbench.errors import ExportError, StorageError
 from tlbench.model import OnnxModel
 from tlbench.precision import PRECISIONS
@@ -47,6 +48,21 @@ def test_preprocessing_stays(lowered, source):
     before, after = (split(model).preprocessing.graph for model in (source, lowered))
     assert after.node == before.node
     assert list(after.initializer) == list(before.initializer)
+
+
+@pytest.mark.parametrize("resize", [BICUBIC, NEAREST], ids=lambda resize: resize.mode)
+def test_any_resize_may_lie_before_it(precision, options, tmp_path, save_block_at, resize):
+    """ONNX Runtime loads and runs the converted file behind the other resizes too."""
+    save_block_at(tmp_path / "block.onnx", resize=resize)
+    source = OnnxModel(tmp_path / "block.onnx")
+    precision.convert(source, tmp_path / "lowered.onnx", options, Silent())
+    lowered = OnnxModel(tmp_path / "lowered.onnx")
+    assert lowered.card.resize == resize.text
+    assert "Resize" in {node.op_type for node in split(lowered).preprocessing.graph.node}
+    images = np.stack(options.held_out)
+    for ours, theirs in zip(_run(lowered, images), _run(source, images), strict=True):
+        # eight bits, on images of the kind that calibration saw
+        assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("shape", [(1, 20, 20, 3), (3, 31, 9, 3)], ids=str)

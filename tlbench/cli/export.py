@@ -24,6 +24,7 @@ class Resize(StrEnum):
 
     BILINEAR = "bilinear"
     BICUBIC = "bicubic"
+    NEAREST = "nearest"
 
 
 def export(
@@ -63,7 +64,8 @@ def export(
         typer.Option(help="Pixels that the graph resizes images to; default: the backbone's own."),
     ] = None,
     resize: Annotated[
-        Resize | None, typer.Option(help="How it resizes them; default: bilinear.")
+        Resize | None,
+        typer.Option(help="How it resizes them (nearest as Pillow does); default: bilinear."),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="Layer whose output becomes the features.")

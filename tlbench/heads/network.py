@@ -17,13 +17,14 @@ _REQUIRES = ("tensorflow", "keras", "tf2onnx")
 _SHAPE = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
 
 # Common to the three, after what each of them is.
-_TRAINING = {"validation_fraction": 0.0, "keep_best": False}
+_TRAINING = {"validation_fraction": 0.0, "validation": "random", "keep_best": False}
 
 
 def _classifier(layers: tuple[Layer, ...], params: Params, seed: int) -> Classifier:
     from tlbench.heads.estimators.network import NetworkClassifier
     from tlbench.training import TRAINERS
 
+    _word(params, "validation", ("random", "last"))
     trainer = "keras"
     # The seconds of the import belong to no fit.
     TRAINERS.load(trainer).ready()
@@ -53,12 +54,10 @@ def _conv(params: Params, seed: int) -> Classifier:
     Published (``keras-shallow-2017``): 100 filters of 2 x 2 without an activation, dropout 0.4 and
     0.3, RMSprop with Keras's 1e-3, batches of 50, 50 epochs, the last fifth of the training images
     held out and the weights of the epoch with the lowest loss on it kept. Here the held-out fifth
-    is drawn by seed, of each class alike; ``activation=relu`` puts a ReLU after the convolution.
+    is drawn by seed, of each class alike, unless ``validation=last``; ``activation=relu`` puts a
+    ReLU after the convolution.
     """
-    activation = params["activation"]
-    if activation not in ("linear", "relu"):
-        msg = f"Parameter conv.activation is linear or relu, not {activation!r}."
-        raise ConfigError(msg)
+    activation = _word(params, "activation", ("linear", "relu"))
     layers = (
         Conv(
             _whole(params, "filters"),
@@ -86,6 +85,14 @@ def _cnn4(params: Params, seed: int) -> Classifier:
         blocks += [Conv(filters, 3, "same"), Conv(filters, 3), MaxPool(2), Dropout(dropout)]
     hidden = (Flatten(), Dense(_whole(params, "hidden")), Dropout(_number(params, "dropout_dense")))
     return _classifier((*blocks, *hidden), params, seed)
+
+
+def _word(params: Params, name: str, words: tuple[str, str]) -> str:
+    value = params[name]
+    if value not in words:
+        msg = f"Parameter {name} is {words[0]} or {words[1]}, not {value!r}."
+        raise ConfigError(msg)
+    return str(value)
 
 
 def _whole(params: Params, name: str) -> int:
@@ -155,11 +162,19 @@ def _cnn4_shape(params: Params, features: tuple[int, ...] | None) -> Params:
 
 
 def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
-    """Raise ConfigError where holding images out would leave fewer than one a class."""
+    """Raise ConfigError where holding images out would leave a class without any."""
     fraction = params["validation_fraction"]
     n_classes = len(np.unique(labels))
     if isinstance(fraction, int | float) and 0 < fraction < 1:
         left = len(labels) - ceil(fraction * len(labels))
+        n_left = len(np.unique(labels[:left]))
+        if params["validation"] == "last" and n_left < n_classes:
+            msg = (
+                f"validation=last holds out the last {len(labels) - left} training images, with "
+                f"all those of {n_classes - n_left} of the {n_classes} classes. Take "
+                "validation=random, or lower validation_fraction with --head-param."
+            )
+            raise ConfigError(msg)
         if left < n_classes:
             msg = (
                 f"validation_fraction={fraction} leaves {left} of {len(labels)} training images "
@@ -202,6 +217,7 @@ CONV = Head(
         "epochs": 50,
         "batch_size": 50,
         "validation_fraction": 0.2,
+        "validation": "random",
         "keep_best": True,
     },
     build=_conv,

@@ -33,8 +33,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     learning_rate : float
     epochs, batch_size : int
     validation_fraction : float
-        Share of the training rows, of each class alike where all have two rows, that is held out to
-        be watched; 0 for none.
+        Share of the training rows that is held out to be watched; 0 for none.
+    validation : {"random", "last"}
+        Which rows those are: drawn by seed, of each class alike where all have two rows, or the last
+        ones, as they come.
     keep_best : bool
         Whether the weights are those of the epoch with the lowest validation loss.
     random_state : int
@@ -63,6 +65,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         epochs: int = 30,
         batch_size: int = 32,
         validation_fraction: float = 0.0,
+        validation: Literal["random", "last"] = "random",
         keep_best: bool = False,
         random_state: int = 0,
         trainer: str = "keras",
@@ -74,6 +77,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.epochs = epochs
         self.batch_size = batch_size
         self.validation_fraction = validation_fraction
+        self.validation = validation
         self.keep_best = keep_best
         self.random_state = random_state
         self.trainer = trainer
@@ -147,6 +151,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             wrong = f"epochs={self.epochs} and batch_size={self.batch_size} must be 1 or more"
         elif not 0 <= self.validation_fraction < 1:
             wrong = f"validation_fraction={self.validation_fraction} is not in [0, 1)"
+        elif self.validation not in {"random", "last"}:
+            wrong = f"validation={self.validation!r} is neither 'random' nor 'last'"
         elif self.keep_best and not self.validation_fraction:
             wrong = "keep_best chooses by the validation loss: validation_fraction must be above 0"
         if wrong:
@@ -159,6 +165,9 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         if not self.validation_fraction:
             return None, None
         n_held = int(np.ceil(self.validation_fraction * len(codes)))
+        if self.validation == "last":
+            rows = np.arange(len(codes))
+            return rows[:-n_held], rows[-n_held:]
         thin = np.bincount(codes).min() < 2 or n_held < len(self.classes_)  # noqa: PLR2004
         chosen, held_out = train_test_split(
             np.arange(len(codes)),
