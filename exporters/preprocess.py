@@ -63,7 +63,7 @@ def choose_resize(name: str | None) -> Resize:
 def nearest_rows(n_old: int, n_new: int) -> NDArray[np.int64]:
     """Return which of *n_old* rows each of *n_new* is, by `NEAREST`.
 
-    Row i is ``floor((i + 0.5) * n_old / n_new)``, computed in whole numbers. Pillow and ONNX Runtime
+    Row i is ``floor((i + 0.5) * n_old / n_new)``, here in whole numbers. Pillow and ONNX Runtime
     compute it in floating point: where the product is whole, rounding decides which row they take.
     With an odd *n_old* it never is.
     """

@@ -136,6 +136,48 @@ def test_training_files_can_be_chosen(folder, request_for, argument, labels):
     assert part.source.startswith(f"{len(labels)} train")
 
 
+@pytest.fixture
+def same_digests(monkeypatch, folder):
+    """Take the digests of the small folder for the published ones."""
+    names = [*cifar._CIFAR10.train, *cifar._CIFAR10.test]
+    md5 = {name: hashlib.md5((folder / name).read_bytes()).hexdigest() for name in names}
+    monkeypatch.setattr(cifar, "_CIFAR10", dataclasses.replace(cifar._CIFAR10, md5=md5))
+    return md5
+
+
+def test_files_have_their_digests(folder, request_for, same_digests):
+    """Each file that images were read from, in order; these are all the published ones."""
+    files = cifar.load_cifar10(request_for(folder.parent)).files
+    assert {file.name: file.md5 for file in files} == same_digests
+    assert [file.name for file in files] == list(same_digests)
+    assert all(file.published for file in files)
+
+
+def test_one_byte_makes_another_file(folder, request_for, same_digests):
+    """Of the same format and size, with one pixel changed, it is not the published file."""
+    path = folder / "data_batch_2"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"U\x04data") + 300] ^= 1
+    path.write_bytes(content)
+    dataset = cifar.load_cifar10(request_for(folder.parent))
+    assert [file.name for file in dataset.files if not file.published] == ["data_batch_2"]
+    part = cifar.load_cifar10(arguments_of(request_for, folder, "data_batch_1"))
+    assert [file.name for file in part.files] == ["data_batch_1", "test_batch"]
+    assert all(file.published for file in part.files)
+
+
+def test_made_up_files_are_not_the_published_ones(tmp_path, make_cifar100, request_for, folder):
+    """The built-in digests are of other files than these, of either data set."""
+    make_cifar100(tmp_path / "data")
+    fine = cifar.load_cifar100(request_for(tmp_path / "data", "cifar100"))
+    assert [(file.name, file.published) for file in fine.files] == [
+        ("train", False),
+        ("test", False),
+    ]
+    ten = cifar.load_cifar10(request_for(folder.parent))
+    assert [file.published for file in ten.files] == [False] * 6
+
+
 @pytest.mark.parametrize(
     ("argument", "error", "match"),
     [

@@ -6,6 +6,7 @@ import pytest
 
 from tlbench.recipes import Export, judge
 from tlbench.recipes.records import Figure
+from tlbench.results.records import DataFile
 
 
 def verdicts(reproduction):
@@ -116,6 +117,28 @@ def test_more_data_are_other_data(recipe, row, make_run):
     """An experiment on half of the images is not repeated on all of them."""
     found = judge(recipe, replace(row, n_train=500), make_run())
     assert found.figures[0].reasons == ("other data: 898 of 500 train images",)
+
+
+@pytest.mark.parametrize(
+    ("others", "reason"),
+    [
+        ((), None),
+        (("test_batch",), "test_batch is not the published file"),
+        (("data_batch_1", "test_batch"), "data_batch_1 and test_batch are not the published files"),
+        (("a", "b", "c"), "a, b and c are not the published files"),
+    ],
+)
+def test_other_files_than_the_published_ones_are_a_reason(recipe, row, make_run, others, reason):
+    """As many images in the same format may be other images; the files' digests tell."""
+    run = make_run()
+    files = [DataFile(name="data_batch_2", md5="0" * 32, published=True)]
+    files += [DataFile(name=name, md5="1" * 32, published=False) for name in others]
+    found = judge(recipe, row, replace(run, dataset=replace(run.dataset, files=tuple(files))))
+    if reason is None:
+        assert verdicts(found)[0] == "reproduced"
+        return
+    assert verdicts(found) == ["not comparable"] * 3
+    assert all(figure.reasons == (f"other data: {reason}",) for figure in found.figures)
 
 
 @pytest.mark.parametrize("export", [Export(input_size=64), Export(pooling="max")])

@@ -6,6 +6,7 @@ from tlbench.datasets.base import (
     DatasetLoader,
     DatasetRequest,
     Grouping,
+    SourceFile,
     Split,
     load_dataset,
 )
@@ -19,6 +20,7 @@ __all__ = [
     "Grouping",
     "HashedImages",
     "Leaks",
+    "SourceFile",
     "Split",
     "find_leaks",
     "load_dataset",

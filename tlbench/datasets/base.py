@@ -18,6 +18,7 @@ __all__ = [
     "DatasetLoader",
     "DatasetRequest",
     "Grouping",
+    "SourceFile",
     "Split",
     "load_dataset",
 ]
@@ -115,6 +116,26 @@ class Grouping:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file that images were read from.
+
+    Parameters
+    ----------
+    name : str
+        As its publisher calls it.
+    md5 : str
+        Hex digest of its bytes: MD5 is what publishers of data sets give. It tells a copy from
+        other data, not from a forgery.
+    published : bool
+        Whether it is the digest of the published file of this name.
+    """
+
+    name: str
+    md5: str
+    published: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Dataset:
     """A train and a test split over the same classes.
 
@@ -128,6 +149,8 @@ class Dataset:
         Where the data came from, for the record.
     groupings : tuple of Grouping
         Groups of the classes: a predicted class is also scored as a prediction of its group.
+    files : tuple of SourceFile
+        The files of train and test images where the data set was published as such; else none.
     """
 
     name: str
@@ -136,6 +159,7 @@ class Dataset:
     test: Split
     source: str
     groupings: tuple[Grouping, ...] = ()
+    files: tuple[SourceFile, ...] = ()
 
     def __post_init__(self) -> None:
         for grouping in self.groupings:

@@ -1,5 +1,7 @@
 """CIFAR-10 and CIFAR-100 from their original Python files."""
 
+import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -7,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from tlbench.arrays import ImageArray, LabelArray
-from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, Split
+from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, SourceFile, Split
 from tlbench.datasets.fetch import fetch_archive
 from tlbench.datasets.unpickle import read_pickle
 from tlbench.errors import ConfigError, DataError
@@ -21,11 +23,15 @@ _ROW_BYTES: Final = 3 * _SIDE * _SIDE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Archive:
-    """One of the two original archives, and what its folder holds."""
+    """One of the two original archives, and what its folder holds.
+
+    *md5* has the digests of the files with images, as torchvision checks them.
+    """
 
     folder: str
     url: str
     sha256: str
+    md5: Mapping[str, str]
     train: tuple[str, ...]
     test: tuple[str, ...]
     meta: str
@@ -40,6 +46,14 @@ _CIFAR10: Final = _Archive(
     folder="cifar-10-batches-py",
     url="https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
     sha256="6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
+    md5={
+        "data_batch_1": "c99cafc152244af753f735de768cd75f",
+        "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+        "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+        "data_batch_4": "634d18415352ddfa80567beed471001a",
+        "data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+        "test_batch": "40351d587109b95175f43aff81a1287e",
+    },
     train=tuple(f"data_batch_{number}" for number in range(1, 6)),
     test=("test_batch",),
     meta="batches.meta",
@@ -49,6 +63,10 @@ _CIFAR100: Final = _Archive(
     folder="cifar-100-python",
     url="https://www.cs.toronto.edu/~kriz/cifar-100-python.tar.gz",
     sha256="85cd44d02ba6437773c5bbd22e183051d648de2e7d6b014e1ef29b855ba677a7",
+    md5={
+        "train": "16019d7e3df5f24257cddd939b257f8d",
+        "test": "f0ef6b0ae62326f3e7ffdfab6717acfc",
+    },
     train=("train",),
     test=("test",),
     meta="meta",
@@ -112,8 +130,9 @@ def _load(
     names = {kind.key: _read_classes(meta, kind.names_key) for kind in (labels, groups) if kind}
     classes = names[labels.key]
     sizes = {key: len(found) for key, found in names.items()}
+    digests: dict[str, str] = {}
     train, test = (
-        _read_rows([folder / name for name in members], sizes)
+        _read_rows([folder / name for name in members], sizes, digests)
         for members in (train_files, archive.test)
     )
     groupings: tuple[Grouping, ...] = ()
@@ -131,6 +150,10 @@ def _load(
         # The rows are counted: a smaller copy must not pass for the published dataset.
         source=(f"{len(train[0])} train and {len(test[0])} test rows of {folder} ({labels.key})"),
         groupings=groupings,
+        files=tuple(
+            SourceFile(name=name, md5=md5, published=md5 == archive.md5[name])
+            for name, md5 in digests.items()
+        ),
     )
 
 
@@ -209,19 +232,23 @@ def _split(rows: ImageArray, labels: LabelArray) -> Split:
 
 
 def _read_rows(
-    paths: list[Path], sizes: dict[str, int]
+    paths: list[Path], sizes: dict[str, int], digests: dict[str, str]
 ) -> tuple[ImageArray, dict[str, LabelArray]]:
     """Return the rows (n_images, 3072), uint8, of all files, and labels (n_images,) by their key.
 
-    *sizes* has the number of classes for each key.
+    *sizes* has the number of classes for each key; into *digests* goes each file's MD5.
     """
-    parts = [_read_file(path, sizes) for path in paths]
+    parts = [_read_file(path, sizes, digests) for path in paths]
     labels = {key: np.concatenate([part[1][key] for part in parts]) for key in sizes}
     return np.concatenate([part[0] for part in parts]), labels
 
 
-def _read_file(path: Path, sizes: dict[str, int]) -> tuple[ImageArray, dict[str, LabelArray]]:
-    content = read_pickle(path)
+def _read_file(
+    path: Path, sizes: dict[str, int], digests: dict[str, str]
+) -> tuple[ImageArray, dict[str, LabelArray]]:
+    md5 = hashlib.md5(usedforsecurity=False)
+    content = read_pickle(path, md5.update)
+    digests[path.name] = md5.hexdigest()
     rows = _value(content, "data", path)
     if not isinstance(rows, np.ndarray):
         found = type(rows).__name__

@@ -160,12 +160,17 @@ def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
     return result
 
 
-def read_pickle(path: Path) -> dict[str, object]:
-    """Return the dictionary in a pickle file, or raise DataError; see `parse_pickle`."""
+def read_pickle(path: Path, digest: Callable[[bytes], object] | None = None) -> dict[str, object]:
+    """Return the dictionary in a pickle file, or raise DataError; see `parse_pickle`.
+
+    *digest*, such as the ``update`` of a hash, is given the file's bytes: they are read once.
+    """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise DataError(f"Cannot read {path}: {error.strerror}. Check the file.") from error
+    if digest is not None:
+        digest(content)
     return parse_pickle(content, str(path))
 
 

@@ -14,6 +14,7 @@ from tlbench.model import OnnxModel
 from tlbench.pipeline.command import repeat_command
 from tlbench.results import new_run_id, plain_value
 from tlbench.results.records import (
+    DataFile,
     DatasetInfo,
     LatencyResult,
     ModelInfo,
@@ -47,6 +48,10 @@ def dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> Dataset
         n_test=len(dataset.test) - n_skipped["test"],
         classes=dataset.classes,
         skipped=skipped,
+        files=tuple(
+            DataFile(name=file.name, md5=file.md5, published=file.published)
+            for file in dataset.files
+        ),
     )
 
 

@@ -117,7 +117,16 @@ def _data_differences(row: Row, run: RunResult) -> Iterator[str]:
             for split, found, published in counts
         )
         yield f"{'smaller' if is_smaller else 'other'} data: {texts}"
+    # The right number of images in the right format may still be other images.
+    others = [file.name for file in dataset.files if not file.published] if dataset else []
+    if others:
+        ending = "is not the published file" if len(others) == 1 else "are not the published files"
+        yield f"other data: {_and(others)} {ending}"
     yield from row.differs
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _head_differences(figure: Figure, row: Row, run: RunResult) -> Iterator[str]:

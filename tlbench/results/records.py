@@ -35,6 +35,7 @@ __all__ = [
     "Check",
     "Contestant",
     "CrossValidation",
+    "DataFile",
     "DatasetInfo",
     "ExtractionResult",
     "FeatureDrift",
@@ -69,6 +70,15 @@ class SkippedImage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DataFile:
+    """A file that images were read from; ``published``: its MD5 is that of the published one."""
+
+    name: str
+    md5: str
+    published: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
     """The data that a run was measured on, after limits and skips."""
 
@@ -79,6 +89,7 @@ class DatasetInfo:
     n_test: int
     classes: tuple[str, ...]
     skipped: tuple[SkippedImage, ...] = ()
+    files: tuple[DataFile, ...] = ()  # of a data set that was published as files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

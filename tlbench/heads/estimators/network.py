@@ -35,8 +35,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     validation_fraction : float
         Share of the training rows that is held out to be watched; 0 for none.
     validation : {"random", "last"}
-        Which rows those are: drawn by seed, of each class alike where all have two rows, or the last
-        ones, as they come.
+        Which rows those are: drawn by seed, of each class alike where all have two rows, or the
+        last ones as they come.
     keep_best : bool
         Whether the weights are those of the epoch with the lowest validation loss.
     random_state : int
