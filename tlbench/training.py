@@ -94,6 +94,11 @@ class Plan:
         Examples of a step; the last of an epoch may have fewer.
     keep_best : bool
         Whether the weights are those after the epoch of the lowest validation loss, not the last.
+    rules : {"keras-3", "keras-2"}
+        Where the two differ. RMSprop of Keras 2 divides by root + 1e-7, that of Keras 3 by the root
+        of the mean square + 1e-7, so that it takes small steps where gradients are below 3e-4; and
+        in Keras 2 a probability counts as 1e-7 to 1 - 1e-7, so that an example which is hopelessly
+        wrong teaches nothing and its loss is 16.1.
     seed : int
         For initial weights, dropout and the order of the examples, which changes at each epoch.
     """
@@ -105,6 +110,7 @@ class Plan:
     epochs: int
     batch_size: int
     keep_best: bool
+    rules: Literal["keras-3", "keras-2"] = "keras-3"
     seed: int
 
 

@@ -25,6 +25,8 @@ __all__ = ["KERAS", "KerasTrainer"]
 
 _Set = tuple[FloatArray, LabelArray]
 
+_KERAS2_EPSILON = 1e-7
+
 
 @dataclass(frozen=True, slots=True)
 class KerasTrainer:
@@ -55,10 +57,9 @@ def _train(frameworks: Frameworks, plan: Plan, examples: _Set, validation: _Set 
             *(_layer(keras, *pair) for pair in zip(plan.layers, seeds, strict=True)),
         ]
     )
-    kinds = {"rmsprop": keras.optimizers.RMSprop, "adam": keras.optimizers.Adam}
     model.compile(
-        optimizer=kinds[plan.optimizer](learning_rate=plan.learning_rate),
-        loss="sparse_categorical_crossentropy",
+        optimizer=_optimizer(keras, plan),
+        loss=_loss(keras, plan),
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a network of this size
     )
@@ -79,6 +80,36 @@ def _train(frameworks: Frameworks, plan: Plan, examples: _Set, validation: _Set 
     if kept is not None:
         model.set_weights(kept)
     return Trained(weights=_weights(model), history=tuple(history))
+
+
+def _optimizer(keras: Any, plan: Plan) -> Any:  # noqa: ANN401
+    if plan.optimizer == "adam":
+        return keras.optimizers.Adam(learning_rate=plan.learning_rate)
+    if plan.rules == "keras-3":
+        return keras.optimizers.RMSprop(learning_rate=plan.learning_rate)
+    ops = keras.ops
+
+    class Keras2RMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
+        def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:  # noqa: ANN401
+            square = self._velocities[self._get_variable_index(variable)]
+            self.assign(square, self.rho * square + (1 - self.rho) * ops.square(gradient))
+            root = ops.sqrt(square) + self.epsilon
+            self.assign_sub(variable, learning_rate * gradient / root)
+
+    return Keras2RMSprop(learning_rate=plan.learning_rate, epsilon=_KERAS2_EPSILON)
+
+
+def _loss(keras: Any, plan: Plan) -> Any:  # noqa: ANN401
+    if plan.rules == "keras-3":
+        return "sparse_categorical_crossentropy"
+    ops = keras.ops
+
+    def clipped_crossentropy(labels: Any, shares: Any) -> Any:  # noqa: ANN401
+        wanted = ops.one_hot(ops.cast(ops.reshape(labels, (-1,)), "int32"), shares.shape[-1])
+        share = ops.sum(wanted * shares, axis=-1)
+        return -ops.log(ops.clip(share, _KERAS2_EPSILON, 1 - _KERAS2_EPSILON))
+
+    return clipped_crossentropy
 
 
 def _epoch(

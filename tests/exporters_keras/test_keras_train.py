@@ -1,5 +1,7 @@
 """Networks that Keras trains for tlbench's heads, and what numpy makes of their weights."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -96,6 +98,49 @@ def test_the_validation_figures_are_those_of_the_weights_after_the_epoch():
     )
     loss = -np.log(shares[np.arange(30), codes[:30]]).mean()
     assert last["validation_loss"] == pytest.approx(loss, rel=1e-5)  # float32
+
+
+def one_step(rows, codes, rules):
+    """Return the weights before and after one step on all rows, and its loss."""
+    plan = plan_of(rows.shape[1:], (Dense(4, "softmax"),), epochs=1, batch_size=len(rows))
+    still = KERAS.train(replace(plan, learning_rate=1e-30, rules=rules), (rows, codes), None)
+    moved = KERAS.train(replace(plan, rules=rules), (rows, codes), None)
+    return still.weights[0], moved.weights[0], moved.history[0]["loss"]
+
+
+def shares_and_gradient(rows, codes, kernel, bias):
+    shares = forward(rows, rows.shape[1:], (Dense(4, "softmax"),), ((kernel, bias),))
+    return shares, rows.T @ (shares - np.eye(4)[codes]) / len(rows)
+
+
+@pytest.mark.parametrize("rules", ["keras-3", "keras-2"])
+def test_a_step_is_that_of_its_rules(rules):
+    """The formulas of the two: what 1e-7 is added to decides where gradients are small."""
+    rows, codes = examples_of((20,))
+    rows *= 1e-3
+    (kernel, bias), (after, _), loss = one_step(rows, codes, rules)
+    shares, gradient = shares_and_gradient(rows, codes, kernel, bias)
+    assert 1e-5 < np.abs(gradient).mean() < 3e-4
+    square = 0.1 * gradient**2
+    root = np.sqrt(square + 1e-7) if rules == "keras-3" else np.sqrt(square) + 1e-7
+    # of steps of 0.03: float32 and its sums; the other rule's differ by a third and more
+    np.testing.assert_allclose(kernel - after, 1e-2 * gradient / root, atol=3e-4)
+    assert loss == pytest.approx(-np.log(shares[np.arange(40), codes]).mean(), rel=1e-5)
+
+
+def test_what_is_hopelessly_wrong_teaches_nothing_by_the_rules_of_keras_2():
+    """Probabilities of 0 and 1 have a loss of 16.1 and of 0, and no gradient."""
+    rows, codes = examples_of((20,))
+    rows *= 1e5
+    (kernel, bias), (after, _), loss = one_step(rows, codes, "keras-2")
+    shares, _ = shares_and_gradient(rows, codes, kernel, bias)
+    assert ((shares < 1e-7) | (shares > 1 - 1e-7)).all()
+    n_wrong = (shares.argmax(axis=1) != codes).sum()
+    assert loss == pytest.approx(n_wrong / 40 * -np.log(1e-7), rel=1e-5)
+    np.testing.assert_array_equal(after, kernel)
+    _, (after, _), loss = one_step(rows, codes, "keras-3")
+    assert loss > 1000
+    assert np.abs(after - kernel).max() > 1e-2
 
 
 def test_the_trainer_is_found_by_its_name():

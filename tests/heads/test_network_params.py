@@ -107,6 +107,7 @@ WRONG = {
     "batch_size": ({"batch_size": 0}, "must be 1 or more"),
     "validation_fraction": ({"validation_fraction": 1}, r"not in \[0, 1\)"),
     "validation": ({"validation": "first"}, "neither 'random' nor 'last'"),
+    "rules": ({"rules": "keras-1"}, "neither 'keras-3' nor 'keras-2'"),
     "keep_best": ({"keep_best": True}, "validation_fraction must be above 0"),
 }
 
@@ -123,6 +124,7 @@ WORDS = {
     "dropout": ("dense", {"dropout": 1}, "dropout is a probability from 0 to below 1"),
     "activation": ("conv", {"activation": "tanh", "shape": "3x3x2"}, "linear or relu, not 'tanh'"),
     "validation": ("dense", {"validation": "first"}, "validation is random or last, not 'first'"),
+    "rules": ("dense", {"rules": "2"}, "rules is keras-3 or keras-2, not '2'"),
 }
 
 

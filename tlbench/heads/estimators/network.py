@@ -39,6 +39,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         last ones as they come.
     keep_best : bool
         Whether the weights are those of the epoch with the lowest validation loss.
+    rules : {"keras-3", "keras-2"}
+        Which Keras's RMSprop and cross-entropy; see `tlbench.training.Plan`.
     random_state : int
         For initial weights, dropout, the order of the rows, and which are held out. An int: a run's
         seed, not a generator with a state.
@@ -67,6 +69,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         validation_fraction: float = 0.0,
         validation: Literal["random", "last"] = "random",
         keep_best: bool = False,
+        rules: Literal["keras-3", "keras-2"] = "keras-3",
         random_state: int = 0,
         trainer: str = "keras",
     ) -> None:
@@ -79,6 +82,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.validation_fraction = validation_fraction
         self.validation = validation
         self.keep_best = keep_best
+        self.rules = rules
         self.random_state = random_state
         self.trainer = trainer
 
@@ -117,6 +121,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 epochs=self.epochs,
                 batch_size=self.batch_size,
                 keep_best=self.keep_best,
+                rules=self.rules,
                 seed=self.random_state,
             ),
             (rows, codes) if chosen is None else (rows[chosen], codes[chosen]),
@@ -153,6 +158,8 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             wrong = f"validation_fraction={self.validation_fraction} is not in [0, 1)"
         elif self.validation not in {"random", "last"}:
             wrong = f"validation={self.validation!r} is neither 'random' nor 'last'"
+        elif self.rules not in {"keras-3", "keras-2"}:
+            wrong = f"rules={self.rules!r} is neither 'keras-3' nor 'keras-2'"
         elif self.keep_best and not self.validation_fraction:
             wrong = "keep_best chooses by the validation loss: validation_fraction must be above 0"
         if wrong:
