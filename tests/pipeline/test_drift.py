@@ -13,6 +13,7 @@ from tlbench.engine import Session
 from tlbench.errors import ConfigError, DataError, ModelError
 from tlbench.pipeline import drift as drift_module
 from tlbench.pipeline import run_benchmark
+from tlbench.results.records import Placement
 
 
 def disturbed(path, destination, deviation):
@@ -105,6 +106,29 @@ def test_a_solver_that_did_not_converge_is_a_caution(config):
     changed = replace(config, heads=("softmax",), head_params=("max_iter=1",))
     cautions = run_benchmark(changed).result.cautions
     assert any(c.startswith("softmax on ") and "did not converge" in c for c in cautions)
+
+
+def test_nodes_on_another_provider_are_a_caution(config, monkeypatch):
+    """As in a run, with the model and the provider that it was asked to run on."""
+    original = drift_module.extract_split
+
+    def extract(workplace, split, title):
+        found = original(workplace, split, title)
+        if workplace.config.model == config.model:
+            return found
+        placement = Placement(
+            nodes={"CUDAExecutionProvider": 3, "CPUExecutionProvider": 1},
+            operators={"CPUExecutionProvider": ("Resize",)},
+        )
+        result = replace(found.result, provider="CUDAExecutionProvider", placement=placement)
+        return replace(found, result=result)
+
+    monkeypatch.setattr(drift_module, "extract_split", extract)
+    cautions = run_benchmark(config).result.cautions
+    found = [caution for caution in cautions if "ExecutionProvider" in caution]
+    assert found == [
+        f"{config.against[0]}: Resize ran on CPUExecutionProvider, not on CUDAExecutionProvider"
+    ]
 
 
 def test_features_that_are_not_finite_are_refused(config, tiny_path, tmp_path):

@@ -49,17 +49,26 @@ def cautions_of(
     ]
     if config.precision != FULL_PRECISION:
         found += [_about_speed(ratio) for ratio in ratios if _is_slower(ratio)]
-    elsewhere = {
-        provider: operators
-        for one in passes
-        if one.placement is not None
-        for provider, operators in one.placement.operators.items()
-    }
-    found += [
-        f"{', '.join(operators)} ran on {provider}, not on {config.provider}"
-        for provider, operators in elsewhere.items()
-    ]
+    found += _elsewhere(config, passes)
     return tuple(found)
+
+
+def _elsewhere(
+    config: RunConfig, passes: Sequence[ExtractionResult | LatencyResult]
+) -> dict[str, None]:
+    """Return which operators of which model another provider ran than the one asked for."""
+    operators: dict[tuple[str, str, str], dict[str, None]] = {}
+    for one in passes:
+        if one.placement is None:
+            continue
+        # One of several models was asked to run on a provider of its own.
+        label, wanted = (one.label, one.provider) if one.label else ("", config.provider)
+        for provider, names in one.placement.operators.items():
+            operators.setdefault((label, wanted, provider), {}).update(dict.fromkeys(names))
+    return dict.fromkeys(
+        f"{label}{': ' if label else ''}{', '.join(names)} ran on {provider}, not on {wanted}"
+        for (label, wanted, provider), names in operators.items()
+    )
 
 
 def _is_slower(ratio: LatencyRatio) -> bool:

@@ -99,6 +99,10 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
         )
         data = dataset_info(dataset, train.skipped + reference.test.skipped)
         unlearnable = check_training(train.labels, dataset.classes)
+        passes = (
+            replace(train.result, label=reference.label),
+            *(replace(side.test.result, label=side.label) for side in (reference, *others)),
+        )
         result = make_record(
             config,
             created,
@@ -106,13 +110,10 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
             latency=(),
             dataset=data,
             cautions=(
-                *cautions_of(config, data, unlearnable, (), (), doubts=doubts),
+                *cautions_of(config, data, unlearnable, (), passes, doubts=doubts),
                 *notes,
             ),
-            extraction=(
-                replace(train.result, label=reference.label),
-                *(replace(side.test.result, label=side.label) for side in (reference, *others)),
-            ),
+            extraction=passes,
             drifts=tuple(drifts),
         )
     return Drifted(result, predictions)
