@@ -158,8 +158,8 @@ class ProtocolConfig:
         Random subsets of each of these sizes.
     search : bool
         Whether a head's parameter is chosen on validation images held out of train, before the head
-        meets the test split. It concerns that figure alone: folds and curves use the parameters
-        that are given.
+        meets the test split. Each fold and each point of a curve makes a search of its own, on its
+        own training images.
     """
 
     folds: int | None = None

@@ -1,6 +1,7 @@
 """Images that are there more than once, in both splits or in one."""
 
 import hashlib
+import itertools
 from collections import defaultdict
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.datasets import HashedImages, Leaks, Split, find_leaks
+from tlbench.datasets import HashedImages, Leaks, Split, find_leaks, find_spread
 from tlbench.errors import UnreadableImageError
 
 
@@ -137,3 +138,38 @@ def test_an_unreadable_image_stays_unknown():
 def test_a_split_can_be_hashed():
     split = Split.from_arrays(pictures(4), np.zeros(4, np.int64)).take(np.array([3, 1]))
     np.testing.assert_array_equal(digests_of(split.images), digests_of(pictures(4))[[3, 1]])
+
+
+def spread(images, parts):
+    return find_spread(digests_of(images), np.array(parts))
+
+
+def test_images_of_one_part_spread_nowhere():
+    """A copy beside its original is repeated, and leaks nothing into another part."""
+    images = pictures(4)
+    images[1] = images[0]
+    found = spread(images, [0, 0, 1, 2])
+    assert (found.n_images, found.n_pairs) == (0, 0)
+
+
+def test_an_image_in_three_parts_makes_three_pairs():
+    """Three copies, one a part: each is also elsewhere."""
+    images = pictures(6)
+    images[2] = images[5] = images[0]
+    found = spread(images, [0, 0, 1, 1, 2, 2])
+    assert found.rows.tolist() == [True, False, True, False, False, True]
+    assert (found.n_images, found.n_pairs) == (3, 3)
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=25))
+def test_spread_is_what_comparing_every_pair_finds(rows):
+    """The picture and the part of each image; looked at two by two."""
+    images = pictures(5)[[picture for picture, _ in rows]]
+    pairs = [
+        (i, j)
+        for (i, one), (j, two) in itertools.combinations(enumerate(rows), 2)
+        if one[0] == two[0] and one[1] != two[1]
+    ]
+    found = spread(images, [part for _, part in rows])
+    assert found.n_pairs == len(pairs)
+    assert np.flatnonzero(found.rows).tolist() == sorted({i for pair in pairs for i in pair})

@@ -88,13 +88,13 @@ def test_a_class_without_images_is_counted(blobs):
     assert result.per_class[9].accuracy_fraction is None
 
 
-def test_a_head_of_two_known_classes_is_ranked_among_six(blobs):
-    """The decision function of two classes has one column, that of the second."""
-    labels = np.where(blobs[1] < 4, 1, 4)
-    expected = np.where(blobs[3] < 4, 1, 4)
-    arrays = (blobs[0], labels, blobs[2], expected)
-    metrics = evaluate(HEADS.load("svm-linear"), arrays, n_classes=6).result.metrics
-    assert metrics.top5_fraction == 1  # both known classes are among five
+@pytest.mark.parametrize(("n_known", "is_ranked"), [(2, False), (5, False), (6, True)])
+@pytest.mark.parametrize("name", ["softmax", "svm-linear"])
+def test_a_head_that_knows_five_classes_or_fewer_has_no_top5(blobs, name, n_known, is_ranked):
+    """Whatever it learnt, the classes it knows would all be among the first five."""
+    arrays = (blobs[0], blobs[1] % n_known, blobs[2], blobs[3])
+    metrics = evaluate(HEADS.load(name), arrays, n_classes=8).result.metrics
+    assert (metrics.top5_fraction is not None) == is_ranked
 
 
 def test_groups_are_scored_by_the_group_of_the_predicted_class(blobs):

@@ -1,5 +1,6 @@
 """Data that make an accuracy doubtful or impossible: each has its caution or its error."""
 
+import itertools
 import shutil
 from dataclasses import replace
 
@@ -9,9 +10,11 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from tlbench.config import RunConfig
+from tlbench.config import ProtocolConfig, RunConfig
 from tlbench.datasets import HashedImages
-from tlbench.errors import DataError
+from tlbench.errors import ConfigError, DataError
+from tlbench.evaluation.protocols import assign_folds
+from tlbench.evaluation.search import validation_rows
 from tlbench.pipeline import run_benchmark
 from tlbench.pipeline.doubts import n_constant
 
@@ -96,6 +99,66 @@ def test_repetitions_within_a_split_are_said(config, photos):
     assert train.startswith("1 training images")
     assert "1 of them under another class" in train
     assert test.startswith("1 test images")
+
+
+def test_copies_in_different_folds_are_counted(config, photos):
+    """Six times one picture in train: whatever the deal, some folds are tested on it."""
+    config = replace(config, protocol=ProtocolConfig(folds=3, curve=(2,)))
+    assert cautions(config, "folds: ") == []
+    dark = photos / "train" / "dark"
+    for number in range(1, 6):
+        shutil.copy(dark / "00.png", dark / f"{number:02}.png")
+    (text,) = cautions(config, "folds: ")
+    labels = np.repeat([0, 1, 0, 1], [12, 12, 6, 6])
+    folds = assign_folds(labels, 3, 0)[:6].tolist()
+    pairs = sum(one != two for one, two in itertools.combinations(folds, 2))
+    assert text.startswith("folds: 6 of 36 images have a copy, pixel for pixel, in another fold")
+    assert f"({pairs} pairs)" in text
+
+
+def test_a_copy_in_the_other_split_is_a_copy_in_another_fold_or_in_the_same(config, photos):
+    """Folds are dealt from train and test together: there is no split between the two."""
+    shutil.copy(photos / "train" / "dark" / "00.png", photos / "test" / "dark" / "00.png")
+    folds = assign_folds(np.repeat([0, 1, 0, 1], [12, 12, 6, 6]), 3, 0)
+    config = replace(config, protocol=ProtocolConfig(folds=3))
+    assert len(cautions(config, "folds: ")) == (folds[0] != folds[24])
+
+
+def test_a_leak_makes_a_curve_too_steep(config, photos):
+    """A small draw has few of the images that are in test as well, the whole has all."""
+    shutil.copy(photos / "train" / "light" / "02.png", photos / "test" / "light" / "01.png")
+    (text,) = cautions(replace(config, protocol=ProtocolConfig(curve=(2,))), "pixel for pixel")
+    assert text.endswith("and rises too steeply")
+
+
+def test_copies_on_both_sides_of_a_search_are_said(config, photos):
+    """Of twelve equal images some are held out and some are not."""
+    config = replace(config, heads=("svm-linear",), protocol=ProtocolConfig(search=True))
+    assert cautions(config, "search: ") == []
+    dark = photos / "train" / "dark"
+    for number in range(1, 12):
+        shutil.copy(dark / "00.png", dark / f"{number:02}.png")
+    labels = np.repeat([0, 1], 12)
+    n_dark = int((labels[validation_rows(labels, 0)] == 0).sum())
+    (text,) = cautions(config, "search: ")
+    assert text.startswith(f"search: {n_dark} of 5 held-out images are among those")
+
+
+def test_an_unreadable_image_may_leave_too_few_for_a_curve(config, photos):
+    """What was promised for twelve images of a class cannot be kept with eleven."""
+    (photos / "train" / "dark" / "00.png").write_bytes(b"no image")
+    with pytest.raises(ConfigError, match="asks for 12 .* class 'dark' has 11"):
+        run_benchmark(replace(config, protocol=ProtocolConfig(curve=(12,))))
+
+
+def test_folds_that_leave_one_class_to_learn_are_refused_before_any_work(config, photos, reads):
+    """One light image in all: the fold that tests it has dark ones only to learn from."""
+    for split, kept in (("train", 1), ("test", 0)):
+        for path in sorted((photos / split / "light").iterdir())[kept:]:
+            path.unlink()
+    with pytest.raises(ConfigError, match="--folds 3: all images outside of fold"):
+        run_benchmark(replace(config, protocol=ProtocolConfig(folds=3)))
+    assert reads == []
 
 
 @pytest.fixture

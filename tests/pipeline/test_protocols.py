@@ -150,7 +150,35 @@ def test_a_search_does_not_look_at_the_test_split(config):
     config = with_protocol(replace(config, heads=("softmax",)), search=True)
     few = replace(config, limit_test=30)
     found = [[one.search for one in run_benchmark(c).result.accuracy] for c in (config, few)]
-    assert found[0] == found[1]
+    assert [one.n_correct for one in found[0]] == [one.n_correct for one in found[1]]
+    assert [one.chosen for one in found[0]] == [one.chosen for one in found[1]]
+
+
+def test_folds_and_curves_search_for_themselves(config):
+    """Each fold and each point that can spare images has a search on its own training images."""
+    protocol = {"folds": 3, "curve": (1, 5), "curve_seeds": 2, "search": True}
+    config = replace(config, heads=("softmax", "centroid"), baselines=())
+    result = run_benchmark(with_protocol(config, **protocol)).result
+    searched, other = result.cross_validation
+    assert [fold.search.n_validation for fold in searched.folds] == [40, 40, 40]
+    assert "C" not in searched.params
+    assert [fold.search for fold in other.folds] == [None, None, None]
+    searched, other = result.learning_curves
+    assert [point.search is not None for point in searched.points] == [False, True, False, True]
+    assert {point.search for point in other.points} == {None}
+    assert any("curve of softmax" in text and "C is as given" in text for text in result.cautions)
+
+
+def test_protocols_with_and_without_a_search_are_kept_apart_in_the_store(config):
+    """The second run asks for searches, and must not find the first's folds."""
+    config = replace(config, heads=("softmax",), baselines=())
+    plain, searched, again = (
+        run_benchmark(with_protocol(config, folds=3, search=search)).result.cross_validation[0]
+        for search in (False, True, True)
+    )
+    assert plain.folds[0].search is None
+    assert not searched.from_store
+    assert again == replace(searched, from_store=True)
 
 
 def test_a_search_and_none_are_kept_apart_in_the_store(config):

@@ -1,14 +1,16 @@
 """Learning curves: which rows are drawn, and what the record says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.errors import ConfigError
-from tlbench.evaluation import evaluate_head
+from tlbench.errors import ConfigError, DataError
+from tlbench.evaluation import evaluate_head, search_parameter
 from tlbench.evaluation.protocols import balanced_rows, check_sizes, learning_curve
-from tlbench.heads import HEADS, resolve_params
+from tlbench.heads import HEADS, SearchSpace, resolve_params
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -51,22 +53,19 @@ def data():
     return (features[:90], labels[:90]), (features[90:], labels[90:])
 
 
+def curve(head, train, test, params=(), **options):
+    given = {"sizes": (2,), "n_seeds": 2, "features": "backbone", "baseline": False, "seed": 0}
+    return learning_curve(
+        head, resolve_params(head, dict(params)), train, test, **(given | options)
+    )
+
+
 def test_each_point_is_a_fit_on_the_drawn_rows(data):
     """The count is that of evaluating the head on just these images."""
     head = HEADS.load("centroid")
     params = resolve_params(head, {})
     train, test = data
-    found = learning_curve(
-        head,
-        params,
-        train,
-        test,
-        sizes=(20, 2),
-        n_seeds=3,
-        features="backbone",
-        baseline=False,
-        seed=7,
-    )
+    found = curve(head, train, test, sizes=(20, 2), n_seeds=3, seed=7)
     assert [(p.seed, p.images_per_class) for p in found.points] == [
         (seed, size) for seed in (7, 8, 9) for size in (2, 20)
     ]
@@ -89,15 +88,80 @@ def test_each_point_is_a_fit_on_the_drawn_rows(data):
 def test_notes_of_the_fits_are_kept(data):
     """A tenth of six images cannot be held out: the network says so, once."""
     head = HEADS.load("mlp")
-    found = learning_curve(
-        head,
-        resolve_params(head, {"hidden": 4, "max_iter": 500, "learning_rate": 0.05}),
-        *data,
-        sizes=(2,),
-        n_seeds=2,
-        features="backbone",
-        baseline=False,
-        seed=0,
-    )
+    params = {"hidden": 4, "max_iter": 500, "learning_rate": 0.05}
+    found = curve(head, *data, params)
     assert len([note for note in found.notes if "without early stopping" in note]) == 1
     assert found.params["early_stopping"] is True  # as given
+
+
+SPACE = SearchSpace(parameter="C", values=(1e-4, 1e-2, 1.0))
+
+
+def test_a_search_sees_the_drawn_images_alone(data):
+    """Each point's choice is that of a search on its own rows, and its fit is made with it."""
+    train, test = data
+    head = HEADS.load("svm-linear")
+    found = curve(head, train, test, sizes=(4, 10), space=SPACE)
+    for point in found.points:
+        rows = balanced_rows(train[1], point.images_per_class, point.seed)
+        drawn = train[0][rows], train[1][rows]
+        params = resolve_params(head, {})
+        alone = search_parameter(head, SPACE, params, *drawn, seed=point.seed)
+        assert replace(point.search, elapsed_s=0) == replace(alone, elapsed_s=0)
+        fitted = head.build(resolve_params(head, {"C": alone.chosen}), 0).fit(*drawn)
+        assert point.n_correct == int((fitted.predict(test[0]) == test[1]).sum())
+    assert "C" not in found.params  # each point has its own
+    assert any("as few as 2 held-out images" in note for note in found.notes)
+
+
+def test_one_image_a_class_is_fitted_as_given_and_that_is_said(data):
+    """Held out, it could not be found; nothing is chosen and nothing is hidden."""
+    head = HEADS.load("svm-linear")
+    found = curve(head, *data, {"C": 0.5}, sizes=(1,), space=SPACE)
+    plain = curve(head, *data, {"C": 0.5}, sizes=(1,))
+    assert [point.search for point in found.points] == [None, None]
+    assert [p.n_correct for p in found.points] == [p.n_correct for p in plain.points]
+    assert found.notes == (
+        "Of 3 training images none can be held out for a search: C is as given there, 0.5.",
+    )
+
+
+def test_progress_is_told_for_each_value_and_each_point(data):
+    steps = []
+    curve(
+        HEADS.load("svm-linear"), *data, sizes=(1, 4), space=SPACE, on_fit=lambda: steps.append(1)
+    )
+    assert len(steps) == 2 * (1 + 4)  # nothing is searched for one image a class
+
+
+@pytest.mark.parametrize(
+    ("size", "n_seeds", "said"), [(15, 2, False), (24, 2, True), (24, 1, False)]
+)
+def test_draws_that_are_nearly_the_same_images_are_said(data, size, n_seeds, said):
+    """24 of 30 images a class: what two draws do not share is too little to differ by."""
+    notes = curve(HEADS.load("centroid"), *data, sizes=(2, size), n_seeds=n_seeds).notes
+    assert [("80 % at 24" in note, "at 2 " in note) for note in notes] == [(True, False)] * said
+
+
+def test_the_share_that_draws_have_in_common_is_that_of_the_draws(data):
+    """Of m drawn from M, m / M are expected in another draw: the figure in the note."""
+    (_, labels), _ = data
+    draws = [set(balanced_rows(labels, 24, seed).tolist()) for seed in range(40)]
+    shares = [len(one & two) / 72 for one, two in zip(draws[::2], draws[1::2], strict=True)]
+    # hypergeometric: a standard error of 0.005 over 20 pairs, of which this is four
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.02)
+
+
+def test_all_images_of_every_class_have_no_deviation_and_that_is_said(data):
+    """Every draw is the whole: a deviation of zero is no certainty."""
+    found = curve(HEADS.load("centroid"), *data, sizes=(30,), n_seeds=3)
+    assert len({point.n_correct for point in found.points}) == 1
+    assert "100 % at 30" in found.notes[0]
+
+
+def test_a_point_without_anything_to_learn_is_named(data):
+    """The draws of one image a class are all alike in features that vary in few images."""
+    (_, labels), test = data
+    features = np.zeros((90, 6), np.float32)
+    with pytest.raises(DataError, match="^1 image a class, seed 0: All 3 training images have the"):
+        curve(HEADS.load("centroid"), (features, labels), test, sizes=(1,))

@@ -1,5 +1,6 @@
 """Stratified cross-validation: how images are dealt out, and what the record says."""
 
+from dataclasses import replace
 from statistics import mean, stdev
 
 import numpy as np
@@ -8,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import PredefinedSplit, cross_val_score
 
-from tlbench.errors import ConfigError
-from tlbench.evaluation.protocols import assign_folds, cross_validate
-from tlbench.heads import HEADS, Head, resolve_params
+from tlbench.errors import ConfigError, DataError
+from tlbench.evaluation import search_parameter
+from tlbench.evaluation.protocols import assign_folds, check_folds, cross_validate
+from tlbench.heads import HEADS, Head, SearchSpace, resolve_params
 
 
 @given(
@@ -123,8 +125,98 @@ def test_a_class_smaller_than_the_number_of_folds_is_said(data):
     assert found.notes == expected
 
 
+def test_a_class_of_one_image_is_said(data):
+    """Whatever the head, it is wrong about it in the one fold that tests it."""
+    parts, labels = data
+    labels = np.where(np.arange(130) < 1, 3, labels)
+    found = validate(HEADS.load("centroid"), (parts, labels))
+    assert found.notes[1].startswith("1 classes have one image only: no head can find it")
+
+
+@pytest.mark.parametrize("counts", [(9, 1), (1, 6)])
+def test_a_fold_that_leaves_one_class_to_learn_is_refused(counts):
+    """All but one class have a single image, and it lies in the fold that is tested."""
+    labels = np.repeat([0, 1], counts)
+    with pytest.raises(ConfigError, match=f"are of class {int(np.argmax(counts))}, for every"):
+        check_folds(labels, 3, 0)
+    check_folds(np.append(labels, [0, 1]), 3, 0)
+
+
+def test_a_fold_without_anything_to_learn_is_named(data):
+    """Features vary in one image only: the fold that tests it has nothing to learn from."""
+    labels = np.arange(12) % 2
+    features = np.zeros((12, 3), np.float32)
+    features[4] = 1
+    number = assign_folds(labels, 3, 0)[4] + 1
+    with pytest.raises(
+        DataError, match=f"^fold {number} of 3: All 8 training images have the same"
+    ):
+        validate(HEADS.load("centroid"), ((features,), labels), n_folds=3)
+
+
+def test_an_interval_without_width_is_said():
+    """Every fold right throughout: that is no certainty."""
+    labels = np.arange(30) % 2
+    features = np.stack([labels, labels], axis=1).astype(np.float32)
+    found = validate(HEADS.load("centroid"), ((features,), labels), n_folds=3)
+    assert (found.interval.low, found.interval.high) == (1, 1)
+    assert found.notes[0].startswith("All folds have the same accuracy")
+
+
+def test_a_search_sees_the_training_images_of_its_fold_alone(data):
+    """Each fold's choice is that of a search on the other folds, and its fit is made with it."""
+    parts, labels = data
+    features = np.concatenate(parts)
+    head = HEADS.load("svm-linear")
+    space = SearchSpace(parameter="C", values=(1e-4, 1e-2, 1.0))
+    found = validate(head, data, n_folds=3, space=space)
+    fold_of = assign_folds(labels, 3, 0)
+    for number, fold in enumerate(found.folds):
+        rest = fold_of != number
+        alone = search_parameter(
+            head, space, resolve_params(head, {}), features[rest], labels[rest], seed=0
+        )
+        assert replace(fold.search, elapsed_s=0) == replace(alone, elapsed_s=0)
+        fitted = head.build(resolve_params(head, {"C": alone.chosen}), 0)
+        fitted.fit(features[rest], labels[rest])
+        assert fold.n_correct == int((fitted.predict(features[~rest]) == labels[~rest]).sum())
+    assert "C" not in found.params  # each fold has its own
+    assert found.params.keys() == resolve_params(head, {}).keys() - {"C"}
+
+
+def test_what_is_in_a_fold_has_no_say_in_its_search(data):
+    """Exchanged images in the first fold change the searches of the others, never its own."""
+    parts, labels = data
+    head = HEADS.load("svm-linear")
+    space = SearchSpace(parameter="C", values=(1e-4, 1e-2, 1.0))
+    inside = np.flatnonzero(assign_folds(labels, 3, 0) == 0)
+    features = np.concatenate(parts)
+    changed = features.copy()
+    changed[inside] = features[inside[::-1]]  # labels, and with them the folds, stay as they are
+    before, after = (
+        validate(head, ((matrix,), labels), n_folds=3, space=space).folds
+        for matrix in (features, changed)
+    )
+    assert before[0].search.n_correct == after[0].search.n_correct
+    assert any(
+        one.search.n_correct != two.search.n_correct
+        for one, two in zip(before[1:], after[1:], strict=True)
+    )
+
+
+def test_edges_of_all_folds_are_one_note(data):
+    """Six searches at the same edge are one thing to know."""
+    space = SearchSpace(parameter="C", values=(1e-9, 1e-8))
+    found = validate(HEADS.load("svm-linear"), data, space=space)
+    assert "first of the values tried in 6 of 6 searches" in found.notes[0]
+    assert len(found.notes) == 2  # and that few images were held out
+
+
 def test_progress_is_told_for_each_fold(data):
-    """A fit of minutes is no silence."""
+    """A fit of minutes is no silence, nor is a search."""
     steps = []
-    validate(HEADS.load("centroid"), data, on_fold=lambda: steps.append(1))
+    validate(HEADS.load("centroid"), data, on_fit=lambda: steps.append(1))
     assert len(steps) == 6
+    space = SearchSpace(parameter="C", values=(1e-4, 1e-2))
+    validate(HEADS.load("svm-linear"), data, space=space, on_fit=lambda: steps.append(1))
+    assert len(steps) == 6 + 6 * 3

@@ -79,8 +79,8 @@ def test_the_console_shows_them_after_the_accuracy(golden_run):
 
 
 def test_a_search_shows_its_choice(golden_run):
-    """0.1 of three values, 86 of 100 validation images; an edge is marked."""
-    rows = (("backbone", "softmax", "C=0.1 of 3", "86.0 %"),)
+    """0.1 of three values, 86 of 100 validation images, and its time; an edge is marked."""
+    rows = (("backbone", "softmax", "C=0.1 of 3", "86.0 %", "4.20 s"),)
     assert search_table(golden_run.accuracy).rows == rows
     first = golden_run.accuracy[0]
     edge = dataclasses.replace(first, search=dataclasses.replace(first.search, at_edge=True))

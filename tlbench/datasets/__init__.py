@@ -10,18 +10,21 @@ from tlbench.datasets.base import (
     Split,
     load_dataset,
 )
-from tlbench.datasets.leaks import HashedImages, Leaks, find_leaks
+from tlbench.datasets.leaks import Digests, HashedImages, Leaks, Spread, find_leaks, find_spread
 
 __all__ = [
     "DATASETS",
     "Dataset",
     "DatasetLoader",
     "DatasetRequest",
+    "Digests",
     "Grouping",
     "HashedImages",
     "Leaks",
     "SourceFile",
     "Split",
+    "Spread",
     "find_leaks",
+    "find_spread",
     "load_dataset",
 ]

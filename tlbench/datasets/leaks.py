@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tlbench.arrays import BoolArray, ImageArray, Images, LabelArray
 
-__all__ = ["HashedImages", "Leaks", "find_leaks"]
+__all__ = ["Digests", "HashedImages", "Leaks", "Spread", "find_leaks", "find_spread"]
 
 # Of 128 bits two of a billion images agree by chance once in 10^20 data sets.
 _DIGEST_BYTES = 16
@@ -122,6 +122,45 @@ def find_leaks(
         n_repeated_test=len(test) - len(np.unique(_keys(test))),
         n_relabelled_train=int(np.count_nonzero(relabelled)),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Spread:
+    """Images whose copies stand in another part of the same data.
+
+    Attributes
+    ----------
+    rows : ndarray of shape (n_images,), bool
+        Whether an image has a copy in another part than its own.
+    n_pairs : int
+        Pairs of equal images in two parts.
+    """
+
+    rows: BoolArray
+    n_pairs: int
+
+    @property
+    def n_images(self) -> int:
+        """How many images have a copy in another part."""
+        return int(np.count_nonzero(self.rows))
+
+
+def find_spread(digests: Digests, parts: LabelArray) -> Spread:
+    """Look for equal images in different parts, such as the folds of a cross-validation.
+
+    Parameters
+    ----------
+    digests : ndarray of shape (n_images, 16), uint8
+        See `HashedImages.digests`.
+    parts : ndarray of shape (n_images,), int64
+        The part of each image, 0 or more.
+    """
+    number = np.unique(_keys(digests), return_inverse=True)[1]
+    cells = number * (1 + int(parts.max(initial=0))) + parts
+    _, cell, n_inside = np.unique(cells, return_inverse=True, return_counts=True)
+    everywhere, own_part = np.bincount(number)[number], n_inside[cell]
+    # Each image counts its copies elsewhere; each pair is counted from both ends.
+    return Spread(rows=everywhere > own_part, n_pairs=int((everywhere - own_part).sum()) // 2)
 
 
 def _keys(digests: Digests) -> NDArray[np.void]:

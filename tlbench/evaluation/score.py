@@ -181,7 +181,9 @@ def _metrics(
     per_class: tuple[ClassScore, ...],
 ) -> tuple[Metrics, tuple[str, ...]]:
     """Return the figures besides accuracy, and what was to be said about the head's scores."""
-    estimator, is_ranked = fitted.estimator, len(per_class) > _TOP
+    estimator = fitted.estimator
+    classes = getattr(estimator, "classes_", ())
+    is_ranked = len(classes) > _TOP  # of five known classes every one is among the first five
     top5 = error = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -196,9 +198,7 @@ def _metrics(
         unusable = "The head's scores are not finite: neither top-5 nor calibration error."
         return Metrics(macro_f1_fraction=macro_f1(per_class)), (*notes, unusable)
     if scores is not None and is_ranked:
-        if scores.ndim == 1:  # of two classes a decision function is that of the second
-            scores = np.stack([-scores, scores], axis=1)
-        hits = top_k_hits(scores, np.asarray(estimator.classes_), labels, _TOP)
+        hits = top_k_hits(scores, np.asarray(classes), labels, _TOP)
         top5 = float(np.mean(hits))
     if probabilities is not None:
         confidences = probabilities.max(axis=1)

@@ -1,7 +1,8 @@
 """Choose one parameter of a head on validation images, as studies of linear probes do."""
 
+import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -12,9 +13,20 @@ from tlbench.evaluation.fit import FittableHead, head_errors, quiet_blas
 from tlbench.evaluation.splits import limit_rows
 from tlbench.results.accuracy import Search
 
-__all__ = ["VALIDATION_FRACTION", "Range", "search_parameter", "validation_rows"]
+__all__ = [
+    "VALIDATION_FRACTION",
+    "Range",
+    "can_search",
+    "search_notes",
+    "search_parameter",
+    "validation_rows",
+]
 
 VALIDATION_FRACTION = 0.2  # of the training images, held out of the search's fits
+
+# With fewer held-out images the standard error of an accuracy is above some three points, which is
+# more than neighbouring values differ by.
+_FEW_HELD_OUT = 100
 
 
 class Range(Protocol):
@@ -33,24 +45,40 @@ class Range(Protocol):
         """The last step's name for the parameter, if each fit may begin where the last ended."""
 
 
+def can_search(labels: LabelArray) -> bool:
+    """Return whether training images can be held out and two classes still be learnt."""
+    return _n_held_out(labels) > 0 and len(np.unique(labels)) > 1
+
+
 def validation_rows(labels: LabelArray, seed: int) -> LabelArray:
     """Return the training rows that are held out, increasing, classes in proportion.
+
+    The last image of a class is never held out: no value could find it then.
 
     Raises
     ------
     DataError
         If there are too few images to hold a fifth of them out.
     """
-    n_held_out = round(VALIDATION_FRACTION * len(labels))
-    rows = limit_rows(labels, 1 + int(labels.max()), max(1, n_held_out), seed)
-    rest = np.delete(labels, rows)
-    if n_held_out < 1 or len(np.unique(rest)) < 2:  # noqa: PLR2004 - a classifier tells two apart
+    if not can_search(labels):
         msg = (
             f"A search holds a fifth of the training images out; of {len(labels)} that leaves too "
             "few. Use more of the training images, or leave --search out."
         )
         raise DataError(msg)
-    return rows
+    spared = _spared(labels)
+    n_classes = 1 + int(labels.max())
+    return spared[limit_rows(labels[spared], n_classes, _n_held_out(labels), seed)]
+
+
+def _spared(labels: LabelArray) -> LabelArray:
+    """Return the rows of classes that have another image."""
+    return np.flatnonzero(np.bincount(labels)[labels] > 1)
+
+
+def _n_held_out(labels: LabelArray) -> int:
+    # Up to half of the spared rows, a proportional share never takes a class whole.
+    return min(round(VALIDATION_FRACTION * len(labels)), len(_spared(labels)) // 2)
 
 
 def search_parameter(
@@ -62,7 +90,8 @@ def search_parameter(
     *,
     seed: int,
     on_value: Callable[[], None] = lambda: None,
-) -> tuple[Search, tuple[str, ...]]:
+    clock: Callable[[], float] = time.perf_counter,
+) -> Search:
     """Fit a head with each value of one parameter, count what it gets right on held-out images.
 
     Parameters
@@ -80,13 +109,13 @@ def search_parameter(
         Decides which images are held out; also the head's.
     on_value : callable
         Called after each value.
+    clock : callable
+        Seconds since some fixed moment.
 
     Returns
     -------
     Search
         Of equal values the first that was tried, the strongest penalty, is chosen.
-    tuple of str
-        What a reader must know: a best value at an edge, solvers that did not converge.
 
     Raises
     ------
@@ -95,6 +124,7 @@ def search_parameter(
     ConfigError
         If the head refuses its parameters on these data.
     """
+    start = clock()
     held_out = validation_rows(labels, seed)
     rest = np.delete(np.arange(len(labels)), held_out)
     params, _ = head.adapt(params, labels[rest])
@@ -106,23 +136,47 @@ def search_parameter(
             n_unconverged += not converged
             on_value()
     best = int(np.argmax(n_correct))
-    chosen, n_values = space.values[best], len(space.values)
-    notes = []
-    if at_edge := best in {0, n_values - 1}:
-        notes.append(
-            f"The best {space.parameter}={chosen:.3g} is the {'last' if best else 'first'} of the "
-            "values tried: a better one may lie beyond."
-        )
-    if n_unconverged:
-        notes.append(f"The solver did not converge for {n_unconverged} of {n_values} values tried.")
     return Search(
         parameter=space.parameter,
         values=space.values,
         n_correct=tuple(n_correct),
         n_validation=len(held_out),
-        chosen=chosen,
-        at_edge=at_edge,
-    ), tuple(notes)
+        n_unconverged=n_unconverged,
+        chosen=space.values[best],
+        at_edge=best in {0, len(space.values) - 1},
+        elapsed_s=clock() - start,
+    )
+
+
+def search_notes(searches: Sequence[Search]) -> tuple[str, ...]:
+    """Return what a reader must know of one search, or of those of all folds together.
+
+    Parameters
+    ----------
+    searches : sequence of Search
+        Of one parameter.
+    """
+    notes = []
+    several = f" in {{}} of {len(searches)} searches" if len(searches) > 1 else ""
+    edges = [one for one in searches if one.at_edge]
+    if edges:
+        chosen = sorted({one.chosen for one in edges})
+        sides = ["first" if value == edges[0].values[0] else "last" for value in chosen]
+        values = " or ".join(f"{edges[0].parameter}={value:.3g}" for value in chosen)
+        notes.append(
+            f"The best {values} is the {' or '.join(sides)} of the values tried"
+            f"{several.format(len(edges))}: a better one may lie beyond."
+        )
+    if n_unconverged := sum(one.n_unconverged for one in searches):
+        n_values = sum(len(one.values) for one in searches)
+        notes.append(f"The solver did not converge for {n_unconverged} of {n_values} values tried.")
+    few = [one.n_validation for one in searches if one.n_validation < _FEW_HELD_OUT]
+    if few:
+        notes.append(
+            f"Values were compared on {'as few as ' if len(searches) > 1 else ''}{min(few)} "
+            "held-out images: chance decides between close ones."
+        )
+    return tuple(notes)
 
 
 def _fits(

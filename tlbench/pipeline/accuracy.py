@@ -11,12 +11,7 @@ from tlbench.arrays import FloatArray
 from tlbench.baselines import BASELINES, Baseline
 from tlbench.config import RunConfig
 from tlbench.errors import ConfigError, ModelError
-from tlbench.evaluation import (
-    VALIDATION_FRACTION,
-    Evaluation,
-    evaluate_head,
-    search_parameter,
-)
+from tlbench.evaluation import Evaluation, evaluate_head, search_notes, search_parameter
 from tlbench.features import content_key
 from tlbench.heads import (
     HEADS,
@@ -117,9 +112,6 @@ def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
     store, groupings = fitting.workplace.store, fitting.dataset.groupings
     parts = fitting.parts(kind, head)
     parts["groupings"] = [[group.name, list(group.group_of)] for group in groupings]
-    space = head.search if fitting.workplace.config.protocol.search else None
-    if space is not None:
-        parts["search"] = [space.parameter, list(space.values), VALIDATION_FRACTION]
     key = content_key(parts)
     if stored := store.get("predictions", key):
         result = msgspec.convert(stored.meta, AccuracyResult)
@@ -157,11 +149,11 @@ def _choose(
     params, protocol = fitting.params_on(kind, head), fitting.workplace.config.protocol
     if not protocol.search:
         return params, None, ()
-    space, listener = head.search, fitting.workplace.listener
+    space, listener = fitting.space_of(head), fitting.workplace.listener
     if space is None:
         return params, None, ("Nothing is searched for this head: its parameters are as given.",)
     with task(listener, f"search {head.name} on {kind.name}", len(space.values), "values"):
-        search, notes = search_parameter(
+        search = search_parameter(
             head,
             space,
             params,
@@ -170,4 +162,4 @@ def _choose(
             seed=fitting.seed,
             on_value=listener.advance,
         )
-    return {**params, space.parameter: search.chosen}, search, notes
+    return {**params, space.parameter: search.chosen}, search, search_notes([search])

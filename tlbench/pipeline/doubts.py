@@ -1,9 +1,13 @@
 """What makes an accuracy doubtful although it can be computed: leaks, dead features, one class."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from tlbench.arrays import FloatArray
-from tlbench.datasets import Dataset, Leaks, find_leaks
+from tlbench.arrays import FloatArray, LabelArray
+from tlbench.datasets import Dataset, Digests, Leaks, find_leaks, find_spread
+from tlbench.evaluation.protocols import assign_folds
+from tlbench.evaluation.search import validation_rows
 from tlbench.pipeline.digests import image_digests
 from tlbench.pipeline.extraction import SplitFeatures, Workplace
 from tlbench.units import format_count, format_percent
@@ -27,14 +31,19 @@ def doubts_about(
         )
     ]
     found = find_leaks(digests[0], train.labels, digests[1], test.labels)
+    protocol, seed = workplace.config.protocol, workplace.config.seed
     return (
-        *_about_leaks(found, train, test),
+        *_about_leaks(found, train, test, is_curve=bool(protocol.curve)),
+        *(_about_search(digests[0], train.labels, seed) if protocol.search else ()),
+        *(_about_folds(digests, train, test, protocol.folds, seed) if protocol.folds else ()),
         *_about_test_classes(dataset, test),
         *_about_features(train.features),
     )
 
 
-def _about_leaks(found: Leaks, train: SplitFeatures, test: SplitFeatures) -> list[str]:
+def _about_leaks(
+    found: Leaks, train: SplitFeatures, test: SplitFeatures, *, is_curve: bool
+) -> list[str]:
     sentences = []
     if found.n_shared:
         pairs = ", ".join(
@@ -48,6 +57,10 @@ def _about_leaks(found: Leaks, train: SplitFeatures, test: SplitFeatures) -> lis
         )
         if found.n_contradicted:
             text += f"; {format_count(found.n_contradicted)} of them have another class in train"
+        if is_curve:
+            text += (
+                "; a learning curve draws more of these the longer it gets, and rises too steeply"
+            )
         sentences.append(text)
     if found.n_repeated_train:
         text = f"{format_count(found.n_repeated_train)} training images are there more than once"
@@ -60,6 +73,38 @@ def _about_leaks(found: Leaks, train: SplitFeatures, test: SplitFeatures) -> lis
             "interval counts each as a picture of its own"
         )
     return sentences
+
+
+def _about_search(digests: Digests, labels: LabelArray, seed: int) -> list[str]:
+    """Return whether a search compares its values on images that it fitted them on."""
+    is_held_out = np.zeros(len(labels), np.int64)
+    is_held_out[validation_rows(labels, seed)] = 1
+    spread = find_spread(digests, is_held_out)
+    if not spread.n_images:
+        return []
+    n_shared = int(np.count_nonzero(spread.rows[is_held_out == 1]))
+    text = (
+        f"search: {format_count(n_shared)} of {format_count(int(is_held_out.sum()))} held-out images "
+        "are among those that the values were fitted on too, pixel for pixel: that speaks for "
+        "weak penalties"
+    )
+    return [text]
+
+
+def _about_folds(
+    digests: Sequence[Digests], train: SplitFeatures, test: SplitFeatures, n_folds: int, seed: int
+) -> list[str]:
+    """Return whether folds are tested on images that stand in other folds as well."""
+    labels = np.concatenate([train.labels, test.labels])
+    spread = find_spread(np.concatenate(digests), assign_folds(labels, n_folds, seed))
+    if not spread.n_images:
+        return []
+    text = (
+        f"folds: {format_count(spread.n_images)} of {format_count(len(labels))} images have a "
+        f"copy, pixel for pixel, in another fold ({format_count(spread.n_pairs)} pairs): heads "
+        "are tested on images that they were fitted on"
+    )
+    return [text]
 
 
 def _about_test_classes(dataset: Dataset, test: SplitFeatures) -> list[str]:

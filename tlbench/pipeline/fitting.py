@@ -6,8 +6,9 @@ from importlib import metadata
 from typing import Any
 
 from tlbench.datasets import Dataset
+from tlbench.evaluation import VALIDATION_FRACTION
 from tlbench.hashing import sha256_array
-from tlbench.heads import Head, Params
+from tlbench.heads import Head, Params, SearchSpace
 from tlbench.pipeline.extraction import SplitFeatures, Workplace
 from tlbench.pipeline.kinds import FeatureKind
 from tlbench.pipeline.layout import Layouts
@@ -16,7 +17,8 @@ __all__ = ["Fitting"]
 
 # Version of the records in the store: part of every key, so that one with fewer figures than
 # today's is computed again and not read with gaps. 1: the first, without a number. 2: metrics.
-_RECORD_VERSION = 2
+# 3: what a search took, and the searches of folds and curves.
+_RECORD_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,9 +54,14 @@ class Fitting:
         """Return every parameter of a head on these features."""
         return self.layouts[kind.name][head.name]
 
+    def space_of(self, head: Head) -> SearchSpace | None:
+        """Return what is searched for a head in this run; None where nothing is."""
+        return head.search if self.workplace.config.protocol.search else None
+
     def parts(self, kind: FeatureKind, head: Head) -> dict[str, Any]:
         """Return what determines a fitted head and its figures: parts of its key in the store."""
         versions = ("scikit-learn", "tlbench", *head.requires)
+        space = self.space_of(head)
         return {
             "record": _RECORD_VERSION,
             "features": kind.identity,
@@ -62,6 +69,7 @@ class Fitting:
             "classes": len(self.dataset.classes),
             "head": head.name,
             "params": dict(self.params_on(kind, head)),
+            "search": space and [space.parameter, list(space.values), VALIDATION_FRACTION],
             "seed": self.seed,
             "versions": [f"{name} {metadata.version(name)}" for name in versions],
         }

@@ -7,8 +7,8 @@ from typing import Any, TypeVar
 import msgspec
 import numpy as np
 
-from tlbench.config import ProtocolConfig
-from tlbench.datasets import Dataset
+from tlbench.arrays import LabelArray
+from tlbench.config import RunConfig
 from tlbench.evaluation.protocols import (
     balanced_rows,
     check_folds,
@@ -17,7 +17,7 @@ from tlbench.evaluation.protocols import (
     learning_curve,
 )
 from tlbench.features import content_key
-from tlbench.heads import Head, Params
+from tlbench.heads import Head, Params, SearchSpace
 from tlbench.pipeline.fitting import Fitting
 from tlbench.pipeline.kinds import FeatureKind
 from tlbench.progress import task
@@ -28,15 +28,23 @@ __all__ = ["check_protocol", "measure_curves", "measure_folds"]
 
 
 def check_protocol(
-    config: ProtocolConfig, dataset: Dataset, heads: Sequence[Head], params: Mapping[str, Params]
+    config: RunConfig,
+    classes: Sequence[str],
+    labels: tuple[LabelArray, LabelArray],
+    heads: Sequence[Head],
+    params: Mapping[str, Params],
 ) -> None:
-    """Raise ConfigError where the data cannot give what is asked for, before minutes of work."""
-    if config.folds is not None:
-        check_folds(config.folds, len(dataset.train) + len(dataset.test))
-    if config.curve:
-        labels = dataset.train.labels
-        check_sizes(config.curve, labels, dataset.classes)
-        fewest = labels[balanced_rows(labels, min(config.curve), 0)]
+    """Raise ConfigError where the data cannot give what is asked for.
+
+    To be called before minutes of work with the *labels* of all train and test images, and again
+    with those of the images that could be read.
+    """
+    protocol, (train_labels, _) = config.protocol, labels
+    if protocol.folds is not None:
+        check_folds(np.concatenate(labels), protocol.folds, config.seed)
+    if protocol.curve:
+        check_sizes(protocol.curve, train_labels, classes)
+        fewest = train_labels[balanced_rows(train_labels, min(protocol.curve), 0)]
         for head in heads:  # some refuse so few images, and would do so after the extraction
             head.adapt(params[head.name], fewest)
 
@@ -50,7 +58,9 @@ def measure_folds(fitting: Fitting) -> list[CrossValidation]:
 
     def measure(kind: FeatureKind, head: Head) -> CrossValidation:
         parts, listener = kind.matrices(), fitting.workplace.listener
-        with task(listener, f"folds of {head.name} on {kind.name}", n_folds, "folds"):
+        space = fitting.space_of(head)
+        n_fits = n_folds * _n_fits(space)
+        with task(listener, f"folds of {head.name} on {kind.name}", n_fits, "fits"):
             return cross_validate(
                 head,
                 fitting.params_on(kind, head),
@@ -60,7 +70,8 @@ def measure_folds(fitting: Fitting) -> list[CrossValidation]:
                 features=kind.name,
                 baseline=kind.baseline,
                 seed=fitting.seed,
-                on_fold=listener.advance,
+                space=space,
+                on_fit=listener.advance,
             )
 
     found = _each(fitting, "folds", CrossValidation, {"folds": n_folds}, measure)
@@ -77,7 +88,9 @@ def measure_curves(fitting: Fitting) -> list[LearningCurve]:
 
     def measure(kind: FeatureKind, head: Head) -> LearningCurve:
         (train_features, test_features), listener = kind.matrices(), fitting.workplace.listener
-        with task(listener, f"curve of {head.name} on {kind.name}", n_points, "fits"):
+        space = fitting.space_of(head)
+        n_fits = n_points * _n_fits(space)
+        with task(listener, f"curve of {head.name} on {kind.name}", n_fits, "fits"):
             return learning_curve(
                 head,
                 fitting.params_on(kind, head),
@@ -88,11 +101,16 @@ def measure_curves(fitting: Fitting) -> list[LearningCurve]:
                 features=kind.name,
                 baseline=kind.baseline,
                 seed=fitting.seed,
-                on_point=listener.advance,
+                space=space,
+                on_fit=listener.advance,
             )
 
     asked = {"curve": sorted(protocol.curve), "seeds": protocol.curve_seeds}
     return [one for one, _ in _each(fitting, "curves", LearningCurve, asked, measure)]
+
+
+def _n_fits(space: SearchSpace | None) -> int:
+    return 1 if space is None else 1 + len(space.values)
 
 
 _Record = TypeVar("_Record", CrossValidation, LearningCurve)

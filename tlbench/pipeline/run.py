@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import numpy as np
 from numpy.typing import NDArray
 
+from tlbench.arrays import LabelArray
 from tlbench.config import RunConfig
 from tlbench.datasets import Dataset
 from tlbench.engine import check_provider
@@ -150,10 +151,11 @@ class _Accuracy:
 
     def __init__(self, config: RunConfig, workplace: Workplace, contestants: Contestants) -> None:
         refuse_random_weights(workplace.model)
+        self._config, self._workplace, self._contestants = config, workplace, contestants
         self.dataset: Dataset = workplace.dataset
         # before minutes of extraction
         check_training(self.dataset.train.labels, self.dataset.classes)
-        check_protocol(config.protocol, self.dataset, contestants.heads, contestants.params)
+        self._check_protocol(self.dataset.train.labels, self.dataset.test.labels)
         contestants.lay_out(workplace.model, workplace.listener)
         self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
         test = extract_split(workplace, self.dataset.test, "test")
@@ -161,6 +163,7 @@ class _Accuracy:
         workplace.close_session()
         reference = _full_precision_features(workplace)
         self.unlearnable = check_training(self.train.labels, self.dataset.classes)
+        self._check_protocol(self.train.labels, test.labels)  # unreadable images are gone
         self.doubts = doubts_about(workplace, self.dataset, self.train, test)
         self.extraction = (self.train.result, test.result)
         self.info = dataset_info(self.dataset, self.train.skipped + test.skipped)
@@ -183,7 +186,11 @@ class _Accuracy:
             *self.cross_validations,
             *self.learning_curves,
         )
-        self._workplace, self._contestants, self._seed = workplace, contestants, config.seed
+
+    def _check_protocol(self, *labels: LabelArray) -> None:
+        heads, params = self._contestants.heads, self._contestants.params
+        train, test = labels
+        check_protocol(self._config, self.dataset.classes, (train, test), heads, params)
 
     def breakdown(self, listener: Listener) -> Breakdown | None:
         """Time the way from image to label with the best head on the backbone, if there is one."""
@@ -200,7 +207,7 @@ class _Accuracy:
             best.params,  # those that were scored: a search may have chosen one
             self.train.features,
             self.train.labels,
-            seed=self._seed,
+            seed=self._config.seed,
         )
         session = self._workplace.session()
         found = measure_breakdown(session, self.dataset.test.images, classifier, head.name)

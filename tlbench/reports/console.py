@@ -15,7 +15,11 @@ from tlbench.reports.drift import (
 )
 from tlbench.reports.layout import block, grid, laid_out, section, title_line
 from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
-from tlbench.reports.protocols import cross_validation_table, learning_curve_table
+from tlbench.reports.protocols import (
+    cross_validation_table,
+    inner_search_table,
+    learning_curve_table,
+)
 from tlbench.reports.reproduction import published_table, reproduction_lines
 from tlbench.reports.tables import (
     Table,
@@ -61,6 +65,7 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         ("Worst", [worst] if worst else []),
         cross_validation_table(run.cross_validation),
         learning_curve_table(run.learning_curves),
+        inner_search_table(run.cross_validation, run.learning_curves),
         ("Models", drifted_models(run.drifts)),
         drift_table(run.drifts),
         drifted_accuracy_table(run.drifts),

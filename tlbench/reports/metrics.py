@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from tlbench.reports.tables import Table, format_interval
 from tlbench.results.accuracy import AccuracyResult
-from tlbench.units import format_count, format_percent
+from tlbench.units import format_count, format_percent, format_seconds
 
 __all__ = ["grouped_table", "metrics_table", "search_table", "worst_classes"]
 
@@ -61,8 +61,8 @@ def search_table(results: Sequence[AccuracyResult]) -> Table:
     """Return the parameters that were chosen on held-out training images."""
     return Table(
         "Search",
-        ("features", "head", "chosen", "validation"),
-        (False, False, False, True),
+        ("features", "head", "chosen", "validation", "took"),
+        (False, False, False, True, True),
         tuple(
             (
                 _features(result),
@@ -70,6 +70,7 @@ def search_table(results: Sequence[AccuracyResult]) -> Table:
                 f"{search.parameter}={search.chosen:.3g} of {len(search.values)}"
                 + (" (edge)" if search.at_edge else ""),
                 format_percent(max(search.n_correct) / search.n_validation),
+                format_seconds(search.elapsed_s),
             )
             for result in results
             if (search := result.search)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from statistics import mean, stdev
 
 from tlbench.reports.tables import Table, format_interval
-from tlbench.results.accuracy import CrossValidation, LearningCurve, LearningPoint
-from tlbench.units import format_count, format_percent
+from tlbench.results.accuracy import CrossValidation, LearningCurve, LearningPoint, Search
+from tlbench.units import format_count, format_percent, format_seconds
 
-__all__ = ["cross_validation_table", "learning_curve_table"]
+__all__ = ["cross_validation_table", "inner_search_table", "learning_curve_table"]
 
 
 def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
@@ -47,6 +47,43 @@ def learning_curve_table(results: Sequence[LearningCurve]) -> Table:
             for row, size in enumerate(sorted({one.images_per_class for one in result.points}))
         ),
     )
+
+
+def inner_search_table(folds: Sequence[CrossValidation], curves: Sequence[LearningCurve]) -> Table:
+    """Return what the searches inside folds and inside points of a curve chose."""
+    rows = [
+        (one, f"{len(one.folds)} folds", [fold.search for fold in one.folds]) for one in folds
+    ] + [
+        (
+            one,
+            f"{format_count(size)} a class",
+            [point.search for point in one.points if point.images_per_class == size],
+        )
+        for one in curves
+        for size in sorted({point.images_per_class for point in one.points})
+    ]
+    return Table(
+        "Searches",
+        ("features", "head", "each of", "chosen", "took, all"),
+        (False, False, False, False, True),
+        tuple(
+            (
+                one.features,
+                one.head,
+                where,
+                _chosen(searches),
+                format_seconds(sum(search.elapsed_s for search in searches)),
+            )
+            for one, where, found in rows
+            if (searches := [search for search in found if search is not None])
+        ),
+    )
+
+
+def _chosen(searches: Sequence[Search]) -> str:
+    values = [search.chosen for search in searches]
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return f"{searches[0].parameter}={low}" + (f" to {high}" if high != low else "")
 
 
 def _mean_and_deviation(points: Sequence[LearningPoint]) -> str:

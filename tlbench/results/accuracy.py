@@ -46,7 +46,7 @@ class Metrics:
     """Further figures of the predictions that gave an accuracy."""
 
     macro_f1_fraction: float  # mean over the classes that have test images or were predicted
-    top5_fraction: float | None = None  # None: no scores, or no more than five classes
+    top5_fraction: float | None = None  # None: no scores, or five or fewer classes in train
     calibration_error_fraction: float | None = None  # None: the head gives no probabilities
     calibration_bins: int | None = None  # of equal width in (0, 1]
 
@@ -70,8 +70,10 @@ class Search:
     values: tuple[float, ...]  # in the order tried
     n_correct: tuple[int, ...]  # on the validation images, for each value
     n_validation: int
+    n_unconverged: int  # values for which the solver stopped early
     chosen: float
     at_edge: bool  # the best value is the first or last of the range
+    elapsed_s: float  # of all fits and predictions of the search, without the fit that follows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +121,7 @@ class Fold:
     n_test: int
     n_correct: int
     fit_s: float
+    search: Search | None = None  # on this fold's training images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +130,7 @@ class CrossValidation:
 
     features: str
     head: str
-    params: dict[str, Any]
+    params: dict[str, Any]  # without the one that was searched: each fold has its own
     seed: int
     folds: tuple[Fold, ...]
     mean_fraction: float  # of the folds' accuracies
@@ -147,6 +150,7 @@ class LearningPoint:
     n_train: int
     n_test: int
     n_correct: int
+    search: Search | None = None  # on this point's training images
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +159,7 @@ class LearningCurve:
 
     features: str
     head: str
-    params: dict[str, Any]
+    params: dict[str, Any]  # without the one that was searched: each point has its own
     points: tuple[LearningPoint, ...]
     baseline: bool
     notes: tuple[str, ...] = ()

@@ -7,11 +7,16 @@ import numpy as np
 
 from tlbench.arrays import FloatArray, LabelArray
 from tlbench.errors import ConfigError
-from tlbench.evaluation.fit import FittableHead, fit_and_predict
-from tlbench.evaluation.score import check_features
+from tlbench.evaluation.fit import FittableHead
+from tlbench.evaluation.protocols.part import Part, fit_part, notes_of, without_searched
+from tlbench.evaluation.search import Range
 from tlbench.results.accuracy import LearningCurve, LearningPoint
 
 __all__ = ["balanced_rows", "check_sizes", "learning_curve"]
+
+# Share of images that two draws have in common from which on their deviation is doubtful: it is
+# then smaller than that of separate training sets by a factor of 0.7, the root of 1 - share.
+_MUCH_IN_COMMON = 0.5
 
 
 def check_sizes(sizes: Sequence[int], labels: LabelArray, classes: Sequence[str]) -> None:
@@ -68,7 +73,8 @@ def learning_curve(
     features: str,
     baseline: bool,
     seed: int,
-    on_point: Callable[[], None] = lambda: None,
+    space: Range | None = None,
+    on_fit: Callable[[], None] = lambda: None,
 ) -> LearningCurve:
     """Fit a head on so many images of each class, score it on the whole test split.
 
@@ -77,7 +83,7 @@ def learning_curve(
     head : Head
         What to fit.
     params : mapping
-        Every parameter of the head, the same for all sizes.
+        Every parameter of the head, the same for all sizes but for the one that is searched.
     train, test : tuple of ndarray
         Features (n_images, n_features), float32, and labels (n_images,), int64.
     sizes : sequence of int
@@ -88,8 +94,11 @@ def learning_curve(
         What the features are, for the record.
     seed : int
         The first seed; it decides the rows, and it is the head's.
-    on_point : callable
-        Called after each fit.
+    space : SearchSpace or None
+        A parameter that each point chooses on a fifth of its own training images. A size of which
+        none can be held out keeps the value in *params*, and a note says so.
+    on_fit : callable
+        Called after each value of a search and after each point.
 
     Returns
     -------
@@ -102,29 +111,57 @@ def learning_curve(
     ConfigError, DataError
         As `tlbench.evaluation.evaluate_head`.
     """
-    points, notes = [], dict[str, None]()
+    points: list[LearningPoint] = []
+    fits: list[Part] = []
     for draw in range(seed, seed + n_seeds):
         for size in sorted(sizes):
             rows = balanced_rows(train[1], size, draw)
-            some, labels = train[0][rows], train[1][rows]
-            check_features(features, some, labels, *test)
-            fitted = fit_and_predict(head, params, some, labels, test[0], seed=draw)
+            part = fit_part(
+                head,
+                params,
+                (train[0][rows], train[1][rows]),
+                test,
+                title=f"{size} {'image' if size == 1 else 'images'} a class, seed {draw}",
+                features=features,
+                space=space,
+                seed=draw,
+                on_value=on_fit,
+            )
             points.append(
                 LearningPoint(
                     images_per_class=size,
                     seed=draw,
                     n_train=len(rows),
                     n_test=len(test[1]),
-                    n_correct=int(np.count_nonzero(fitted.predictions == test[1])),
+                    n_correct=part.n_correct,
+                    search=part.search,
                 )
             )
-            notes |= dict.fromkeys(fitted.notes)
-            on_point()
+            fits.append(part)
+            on_fit()
     return LearningCurve(
         features=features,
         head=head.name,
-        params=dict(params),
+        params=without_searched(params, space),
         points=tuple(points),
         baseline=baseline,
-        notes=tuple(notes),
+        notes=(*_alike_draws(train[1], sizes, n_seeds), *notes_of(fits)),
     )
+
+
+def _alike_draws(labels: LabelArray, sizes: Sequence[int], n_seeds: int) -> list[str]:
+    """Return a note on sizes that leave the draws little to differ in."""
+    if n_seeds == 1:
+        return []
+    counts = np.unique(labels, return_counts=True)[1]
+    # Of m drawn from M, m / M are expected in another draw as well.
+    shares = {size: float(np.mean(size / counts)) for size in sorted(sizes)}
+    much = {size: share for size, share in shares.items() if share > _MUCH_IN_COMMON}
+    if not much:
+        return []
+    listed = ", ".join(f"{100 * share:.0f} % at {size}" for size, share in much.items())
+    text = (
+        f"Two draws have much of their images in common, {listed} a class: other training images "
+        "would differ by more than the deviation says."
+    )
+    return [text]

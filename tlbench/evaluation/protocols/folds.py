@@ -8,8 +8,9 @@ import numpy as np
 
 from tlbench.arrays import FloatArray, LabelArray
 from tlbench.errors import ConfigError
-from tlbench.evaluation.fit import FittableHead, fit_and_predict
-from tlbench.evaluation.score import check_features
+from tlbench.evaluation.fit import FittableHead
+from tlbench.evaluation.protocols.part import Part, fit_part, notes_of, without_searched
+from tlbench.evaluation.search import Range
 from tlbench.results.accuracy import CrossValidation, Fold
 from tlbench.results.common import Interval
 from tlbench.stats import corrected_resampled_interval
@@ -17,11 +18,26 @@ from tlbench.stats import corrected_resampled_interval
 __all__ = ["assign_folds", "check_folds", "cross_validate"]
 
 
-def check_folds(n_folds: int, n_images: int) -> None:
-    """Raise ConfigError if there are more folds than images."""
-    if n_folds > n_images:
-        msg = f"--folds {n_folds} is more than the {n_images} images there are. Use fewer."
-        raise ConfigError(msg)
+def check_folds(labels: LabelArray, n_folds: int, seed: int) -> None:
+    """Raise ConfigError unless every fold leaves two classes to learn.
+
+    Parameters
+    ----------
+    labels : ndarray of shape (n_images,), int64
+        Labels of train and test together.
+    n_folds, seed : int
+        See `assign_folds`.
+    """
+    folds = assign_folds(labels, n_folds, seed)
+    for number in range(n_folds):
+        rest = np.unique(labels[folds != number])
+        if len(rest) < 2:  # noqa: PLR2004 - a classifier tells two apart
+            msg = (
+                f"--folds {n_folds}: all images outside of fold {number + 1} are of class "
+                f"{rest[0]}, for every other class has one image only. Add images, or leave "
+                "--folds out."
+            )
+            raise ConfigError(msg)
 
 
 def assign_folds(labels: LabelArray, n_folds: int, seed: int) -> LabelArray:
@@ -46,7 +62,9 @@ def assign_folds(labels: LabelArray, n_folds: int, seed: int) -> LabelArray:
     ConfigError
         If there are more folds than images.
     """
-    check_folds(n_folds, len(labels))
+    if n_folds > len(labels):
+        msg = f"--folds {n_folds} is more than the {len(labels)} images there are. Use fewer."
+        raise ConfigError(msg)
     order = np.random.default_rng(seed).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(len(labels), dtype=np.int64)
@@ -65,7 +83,8 @@ def cross_validate(
     features: str,
     baseline: bool,
     seed: int,
-    on_fold: Callable[[], None] = lambda: None,
+    space: Range | None = None,
+    on_fit: Callable[[], None] = lambda: None,
 ) -> CrossValidation:
     """Fit a head on all folds but one, score it on that one, for each fold.
 
@@ -83,8 +102,11 @@ def cross_validate(
         See `assign_folds`; the seed is also the head's.
     features, baseline : str, bool
         What the features are, for the record.
-    on_fold : callable
-        Called after each fold.
+    space : SearchSpace or None
+        A parameter that each fold chooses on a fifth of its training images, as
+        `tlbench.evaluation.search_parameter` does: no image of the fold has a say in it.
+    on_fit : callable
+        Called after each value of a search and after each fold.
 
     Raises
     ------
@@ -93,40 +115,45 @@ def cross_validate(
     """
     fold_of = assign_folds(labels, n_folds, seed)
     folds: list[Fold] = []
-    notes: dict[str, None] = dict.fromkeys(_thin_classes(labels, n_folds))
-    used: Mapping[str, Any] = params
+    fits: list[Part] = []
     for number in range(n_folds):
         train, test = np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)
-        train_features, test_features = _take(parts, train), _take(parts, test)
-        check_features(features, train_features, labels[train], test_features, labels[test])
-        fitted = fit_and_predict(
-            head, params, train_features, labels[train], test_features, seed=seed
+        part = fit_part(
+            head,
+            params,
+            (_take(parts, train), labels[train]),
+            (_take(parts, test), labels[test]),
+            title=f"fold {number + 1} of {n_folds}",
+            features=features,
+            space=space,
+            seed=seed,
+            on_value=on_fit,
         )
         folds.append(
             Fold(
                 n_train=len(train),
                 n_test=len(test),
-                n_correct=int(np.count_nonzero(fitted.predictions == labels[test])),
-                fit_s=fitted.fit_s,
+                n_correct=part.n_correct,
+                fit_s=part.fitted.fit_s,
+                search=part.search,
             )
         )
-        notes |= dict.fromkeys(fitted.notes)
-        used = fitted.params
-        on_fold()
+        fits.append(part)
+        on_fit()
     accuracies = [fold.n_correct / fold.n_test for fold in folds]
     test_to_train = mean(fold.n_test / fold.n_train for fold in folds)
     low, high = corrected_resampled_interval(accuracies, test_to_train)
     return CrossValidation(
         features=features,
         head=head.name,
-        params=dict(used),
+        params=without_searched(fits[-1].fitted.params, space),
         seed=seed,
         folds=tuple(folds),
         mean_fraction=mean(accuracies),
         deviation_fraction=stdev(accuracies),
         interval=Interval(low=low, high=high, method="corrected resampled t"),
         baseline=baseline,
-        notes=tuple(notes),
+        notes=(*_thin_classes(labels, n_folds), *_no_width(accuracies), *notes_of(fits)),
     )
 
 
@@ -142,7 +169,24 @@ def _take(parts: Sequence[FloatArray], rows: LabelArray) -> FloatArray:
 
 def _thin_classes(labels: LabelArray, n_folds: int) -> list[str]:
     counts = np.unique(labels, return_counts=True)[1]
-    n_thin = int(np.count_nonzero(counts < n_folds))
-    if not n_thin:
+    notes = []
+    if n_thin := int(np.count_nonzero(counts < n_folds)):
+        notes.append(
+            f"{n_thin} classes have fewer images than there are folds: not every fold has them."
+        )
+    if n_single := int(np.count_nonzero(counts == 1)):
+        notes.append(
+            f"{n_single} classes have one image only: no head can find it in the fold that tests "
+            "it, for it was fitted without."
+        )
+    return notes
+
+
+def _no_width(accuracies: Sequence[float]) -> list[str]:
+    if max(accuracies) > min(accuracies):
         return []
-    return [f"{n_thin} classes have fewer images than there are folds: not every fold has them."]
+    text = (
+        "All folds have the same accuracy: the interval of the mean has no width, which says "
+        "nothing of its certainty."
+    )
+    return [text]
