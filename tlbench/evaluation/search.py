@@ -170,11 +170,17 @@ def search_notes(searches: Sequence[Search]) -> tuple[str, ...]:
     if n_unconverged := sum(one.n_unconverged for one in searches):
         n_values = sum(len(one.values) for one in searches)
         notes.append(f"The solver did not converge for {n_unconverged} of {n_values} values tried.")
-    few = [one.n_validation for one in searches if one.n_validation < _FEW_HELD_OUT]
+    few = [one for one in searches if one.n_validation < _FEW_HELD_OUT]
     if few:
+        fewest = min(one.n_validation for one in few)
+        n_best = max(one.n_correct.count(max(one.n_correct)) for one in few)
+        how = (
+            f"up to {n_best} of them did equally well, and the first of these, the strongest "
+            "penalty, was taken"
+        )
         notes.append(
-            f"Values were compared on {'as few as ' if len(searches) > 1 else ''}{min(few)} "
-            "held-out images: chance decides between close ones."
+            f"Values were compared on {'as few as ' if len(searches) > 1 else ''}{fewest} "
+            f"held-out images: {how if n_best > 1 else 'chance decides between close ones'}."
         )
     return tuple(notes)
 

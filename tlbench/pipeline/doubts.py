@@ -83,8 +83,9 @@ def _about_search(digests: Digests, labels: LabelArray, seed: int) -> list[str]:
     if not spread.n_images:
         return []
     n_shared = int(np.count_nonzero(spread.rows[is_held_out == 1]))
+    n_held_out = int(is_held_out.sum())
     text = (
-        f"search: {format_count(n_shared)} of {format_count(int(is_held_out.sum()))} held-out images "
+        f"search: {format_count(n_shared)} of {format_count(n_held_out)} held-out images "
         "are among those that the values were fitted on too, pixel for pixel: that speaks for "
         "weak penalties"
     )

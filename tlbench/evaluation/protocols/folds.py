@@ -13,7 +13,7 @@ from tlbench.evaluation.protocols.part import Part, fit_part, notes_of, without_
 from tlbench.evaluation.search import Range
 from tlbench.results.accuracy import CrossValidation, Fold
 from tlbench.results.common import Interval
-from tlbench.stats import corrected_resampled_interval
+from tlbench.stats import corrected_resampled_interval, wilson_interval
 
 __all__ = ["assign_folds", "check_folds", "cross_validate"]
 
@@ -143,6 +143,8 @@ def cross_validate(
     accuracies = [fold.n_correct / fold.n_test for fold in folds]
     test_to_train = mean(fold.n_test / fold.n_train for fold in folds)
     low, high = corrected_resampled_interval(accuracies, test_to_train)
+    interval = Interval(low=low, high=high, method="corrected resampled t")
+    n_correct = sum(fold.n_correct for fold in folds)
     return CrossValidation(
         features=features,
         head=head.name,
@@ -151,9 +153,13 @@ def cross_validate(
         folds=tuple(folds),
         mean_fraction=mean(accuracies),
         deviation_fraction=stdev(accuracies),
-        interval=Interval(low=low, high=high, method="corrected resampled t"),
+        interval=interval,
         baseline=baseline,
-        notes=(*_thin_classes(labels, n_folds), *_no_width(accuracies), *notes_of(fits)),
+        notes=(
+            *_thin_classes(labels, n_folds),
+            *_narrow(interval, n_correct, len(labels)),
+            *notes_of(fits),
+        ),
     )
 
 
@@ -182,11 +188,17 @@ def _thin_classes(labels: LabelArray, n_folds: int) -> list[str]:
     return notes
 
 
-def _no_width(accuracies: Sequence[float]) -> list[str]:
-    if max(accuracies) > min(accuracies):
+def _narrow(interval: Interval, n_correct: int, n_images: int) -> list[str]:
+    """Return a note where the folds agree more closely than independent images could.
+
+    For every image is tested once: were the heads of all folds the same, the mean would still be as
+    uncertain as any accuracy on so many images.
+    """
+    low, high = wilson_interval(n_correct, n_images)
+    if interval.high - interval.low >= high - low:
         return []
     text = (
-        "All folds have the same accuracy: the interval of the mean has no width, which says "
-        "nothing of its certainty."
+        f"The interval of the mean is narrower than that of an accuracy on {n_images} images, "
+        f"{100 * low:.1f} to {100 * high:.1f} %: the folds agree by chance, believe the wider one."
     )
     return [text]
