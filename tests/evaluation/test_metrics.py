@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, top_k_accuracy_score
 
 from tlbench.evaluation.metrics import calibration_error, class_scores, macro_f1, top_k_hits
@@ -101,6 +102,31 @@ def test_calibration_error_is_guos(pairs, n_bins):
     # rounding may put a confidence on an edge of a third into either bin: keep off the edges
     if (np.abs(confidences * n_bins - np.round(confidences * n_bins)) > 1e-9).all():
         assert calibration_error(confidences, correct, n_bins) == pytest.approx(expected, abs=1e-12)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 5, 40, 700]))
+def test_calibration_error_is_the_weighted_gap_of_scikit_learns_curve(seed, n_images):
+    """Its bins have their upper ends too, and it leaves empty ones out: they weigh nothing."""
+    rng = np.random.default_rng(seed)
+    confidences = rng.uniform(0.1, 1, n_images)
+    correct = rng.random(n_images) < 0.7 * confidences
+    found, said = calibration_curve(correct, confidences, n_bins=15)
+    counts = np.histogram(confidences, bins=np.linspace(0, 1, 16))[0]
+    gaps = np.abs(found - said) * counts[counts > 0] / n_images
+    # rounding of sums
+    assert calibration_error(confidences, correct) == pytest.approx(gaps.sum(), abs=1e-12)
+
+
+@pytest.mark.parametrize(("n_images", "most"), [(100, 0.1), (1017, 0.035), (10_000, 0.012)])
+def test_simulated_bias_of_the_calibration_error(n_images, most):
+    """A head that is right as often as it says has an error all the same: chance, in each bin."""
+    rng = np.random.default_rng(0)
+    errors = []
+    for _ in range(200):
+        confidences = rng.beta(4, 1, n_images)
+        errors.append(calibration_error(confidences, rng.random(n_images) < confidences))
+    print(f"calibrated, {n_images} images: {100 * np.mean(errors):.1f} %")
+    assert most / 3 < np.mean(errors) < most
 
 
 @pytest.mark.parametrize(

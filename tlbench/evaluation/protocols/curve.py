@@ -15,7 +15,7 @@ from tlbench.results.accuracy import LearningCurve, LearningPoint
 __all__ = ["balanced_rows", "check_sizes", "learning_curve"]
 
 # Share of images that two draws have in common from which on their deviation is doubtful: it is
-# then smaller than that of separate training sets by a factor of 0.7, the root of 1 - share.
+# then smaller than that of separate training sets by about the root of 1 - share, 0.7.
 _MUCH_IN_COMMON = 0.5
 
 
