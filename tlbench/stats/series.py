@@ -78,8 +78,9 @@ def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> flo
     -----
     A sample quantile errs, to first order, by the error of the mean of I(x <= quantile): Bahadur
     (1966), doi:10.1214/aoms/1177699450, and for dependent samples Sen (1968), *Asymptotic normality
-    of sample quantiles for m-dependent processes*. The autocovariances that matter are those of this series of zeros and ones, not those
-    of the latencies: one far outlier cannot hide or fake them.
+    of sample quantiles for m-dependent processes*. The autocovariances that matter are those of
+    this series of zeros and ones, not those of the latencies: one far outlier cannot hide or fake
+    them.
 
     The inflation is 1 + 2 (rho_1 + rho_2 + ...). The sum ends where a pair rho_2k + rho_2k+1 is no
     longer positive: initial positive sequence of Geyer (1992), doi:10.1214/ss/1177011137. Sums of
