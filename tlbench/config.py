@@ -126,6 +126,13 @@ class TimingConfig:
         if "server" in self.scenarios and self.qps is None and not self.find_peak:
             msg = "Scenario server needs a rate: give --qps, or --find-peak to search for it."
             raise ConfigError(msg)
+        at_host = sorted({"cold", "server"} & set(self.scenarios))
+        if at_host and "numpy->numpy" not in self.boundaries:
+            msg = (
+                f"A request arrives at the host: {', '.join(at_host)} is measured with --boundary "
+                "numpy only. Add numpy, or leave the scenario out."
+            )
+            raise ConfigError(msg)
         if self.rivals and (alone := sorted(set(self.scenarios) - {"single", "offline"})):
             msg = f"Models take turns in single and offline only, not in {', '.join(alone)}."
             raise ConfigError(msg)

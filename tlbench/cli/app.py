@@ -1,5 +1,6 @@
 """The application: its commands, and what becomes of errors."""
 
+import io
 import sys
 from typing import Annotated
 
@@ -30,8 +31,8 @@ app = typer.Typer(
     name="tlbench",
     help="Measure how fast and how accurate a frozen, pretrained backbone is on your images, on "
     "any device that ONNX Runtime reaches.",
-    epilog="Start with: tlbench run. Exit codes: 0 well, 1 a gate failed, 2 a user or environment "
-    "error.",
+    epilog="Start with: tlbench run. Exit codes: 0 well, 1 a gate failed or, with --strict, a "
+    "timing is INVALID, 2 a user or environment error, 130 after Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -80,7 +81,13 @@ def _root(
 
 
 def main() -> None:
-    """Run the command line; a TlbenchError becomes one line on stderr and exit code 2."""
+    r"""Run the command line; a TlbenchError becomes one line on stderr and exit code 2.
+
+    What an output cannot encode, such as a name of a file that is no UTF-8, is ``\udce9`` there.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(prog_name="tlbench")
     except TlbenchError as error:

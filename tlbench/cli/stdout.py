@@ -23,6 +23,6 @@ def write_report(text: str, destination: Path) -> None:
     from tlbench.errors import StorageError
 
     try:
-        destination.write_text(text, encoding="utf-8")
+        destination.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise StorageError(f"{destination} cannot be written: {error.strerror}.") from error

@@ -84,7 +84,7 @@ def _table(table: Table) -> str:
 
 def _cell(text: str) -> str:
     """Return text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_<>|\[\]#~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_<>|\[\]#~&$])", r"\\\1", " ".join(text.split()))
 
 
 def verdict_annotations(verdict: GateVerdict) -> str:

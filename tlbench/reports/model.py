@@ -1,17 +1,53 @@
 """A model file as text: its card, signature, size and cost."""
 
 import json
+from dataclasses import dataclass
 from typing import Any
 
 from tlbench.classifier import ClassifierCard, classifier_card
 from tlbench.errors import ModelError
 from tlbench.lowering import Lowering
 from tlbench.macs import count_macs
-from tlbench.model import OnnxModel, TensorInfo
+from tlbench.model import ModelCard, OnnxModel, TensorInfo
 from tlbench.results import plain_value
+from tlbench.results.schema import document_schema
 from tlbench.units import format_bytes, labelled
 
-__all__ = ["describe_model", "model_document"]
+__all__ = [
+    "DESCRIPTION_VERSION",
+    "ModelDescription",
+    "describe_model",
+    "model_document",
+    "model_schema",
+]
+
+# History of the schema of a description. 1: the first.
+DESCRIPTION_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDescription:
+    """What is known of a model file without running it.
+
+    Attributes
+    ----------
+    macs : int or None
+        Multiply-accumulates for one image; None where shapes cannot be inferred.
+    card : ModelCard or None
+        None for a file that tlbench did not export.
+    classifier : ClassifierCard or None
+        None for anything but a classifier file.
+    """
+
+    schema_version: int = DESCRIPTION_VERSION
+    path: str
+    sha256: str
+    size_bytes: int
+    macs: int | None
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    card: ModelCard | None
+    classifier: ClassifierCard | None
 
 
 def _macs(model: OnnxModel) -> int | None:
@@ -22,18 +58,23 @@ def _macs(model: OnnxModel) -> int | None:
 
 
 def model_document(model: OnnxModel) -> str:
-    """Return the description as JSON text; ``macs`` is null where shapes cannot be inferred."""
-    document: dict[str, Any] = {
-        "path": str(model.path),
-        "sha256": model.sha256,
-        "size_bytes": model.size_bytes,
-        "macs": _macs(model),
-        "inputs": [plain_value(tensor) for tensor in model.inputs],
-        "outputs": [plain_value(tensor) for tensor in model.outputs],
-        "card": plain_value(model.card),
-        "classifier": plain_value(classifier_card(model)),
-    }
-    return json.dumps(document, indent=2)
+    """Return the description as JSON text."""
+    description = ModelDescription(
+        path=str(model.path),
+        sha256=model.sha256,
+        size_bytes=model.size_bytes,
+        macs=_macs(model),
+        inputs=model.inputs,
+        outputs=model.outputs,
+        card=model.card,
+        classifier=classifier_card(model),
+    )
+    return json.dumps(plain_value(description), indent=2)
+
+
+def model_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a description, as published in the documentation."""
+    return document_schema(ModelDescription, DESCRIPTION_VERSION)
 
 
 def _signature(tensor: TensorInfo) -> str:

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from tlbench.results.classified import ClassifiedImage, ClassifiedImages
+from tlbench.results.classified import ClassifiedImage, ClassifiedImages, PredictionsDocument
 
 __all__ = ["predictions_csv", "predictions_document", "predictions_table"]
 
@@ -14,7 +14,8 @@ _NARROWEST_NAME = 12
 def predictions_document(found: ClassifiedImages) -> str:
     """Return JSON text: the classifier, an object for each image, and the unreadable files."""
     names = found.classes
-    document = {
+    document: PredictionsDocument = {
+        "schema_version": 1,
         "classifier": {
             "path": found.classifier,
             "sha256": found.sha256,

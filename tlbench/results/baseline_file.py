@@ -14,6 +14,7 @@ import numpy as np
 from tlbench.arrays import LabelArray
 from tlbench.errors import GateError, StorageError
 from tlbench.results.baseline import BASELINE_VERSION, Baseline, PackedLabels
+from tlbench.results.schema import document_schema
 
 __all__ = [
     "baseline_schema",
@@ -157,9 +158,4 @@ def save_baseline(baseline: Baseline, path: Path, *, force: bool = False) -> int
 
 def baseline_schema() -> dict[str, Any]:
     """Return the JSON Schema of a baseline, as published in the documentation."""
-    schema = msgspec.json.schema(Baseline)
-    record = schema["$defs"]["Baseline"]
-    # The record has a default for it, but a file without it cannot be read.
-    record["properties"]["schema_version"] = {"const": BASELINE_VERSION}
-    record["required"].append("schema_version")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return document_schema(Baseline, BASELINE_VERSION)

@@ -8,6 +8,7 @@ import msgspec
 from tlbench.errors import ResultError
 from tlbench.results.migrations import migrate
 from tlbench.results.records import SCHEMA_VERSION, RunResult
+from tlbench.results.schema import document_schema
 
 __all__ = ["decode_run", "encode_run", "json_schema", "plain_value"]
 
@@ -57,9 +58,4 @@ def decode_run(content: bytes, source: str) -> RunResult:
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of ``run.json``, as published in the documentation."""
-    schema = msgspec.json.schema(RunResult)
-    record = schema["$defs"]["RunResult"]
-    # The record has a default for it, but a file without it cannot be read.
-    record["properties"]["schema_version"] = {"const": SCHEMA_VERSION}
-    record["required"].append("schema_version")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return document_schema(RunResult, SCHEMA_VERSION)

@@ -5,9 +5,11 @@ reference) / (time of the other run): above 1 the other run is faster.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from tlbench.results.accuracy import PairedDifference
 from tlbench.results.common import Interval
+from tlbench.results.schema import document_schema
 
 __all__ = [
     "COMPARISON_VERSION",
@@ -21,6 +23,7 @@ __all__ = [
     "Fact",
     "SpeedUp",
     "Unpaired",
+    "comparison_schema",
 ]
 
 # History of the schema of a comparison. 1: the first. 2: paired differences, fitted_on.
@@ -203,3 +206,8 @@ class Comparison:
     accuracy: tuple[AccuracyDifference, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
     notes: tuple[str, ...] = ()  # what the figures do not cover
+
+
+def comparison_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a comparison, as published in the documentation."""
+    return document_schema(Comparison, COMPARISON_VERSION)

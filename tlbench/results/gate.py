@@ -6,11 +6,10 @@ Fractions and seconds, as everywhere. A ratio of times is (run) / (baseline): ab
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
 from tlbench.results.accuracy import PairedDifference
 from tlbench.results.baseline import BaselineModel
 from tlbench.results.common import Interval
+from tlbench.results.schema import document_schema
 
 __all__ = [
     "VERDICT_VERSION",
@@ -124,8 +123,4 @@ class GateVerdict:
 
 def verdict_schema() -> dict[str, Any]:
     """Return the JSON Schema of a verdict, as published in the documentation."""
-    schema = msgspec.json.schema(GateVerdict)
-    record = schema["$defs"]["GateVerdict"]
-    record["properties"]["schema_version"] = {"const": VERDICT_VERSION}
-    record["required"].append("schema_version")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return document_schema(GateVerdict, VERDICT_VERSION)
