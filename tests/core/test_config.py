@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.config import ProtocolConfig, RunConfig, default_cache_dir, default_data_dir
+from tlbench.config import (
+    ProtocolConfig,
+    RunConfig,
+    TimingConfig,
+    default_cache_dir,
+    default_data_dir,
+)
 from tlbench.errors import ConfigError
 
 
@@ -92,3 +98,13 @@ def test_a_protocol_without_accuracy_is_refused():
     """Folds of a latency would be ignored in silence."""
     with pytest.raises(ConfigError, match="measure accuracy"):
         RunConfig(accuracy=False, protocol=ProtocolConfig(folds=6))
+
+
+@pytest.mark.parametrize("scenario", ["cold", "server"])
+def test_a_scenario_without_its_boundary_is_refused(scenario):
+    """It would be left out in silence; beside the host's boundary it is measured there."""
+    settings = {"scenarios": (scenario, "single"), "qps": 1.0}
+    with pytest.raises(ConfigError, match=f"{scenario} is measured with --boundary numpy only"):
+        TimingConfig(boundaries=("device->device",), **settings)
+    both = ("numpy->numpy", "device->device")
+    assert TimingConfig(boundaries=both, **settings).boundaries == both

@@ -64,9 +64,11 @@ def test_the_head_is_listed_fitted_searched_and_fused(package, tlbench, tiny_pat
     assert done.code == 0, done.err
     # The guide's next block is what the sentence below it hands to Head.
     space = next(text for _, text in blocks_of(GUIDE, "python") if "SearchSpace(" in text)
-    source = space.replace("SearchSpace(p", "SPACE = SearchSpace(p")
+    space = space.replace("SearchSpace(p", "SPACE = SearchSpace(p")
     with (package / "heads.py").open("a", encoding="utf-8") as file:
-        file.write(f"{source}\nimport dataclasses\nRIDGE = dataclasses.replace(RIDGE, search=SPACE)")
+        file.write(
+            f"{space}\nfrom dataclasses import replace\nRIDGE = replace(RIDGE, search=SPACE)"
+        )
     importlib.invalidate_caches()
     del sys.modules["my_package.heads"]
     done = tlbench(*ridge, "--search")
