@@ -8,6 +8,7 @@ from PIL import Image
 
 from tlbench.config import RunConfig
 from tlbench.errors import ConfigError, DataError, ModelError, UnreadableImageError
+from tlbench.pipeline import predict
 from tlbench.pipeline.fuse import fuse_run
 from tlbench.pipeline.predict import find_images, predict_images
 
@@ -129,3 +130,18 @@ def test_a_name_that_is_no_utf8_can_be_shown(classifier, photos):
     files = find_images([str(photos)])
     found = predict_images(classifier.path, files, config=RunConfig())
     assert any(one.image.endswith(r"caf\udce9.png") for one in found.images)
+
+
+def test_probabilities_that_are_no_numbers_are_an_error(classifier, photos, monkeypatch):
+    """A file of lower precision may overflow for an image unlike those it was verified on."""
+    answer = predict.classify_images
+
+    def overflow(*arguments, **options):
+        found = answer(*arguments, **options)
+        found.probabilities[2] = np.nan
+        return found
+
+    monkeypatch.setattr(predict, "classify_images", overflow)
+    files = find_images([str(photos)])
+    with pytest.raises(ModelError, match=r"1 of 20 images .* the first is \S+02\.png"):
+        predict_images(classifier.path, files, config=RunConfig())

@@ -95,7 +95,7 @@ def predict_images(
     Raises
     ------
     ModelError
-        If *classifier* is no classifier file.
+        If *classifier* is no classifier file, or has no finite probabilities for an image.
     UnreadableImageError
         With ``config.strict``, for the first file that cannot be decoded.
     DataError
@@ -114,6 +114,7 @@ def predict_images(
     finally:
         listener.finish()
     elapsed_s = time.perf_counter() - started
+    _check_finite(model, answers, images)
     return ClassifiedImages(
         classifier=_text(classifier),
         sha256=model.sha256,
@@ -136,6 +137,17 @@ def _card(model: OnnxModel) -> ClassifierCard:
         )
         raise ModelError(msg)
     return card
+
+
+def _check_finite(model: OnnxModel, answers: Answers, images: Sequence[Path]) -> None:
+    wrong = np.flatnonzero(~np.isfinite(answers.probabilities).all(axis=1))
+    if len(wrong):
+        msg = (
+            f"{model.path} overflows: {len(wrong)} of {len(answers.index)} images have "
+            "probabilities that are no numbers, the first is "
+            f"{_text(images[answers.index[wrong[0]]])}. Fuse a run of fp32."
+        )
+        raise ModelError(msg)
 
 
 def _rows(answers: Answers, images: Sequence[Path], top_k: int) -> tuple[ClassifiedImage, ...]:
