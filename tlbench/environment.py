@@ -4,11 +4,22 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-__all__ = ["Environment", "Gpu", "available_cpus", "capture_environment", "int8_saturates"]
+from tlbench.nvidia import normal_bus_id
+from tlbench.processors import Processors, processor_kinds
+
+__all__ = [
+    "Environment",
+    "Gpu",
+    "available_cpus",
+    "capture_environment",
+    "cuda_variables",
+    "int8_saturates",
+]
 
 _LIBRARIES = (
     "onnxruntime-gpu",
@@ -28,14 +39,31 @@ _LIBRARIES = (
 _INT8_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni"})
 
 
+# Variables that decide which GPU CUDA takes and what it computes, whatever the options say:
+# NVIDIA_TF32_OVERRIDE=0 overrules use_tf32=1.
+_CUDA_VARIABLES = (
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_LAUNCH_BLOCKING",
+    "NVIDIA_TF32_OVERRIDE",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU, as its driver describes it."""
+    """One GPU of the machine, as its driver describes it; None where it does not tell.
+
+    A timing names the one that it ran on by its ``pci_bus_id``. ``sm_clock_hz`` is the clock of its
+    processors at that moment, ``max_sm_clock_hz`` the highest there is.
+    """
 
     name: str
     driver: str
     memory_bytes: int | None
     sm_clock_hz: float | None
+    pci_bus_id: str | None = None
+    max_sm_clock_hz: float | None = None
+    power_limit_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +91,23 @@ class Environment:
     governor: str | None
     on_ac_power: bool | None
     git_commit: str | None
+    processors: tuple[Processors, ...] = ()  # the usable ones by kind; empty but on Linux
 
 
 def available_cpus() -> int:
     """Return how many processors this process may use: its affinity, not the machine's cores."""
+    return len(_usable_cpus())
+
+
+def _usable_cpus() -> set[int]:
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return os.sched_getaffinity(0)
+    return set(range(os.cpu_count() or 1))
+
+
+def cuda_variables() -> dict[str, str]:
+    """Return the variables of this process's environment that change what a GPU run means."""
+    return {name: os.environ[name] for name in _CUDA_VARIABLES if name in os.environ}
 
 
 def int8_saturates() -> bool:
@@ -89,9 +127,15 @@ def int8_saturates() -> bool:
 
 
 def capture_environment(
-    *, onnxruntime_build: str | None = None, providers: tuple[str, ...] = ()
+    *,
+    onnxruntime_build: str | None = None,
+    providers: tuple[str, ...] = (),
+    loaded: Mapping[str, str] | None = None,
 ) -> Environment:
-    """Describe this machine; what only ONNX Runtime knows is handed in."""
+    """Describe this machine; what only ONNX Runtime knows is handed in.
+
+    *loaded* are versions of libraries that are not Python's, CUDA's for example.
+    """
     return Environment(
         machine=platform.machine(),
         cpu=_cpu_name(),
@@ -101,12 +145,13 @@ def capture_environment(
         gpus=_gpus(),
         os=platform.platform(terse=True),
         python=f"{platform.python_implementation()} {platform.python_version()}",
-        libraries=_library_versions(),
+        libraries={**_library_versions(), **(loaded or {})},
         onnxruntime_build=onnxruntime_build,
         providers=providers,
         governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         on_ac_power=_on_ac_power(),
         git_commit=_git_commit(),
+        processors=processor_kinds(_usable_cpus()),
     )
 
 
@@ -157,23 +202,34 @@ def _ram_bytes() -> int | None:
 def _gpus() -> tuple[Gpu, ...]:
     table = _run(
         "nvidia-smi",
-        "--query-gpu=name,driver_version,memory.total,clocks.sm",
+        "--query-gpu=name,driver_version,memory.total,clocks.sm,clocks.max.sm,power.limit,pci.bus_id",
         "--format=csv,noheader,nounits",
     )
     gpus = []
     for line in (table or "").splitlines():
         cells = [cell.strip() for cell in line.split(",")]
-        if len(cells) == 4:  # noqa: PLR2004 - the four columns asked for above
-            name, driver, memory_mib, clock_mhz = cells
+        if len(cells) == 7:  # noqa: PLR2004 - the seven columns asked for above
+            name, driver, memory_mib, clock_mhz, max_clock_mhz, power_w, bus_id = cells
             gpus.append(
                 Gpu(
                     name=name,
                     driver=driver,
                     memory_bytes=int(memory_mib) << 20 if memory_mib.isdigit() else None,
-                    sm_clock_hz=int(clock_mhz) * 1e6 if clock_mhz.isdigit() else None,
+                    sm_clock_hz=_scaled(clock_mhz, 1e6),
+                    pci_bus_id=normal_bus_id(bus_id) if ":" in bus_id else None,
+                    max_sm_clock_hz=_scaled(max_clock_mhz, 1e6),
+                    power_limit_w=_scaled(power_w, 1.0),
                 )
             )
     return tuple(gpus)
+
+
+def _scaled(text: str, unit: float) -> float | None:
+    """Return a figure of nvidia-smi's; it writes "[N/A]" or the like where there is none."""
+    try:
+        return float(text) * unit
+    except ValueError:
+        return None
 
 
 def _library_versions() -> dict[str, str]:

@@ -7,6 +7,7 @@ __all__ = [
     "DownloadError",
     "ExportError",
     "GateError",
+    "GpuUnreadableError",
     "MeasurementError",
     "MissingDependencyError",
     "ModelError",
@@ -57,6 +58,10 @@ class ExportError(TlbenchError, RuntimeError):
 
 class GateError(TlbenchError, ValueError):
     """A baseline or a policy that cannot be used: no verdict, which is not a pass."""
+
+
+class GpuUnreadableError(TlbenchError, RuntimeError):
+    """A GPU whose sensors cannot be read; its message is the reason that a record gives."""
 
 
 class MeasurementError(TlbenchError, RuntimeError):

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tlbench import environment
-from tlbench.environment import Gpu, available_cpus, capture_environment
+from tlbench.environment import Gpu, available_cpus, capture_environment, cuda_variables
 
 HIDDEN_CPUINFO = "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 143\nmodel name : unknown\n"
 NAMED_CPUINFO = "processor : 0\nmodel name : Example CPU @ 2.00GHz\nprocessor : 1\nmodel name : B\n"
@@ -46,6 +46,27 @@ def test_this_machine_is_described():
     assert found.python.endswith(".".join(map(str, sys.version_info[:3])))
     assert found.ram_bytes is None or found.ram_bytes > 1 << 28  # 256 MiB: Python would not fit
     assert (found.onnxruntime_build, found.providers) == ("1.0 build", ("A", "B"))
+
+
+def test_the_processors_are_the_usable_ones():
+    """All kinds together; other systems than Linux tell of none."""
+    found = capture_environment()
+    assert sum(kind.n_usable for kind in found.processors) in {0, found.cpus_usable}
+
+
+def test_loaded_libraries_stand_with_those_of_python():
+    found = capture_environment(loaded={"cudnn": "9.24.0"})
+    assert found.libraries["cudnn"] == "9.24.0"
+    assert "numpy" in found.libraries
+
+
+def test_variables_that_overrule_cudas_options_are_told(monkeypatch):
+    """Those that are set, an empty one included: it hides every GPU."""
+    for name in ("CUDA_DEVICE_ORDER", "CUDA_LAUNCH_BLOCKING", "NVIDIA_TF32_OVERRIDE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    monkeypatch.setenv("CUDA_PATH", "/usr/local/cuda")
+    assert cuda_variables() == {"CUDA_VISIBLE_DEVICES": ""}
 
 
 def test_usable_processors_are_some_of_all():
@@ -100,10 +121,19 @@ def test_gpus_are_read_from_the_driver(program):
     """Each line is a GPU; what the driver does not tell is None."""
     program(
         "nvidia-smi",
-        b"Example GPU A, 550.10, 16384, 1410\nExample GPU B, 550.10, 143771, [N/A]\n",
+        b"Example GPU A, 550.10, 16384, 1410, 1980, 700.00, 00000000:3B:00.0\n"
+        b"Example GPU B, 550.10, 143771, [N/A], [N/A], [N/A], [N/A]\n",
     )
     assert capture_environment().gpus == (
-        Gpu(name="Example GPU A", driver="550.10", memory_bytes=16 << 30, sm_clock_hz=1.41e9),
+        Gpu(
+            name="Example GPU A",
+            driver="550.10",
+            memory_bytes=16 << 30,
+            sm_clock_hz=1.41e9,
+            pci_bus_id="0000:3b:00.0",
+            max_sm_clock_hz=1.98e9,
+            power_limit_w=700.0,
+        ),
         Gpu(name="Example GPU B", driver="550.10", memory_bytes=143771 << 20, sm_clock_hz=None),
     )
 

@@ -5,6 +5,7 @@ import onnxruntime
 import pytest
 
 from tlbench.engine import BoundBatch, device_of, open_session
+from tlbench.engine.binding import device_number_of
 from tlbench.errors import ConfigError
 
 
@@ -200,6 +201,27 @@ def test_both_buffers_are_on_the_device(log, provider, device):
         ("bind input", "images"),
         ("bind output", "features"),
     ]
+
+
+def test_the_buffers_are_on_the_sessions_device(log):
+    """Of the second GPU that this process sees: buffers on the first would cross the bus."""
+    batch = np.zeros((4, 8, 8, 3), np.uint8)
+    BoundBatch(FakeSession(log), "cuda", "images", "features", batch, device_number=1)
+    assert ("input", "cuda", 1) in log
+    assert ("output", (4, 16), np.float32, "cuda", 1) in log
+
+
+@pytest.mark.parametrize(
+    ("provider", "options", "number"),
+    [
+        ("cuda", {"device_id": "2"}, 2),
+        ("cuda", {}, 0),
+        ("tensorrt", {"device_id": "1"}, 1),
+        ("cpu", {"device_id": "1"}, 0),
+    ],
+)
+def test_a_device_number_is_the_providers_option(provider, options, number):
+    assert device_number_of(provider, options) == number
 
 
 def test_a_run_waits_at_both_ends(on_cuda, log):

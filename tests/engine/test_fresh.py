@@ -31,6 +31,7 @@ def request_for(path, **changes):
         "input": "images",
         "shape": [2, 8, 8, 3],
         "dtype": "uint8",
+        "gpu": None,
     } | changes
 
 
@@ -52,7 +53,13 @@ def answer(tiny_path):
 
 def test_the_answer_has_every_figure(answer):
     """Those that the record of a fresh process holds, and no others."""
-    assert set(answer) == {*SECONDS, "before_rss_bytes", "peak_rss_bytes", "device_bytes"}
+    assert set(answer) == {
+        *SECONDS,
+        "before_rss_bytes",
+        "peak_rss_bytes",
+        "device_bytes",
+        "device_note",
+    }
 
 
 @pytest.mark.parametrize("name", SECONDS)
@@ -131,3 +138,52 @@ def test_the_process_gets_the_sessions_settings(tiny_model, monkeypatch, capsys)
         "spin": False,
     }
     assert capsys.readouterr().out.count("\n") == 1
+
+
+@pytest.fixture
+def on_gpu(tiny_path, monkeypatch, capsys):
+    """Return a function that answers a request for a GPU that is not there."""
+
+    class Session:
+        def run(self, outputs, feeds, *options):
+            assert not options
+
+    def create(path, **settings):
+        return Session()
+
+    def answer_for(gpu):
+        monkeypatch.setattr("tlbench.engine.create.create_session", create)
+        request = json.dumps(request_for(tiny_path, gpu=gpu))
+        monkeypatch.setattr("sys.stdin", io.StringIO(request))
+        fresh.main()
+        return json.loads(capsys.readouterr().out)
+
+    return answer_for
+
+
+def test_memory_on_the_device_is_that_of_the_gpu_named(on_gpu, fake_nvml):
+    """What the model added to it; the driver is not asked, for that would warm it up."""
+    nvml = fake_nvml(
+        bus_ids=("0000:3b:00.0", "0000:af:00.0"),
+        visible=None,
+        used_bytes=[3_000_000_000, 3_700_000_000],
+    )
+    answer = on_gpu("0000:af:00.0")
+    assert set(nvml.asked) == {"0000:af:00.0"}
+    assert (answer["device_bytes"], answer["device_note"]) == (700_000_000, None)
+
+
+def test_memory_that_others_gave_back_is_not_negative(on_gpu, fake_nvml):
+    fake_nvml(used_bytes=[3_000, 2_000])
+    assert on_gpu("0000:3b:00.0")["device_bytes"] == 0
+
+
+@pytest.mark.parametrize("broken", ["nvmlInit", "nvmlDeviceGetMemoryInfo"])
+def test_memory_on_the_device_that_is_not_told_has_its_reason(on_gpu, fake_nvml, broken):
+    fake_nvml(broken=broken)
+    answer = on_gpu("0000:3b:00.0")
+    assert (answer["device_bytes"], answer["device_note"]) == (None, "NVML says Not Supported")
+
+
+def test_on_the_processor_there_is_no_device_to_tell_of(answer):
+    assert (answer["device_bytes"], answer["device_note"]) == (None, None)

@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 
 from tlbench.engine import open_session
+from tlbench.engine.providers import ort_name
 from tlbench.engine.session import Session, accepts_raw_images
 from tlbench.errors import (
     ConfigError,
@@ -179,6 +180,31 @@ def test_settings_hold_the_providers_options(tiny_model, fake_cuda):
     assert settings["device_id"] == "0"
 
 
+@pytest.mark.parametrize(("provider", "told"), [("cuda", True), ("cpu", False)])
+def test_settings_hold_what_overrules_the_providers_options(
+    tiny_model, fake_cuda, monkeypatch, provider, told
+):
+    """With NVIDIA_TF32_OVERRIDE=0 a session that says use_tf32=1 computes without."""
+    fake_cuda.providers = (ort_name(provider),)
+    fake_cuda.parts = ()
+    fake_cuda.get_provider_options = lambda _: {ort_name(provider): {}}
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+    monkeypatch.delenv("CUDA_DEVICE_ORDER", raising=False)
+    settings = Session(tiny_model, provider=provider).settings
+    assert (settings.get("NVIDIA_TF32_OVERRIDE") == "0") is told
+    assert "CUDA_DEVICE_ORDER" not in settings
+
+
+def test_the_gpu_is_the_one_of_the_options_in_force(tiny_model, fake_cuda):
+    options = {"device_id": "1"}
+    fake_cuda.get_provider_options = lambda _: {"CUDAExecutionProvider": options}
+    assert Session(tiny_model, provider="cuda").cuda_device == 1
+
+
+def test_on_the_processor_there_is_no_gpu(tiny_model):
+    assert Session(tiny_model).cuda_device is None
+
+
 @pytest.mark.parametrize(
     ("options", "fixed"),
     [({}, False), ({"enable_cuda_graph": "0"}, False), ({"enable_cuda_graph": "1"}, True)],
@@ -195,18 +221,20 @@ def test_bound_batches_do_not_share_a_captured_graph(
     """One graph for two buffers would answer from the first for ever."""
     asked = []
     monkeypatch.setattr(
-        "tlbench.engine.session.BoundBatch", lambda *_, graph_id: asked.append(graph_id)
+        "tlbench.engine.session.BoundBatch",
+        lambda *_, device_number, graph_id: asked.append((device_number, graph_id)),
     )
-    options = {"enable_cuda_graph": enabled}
+    options = {"enable_cuda_graph": enabled, "device_id": "1"}
     fake_cuda.get_provider_options = lambda _: {"CUDAExecutionProvider": options}
     session = Session(tiny_model, provider="cuda")
     session.bind(np.zeros((1, 8, 8, 3), np.uint8))
     session.bind(np.zeros((2, 8, 8, 3), np.uint8))
-    assert asked == graphs
+    assert asked == [(1, graph) for graph in graphs]
 
 
+@pytest.mark.parametrize("method", ["run", "run_all"])
 @pytest.mark.parametrize(("enabled", "graph"), [("0", None), ("1", "-1")])
-def test_arrays_of_the_host_bypass_a_captured_graph(tiny_model, fake_cuda, enabled, graph):
+def test_arrays_of_the_host_bypass_a_captured_graph(tiny_model, fake_cuda, enabled, graph, method):
     seen = []
 
     def run(self, outputs, feeds, options=None):
@@ -216,7 +244,7 @@ def test_arrays_of_the_host_bypass_a_captured_graph(tiny_model, fake_cuda, enabl
     options = {"enable_cuda_graph": enabled}
     fake_cuda.get_provider_options = lambda _: {"CUDAExecutionProvider": options}
     fake_cuda.run = run
-    Session(tiny_model, provider="cuda").run(np.zeros((1, 8, 8, 3), np.uint8))
+    getattr(Session(tiny_model, provider="cuda"), method)(np.zeros((1, 8, 8, 3), np.uint8))
     assert seen == [graph]
 
 

@@ -168,6 +168,16 @@ def test_an_interruption_before_the_first_round_is_over_is_passed_on(clock, fata
         alternate(calls, PLAN, TURNS, clock=clock)
 
 
+def test_a_pause_comes_before_each_counted_call(clock):
+    """Calls of 0.2 s after a rest of 0.1 s: two fill a block of half a second, a third overruns."""
+    calls, _ = sides(clock, a=0.2, b=0.2)
+    plan = Plan(warmup_s=0, min_warmup_calls=1, min_samples=1, min_duration_s=0, pause_s=0.1)
+    found = alternate(calls, plan, TURNS, clock=clock)
+    assert found["a"].block_sizes == (2,) * 6
+    assert found["a"].samples_s == pytest.approx([0.2] * 12)
+    assert clock.slept.count(0.1) == 24
+
+
 def test_a_comparison_without_rounds_is_refused():
     with pytest.raises(ConfigError, match="at least 1 round, not 0"):
         Turns(min_rounds=0)

@@ -110,17 +110,28 @@ def test_without_a_counter_a_meter_shows_nothing():
 
 def test_a_gpu_counts_its_board(fake_nvml):
     """NVML gives millijoules; the GPU asked for is the one read."""
-    nvml = fake_nvml(energy_mj=[1_000, 1_000, 4_500])
-    counter = nvml_counter(3)
+    nvml = fake_nvml(
+        energy_mj=[1_000, 1_000, 4_500],
+        bus_ids=("0000:3b:00.0", "0000:af:00.0"),
+        visible=("0000:af:00.0", "0000:3b:00.0"),
+    )
+    counter = nvml_counter(0)
     spent_j = energy_meter(counter)
     assert spent_j() == pytest.approx(3.5)
-    assert set(nvml.asked) == {3}
-    assert "GPU 3" in counter.note
+    assert set(nvml.asked) == {"0000:af:00.0"}
+    assert counter.note == "GPU 0000:af:00.0, its board"
+
+
+@pytest.mark.parametrize(("mig", "told"), [(1, True), (0, False), (None, False)])
+def test_a_board_that_others_may_share_says_so(fake_nvml, mig, told):
+    """An instance (MIG) is a part of a GPU, and the counter is the whole one's."""
+    fake_nvml(mig=mig)
+    assert ("other MIG instances" in nvml_counter().note) is told
 
 
 @pytest.mark.parametrize(
     "broken",
-    ["nvmlInit", "nvmlDeviceGetHandleByIndex", "nvmlDeviceGetTotalEnergyConsumption"],
+    ["nvmlInit", "nvmlDeviceGetHandleByPciBusId", "nvmlDeviceGetTotalEnergyConsumption"],
     ids=["no driver", "no such GPU", "too old a GPU"],
 )
 def test_what_nvml_refuses_is_the_note(fake_nvml, broken):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import pytest
 
 from tlbench.environment import available_cpus
-from tlbench.latency import GpuState, Reading, SystemMachine, watch
+from tlbench.latency import GpuState, Reading, SystemMachine, watch, watch_each
 
 
 class FakeMachine:
@@ -78,6 +78,17 @@ def test_a_gpu_is_looked_at_at_both_ends(states, told):
     with watch(FakeMachine(reading(), reading(), gpu=states)) as observed:
         pass
     assert observed.gpu == told
+
+
+def test_those_who_take_turns_have_each_their_own_gpu():
+    """The processor's figures are everybody's; a GPU's are of whoever is on it."""
+    cold, hot = GpuState(), GpuState(reasons=("heat",))
+    first = FakeMachine(reading(), reading(lap_s=0.003))
+    second = FakeMachine(gpu=(cold, hot))
+    with watch_each([first, second]) as (on_processor, on_gpu):
+        pass
+    assert (on_processor.gpu, on_gpu.gpu) == ((), (cold, hot))
+    assert on_processor.slowdown == on_gpu.slowdown == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])

@@ -163,6 +163,37 @@ def test_a_gpu_that_ran_free_passes_with_its_conditions():
     check = gpu_check(QUIET_GPU, replace(QUIET_GPU, temperature_c=58.0, sm_clock_hz=1.965e9))
     assert check.outcome == "pass"
     assert "41 to 58 °C, 1980 to 1965 MHz" in check.text
+    assert "does not count what lies between" in check.text
+
+
+def counted(at_s, **seconds):
+    """Return a state of a GPU that is free at the moment, with its driver's counters."""
+    return replace(QUIET_GPU, at_s=at_s, clocked_down_s={"power cap": 0.0, "heat": 0.0} | seconds)
+
+
+@pytest.mark.parametrize(("heat_s", "outcome"), [(0.0, "pass"), (0.09, "pass"), (0.11, "fail")])
+def test_a_throttle_between_the_ends_is_seen_by_its_counter(heat_s, outcome):
+    """Ten seconds, of which one in a hundred is the bound; both ends are free."""
+    check = gpu_check(counted(100.0), counted(110.0, heat=heat_s))
+    assert check.outcome == outcome
+    assert check.value == pytest.approx(heat_s / 10)
+
+
+def test_a_throttle_between_the_ends_names_its_causes():
+    check = gpu_check(counted(100.0), counted(110.0, **{"heat": 3.0, "power cap": 5.0}))
+    assert "50.0 % of the time (power cap, heat)" in check.text
+    assert "lock its clocks" in check.text
+
+
+def test_counters_judge_where_the_present_reasons_are_not_told():
+    """They say more: what happened all the time, and not at two moments."""
+    silent = [replace(counted(at_s), unknown="NVML says no") for at_s in (100.0, 110.0)]
+    assert gpu_check(*silent).outcome == "pass"
+
+
+def test_a_throttled_end_fails_whatever_the_counters_say():
+    check = gpu_check(counted(100.0), replace(counted(110.0), reasons=("power cap",)))
+    assert check.outcome == "fail"
 
 
 def test_on_the_processor_no_gpu_is_judged():

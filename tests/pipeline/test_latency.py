@@ -1,19 +1,15 @@
 """Every scenario on a tiny model: what is measured, judged, kept and refused."""
 
-import sys
 from dataclasses import replace
 
 import pytest
 
 from tlbench.config import RunConfig, TimingConfig
-from tlbench.engine import Session, open_session
+from tlbench.engine import Session
 from tlbench.errors import ConfigError, MeasurementError, UnknownNameError
-from tlbench.latency import Plan, watch
-from tlbench.latency import measure as sample
+from tlbench.latency import EnergyCounter
 from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.inputs import latency_inputs
-from tlbench.pipeline.subject import Job, Subject
-from tlbench.reports.timing import timing_notes
+from tlbench.pipeline.subject import Subject
 
 QUICK = TimingConfig(min_samples=64, min_duration_s=0.02, max_duration_s=5.0, costs=False)
 
@@ -110,6 +106,13 @@ def test_energy_is_given_or_the_reason_why_not(config):
         assert (result.energy_j_per_image is None) == result.energy_note.startswith("no energy")
 
 
+def test_energy_of_a_scenario_that_does_not_count_it_has_its_reason(config, monkeypatch):
+    monkeypatch.setattr(Subject, "energy", EnergyCounter(lambda: 0.0, "1 processor package(s)"))
+    (result,) = measure(config, scenarios=("server",), qps=5000.0, latency_bound_s=1.0).latency
+    assert result.energy_j_per_image is None
+    assert result.energy_note == "not counted in scenario server"
+
+
 @pytest.mark.parametrize(("spin", "entry"), [(True, "1"), (False, "0")])
 def test_spinning_is_recorded_as_it_is_in_force(config, spin, entry):
     (result,) = measure(config, scenarios=("single",), spin=spin).latency
@@ -179,48 +182,10 @@ def test_ctrl_c_before_the_first_sample_is_an_interruption(config, interrupt):
         ({"pause_s": 0.0}, ConfigError, "--pause"),
         ({"latency_bound_s": -1.0}, ConfigError, "--latency-bound"),
         ({"rivals": ("b",), "scenarios": ("cold",)}, ConfigError, "not in cold"),
+        ({"rivals": ("b",), "scenarios": ("server",), "qps": 1.0}, ConfigError, "not in server"),
     ],
     ids=str,
 )
 def test_bad_settings_are_refused_before_any_work(values, error, text):
     with pytest.raises(error, match=text):
         TimingConfig(**values)
-
-
-@pytest.mark.parametrize(("provider", "judged"), [("cuda", ["unknown"]), ("cpu", [])])
-def test_without_nvml_a_gpus_clock_is_not_judged(tiny_model, monkeypatch, provider, judged):
-    """The record says so, and the report; on the processor there is nothing to say."""
-    monkeypatch.setitem(sys.modules, "pynvml", None)
-    with open_session(tiny_model) as session:
-        monkeypatch.setattr(session, "provider", provider)
-        subject = Subject(session, latency_inputs(tiny_model, None))
-        subject.__dict__["_peak"] = None  # the rest of the engine would look for a real GPU
-        job = Job(scenario="single", batch_size=1, boundary="numpy->numpy")
-        with watch(subject.machine) as observed:
-            timing = sample(subject.calls(job)[0], Plan(min_duration_s=0.0))
-        result = subject.result(job, timing, observed)
-    assert [c.outcome for c in result.checks if c.name == "gpu clock"] == judged
-    told = [note for note in timing_notes([result]) if "gpu clock: not judged" in note]
-    assert len(told) == len(judged)
-
-
-def test_the_gpu_of_the_session_is_the_one_looked_at(tiny_model, monkeypatch):
-    asked = []
-    monkeypatch.setattr("tlbench.pipeline.subject.gpu_state", asked.append)
-    monkeypatch.setattr("tlbench.pipeline.subject.nvml_counter", asked.append)
-    with open_session(tiny_model) as session:
-        monkeypatch.setattr(session, "provider", "cuda")
-        monkeypatch.setattr(session, "provider_options", {"device_id": "3"})
-        subject = Subject(session, latency_inputs(tiny_model, None))
-        subject.machine.gpu()
-        assert subject.energy is None
-    assert asked == [3, 3]
-
-
-def test_a_cuda_graph_is_not_timed_from_the_hosts_arrays(tiny_model, monkeypatch):
-    """They bypass the graph: the time would be that of a run without one."""
-    with open_session(tiny_model) as session:
-        monkeypatch.setattr(session, "provider_options", {"enable_cuda_graph": "1"})
-        subject = Subject(session, latency_inputs(tiny_model, None))
-        with pytest.raises(ConfigError, match="--boundary device"):
-            subject.calls(Job(scenario="single", batch_size=1, boundary="numpy->numpy"))

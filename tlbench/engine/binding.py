@@ -1,5 +1,6 @@
 """One batch that stays on the device: ONNX Runtime's IO binding, synchronised on both sides."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from tlbench.engine.create import NO_GRAPH, graph_options
 from tlbench.errors import ConfigError
 
-__all__ = ["BoundBatch", "device_of"]
+__all__ = ["BoundBatch", "device_number_of", "device_of"]
 
 # Providers whose memory ONNX Runtime's Python interface can allocate; the others take the host's.
 _DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}
@@ -17,6 +18,11 @@ _DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}
 def device_of(provider: str) -> str:
     """Return ONNX Runtime's name of the memory that a provider computes in."""
     return _DEVICES.get(provider.lower(), "cpu")
+
+
+def device_number_of(provider: str, provider_options: Mapping[str, str]) -> int:
+    """Return which of its devices a provider with these options computes on; the host is one."""
+    return 0 if device_of(provider) == "cpu" else int(provider_options.get("device_id", 0))
 
 
 class BoundBatch:
@@ -32,6 +38,8 @@ class BoundBatch:
         What is bound.
     batch : ndarray
         Copied to the device here.
+    device_number : int
+        Of the device, as the provider's option ``device_id`` counts.
     graph_id : int or None
         Number of the CUDA graph to capture for these buffers, unique in its session; None without.
 
@@ -49,6 +57,7 @@ class BoundBatch:
         output_name: str,
         batch: NDArray[Any],
         *,
+        device_number: int = 0,
         graph_id: int | None = None,
     ) -> None:
         import onnxruntime
@@ -57,7 +66,7 @@ class BoundBatch:
         # ONNX Runtime takes an array of the host as it is: without a copy `load` would write into
         # the caller's.
         self._input = onnxruntime.OrtValue.ortvalue_from_numpy(
-            np.array(batch, order="C"), device, 0
+            np.array(batch, order="C"), device, device_number
         )
         self._kind = batch.shape, batch.dtype
         self._is_host = device == "cpu"
@@ -67,7 +76,7 @@ class BoundBatch:
         self._options = () if graph_id is None else (graph_options(graph_id),)
         (answer,) = session.run([output_name], {input_name: batch}, *aside)
         self._output = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            answer.shape, answer.dtype.type, device, 0
+            answer.shape, answer.dtype.type, device, device_number
         )
         self._binding = session.io_binding()
         self._binding.bind_ortvalue_input(input_name, self._input)

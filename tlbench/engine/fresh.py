@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tlbench.errors import GpuUnreadableError
+from tlbench.nvidia import open_gpu_at
+
 __all__ = ["main", "peak_rss_bytes"]
 
 
@@ -34,15 +37,19 @@ def peak_rss_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # macOS: bytes
 
 
-def _device_bytes() -> int | None:
-    """Return the used memory of the first GPU, or None without NVML."""
-    try:
-        import pynvml
+def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
+    """Return the used memory of the GPU at this place, or why it is not known.
 
-        pynvml.nvmlInit()
-        return int(pynvml.nvmlDeviceGetMemoryInfo(pynvml.nvmlDeviceGetHandleByIndex(0)).used)
-    except Exception:  # noqa: BLE001 - no package, no driver, no GPU: no figure
-        return None
+    Not of a device number: to ask CUDA whose that is would start the driver, which is timed below.
+    """
+    try:
+        gpu = open_gpu_at(pci_bus_id)
+    except GpuUnreadableError as error:
+        return None, str(error)
+    try:
+        return int(gpu.nvml.nvmlDeviceGetMemoryInfo(gpu.handle).used), None
+    except gpu.nvml.NVMLError as error:
+        return None, f"NVML says {error}"
 
 
 def main() -> None:
@@ -66,7 +73,8 @@ def main() -> None:
         else generator.standard_normal(shape).astype(dtype)
         for _ in range(2)
     ]
-    before, device_before = peak_rss_bytes(), _device_bytes()
+    before, gpu = peak_rss_bytes(), request["gpu"]
+    device_before, note = _device_bytes(gpu) if gpu else (None, None)
     started = time.perf_counter()
     session = create_session(
         Path(request["path"]),
@@ -83,7 +91,7 @@ def main() -> None:
         started = time.perf_counter()
         session.run(None, {request["input"]: batch}, *aside)
         calls_s.append(time.perf_counter() - started)
-    device_after = _device_bytes()
+    device_after, note = _device_bytes(gpu) if gpu and note is None else (None, note)
     answer = {
         "import_s": import_s,
         "create_s": create_s,
@@ -96,6 +104,7 @@ def main() -> None:
             if device_before is None or device_after is None
             else max(0, device_after - device_before)
         ),
+        "device_note": note,
     }
     print(json.dumps(answer))  # noqa: T201 - the answer
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.arrays import FloatArray, ImageArray
-from tlbench.engine.binding import BoundBatch
+from tlbench.engine.binding import BoundBatch, device_number_of, device_of
 from tlbench.engine.create import (
     NO_GRAPH,
     captures_graph,
@@ -20,7 +20,7 @@ from tlbench.engine.create import (
     session_settings,
 )
 from tlbench.engine.providers import check_provider, ort_name, runtime_reason
-from tlbench.environment import available_cpus
+from tlbench.environment import available_cpus, cuda_variables
 from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
 from tlbench.model import OnnxModel, TensorInfo
 from tlbench.results.records import Placement
@@ -149,7 +149,8 @@ class Session:
     def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
         """Run one batch; return every output of the model by its name, as it is."""
         names = [output.name for output in self.model.outputs]
-        return dict(zip(names, self._session.run(names, {self._input: images}), strict=True))
+        answers = self._session.run(names, {self._input: images}, *self._run_options)
+        return dict(zip(names, answers, strict=True))
 
     def bind(self, batch: ImageArray) -> BoundBatch:
         """Put one batch on the device, with a place there for its features.
@@ -162,13 +163,25 @@ class Session:
             self._input,
             self._outputs[0],
             batch,
+            device_number=device_number_of(self.provider, self.provider_options),
             graph_id=next(self._graph_ids) if self.fixed_addresses else None,
         )
 
     @property
     def settings(self) -> dict[str, str]:
-        """What is in force besides the defaults: session entries and the provider's options."""
-        return {**session_settings(spin=self.spin), **self.provider_options}
+        """What is in force besides the defaults: session entries and the provider's options.
+
+        On CUDA also the variables of the environment that overrule them.
+        """
+        found = {**session_settings(spin=self.spin), **self.provider_options}
+        return found if self.cuda_device is None else found | cuda_variables()
+
+    @property
+    def cuda_device(self) -> int | None:
+        """Number of the GPU that the session is on, as CUDA counts; None on anything else."""
+        if device_of(self.provider) != "cuda":
+            return None
+        return device_number_of(self.provider, self.provider_options)
 
     @property
     def fixed_addresses(self) -> bool:

@@ -5,7 +5,7 @@ from tlbench.latency.clock import Clock, SystemClock, tick_s
 from tlbench.latency.energy import EnergyCounter, nvml_counter, rapl_counter
 from tlbench.latency.evidence import Evidence
 from tlbench.latency.isolate import run_isolated
-from tlbench.latency.machine import Machine, Observed, Reading, SystemMachine, watch
+from tlbench.latency.machine import Machine, Observed, Reading, SystemMachine, watch, watch_each
 from tlbench.latency.measure import Plan, Sampler, Timing, measure
 from tlbench.latency.server import Served, find_peak, serve
 from tlbench.latency.steady import ORDERED, looks_steady
@@ -46,4 +46,5 @@ __all__ = [
     "summarise_percentiles",
     "tick_s",
     "watch",
+    "watch_each",
 ]

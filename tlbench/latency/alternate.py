@@ -70,8 +70,8 @@ def alternate(
 ) -> dict[str, Timing]:
     """Time every callable in blocks that alternate in random order.
 
-    The plan's limits hold for each callable, its maximum for all together; only whole rounds are
-    kept, so block i of one stands next to block i of another.
+    The plan's limits and its pause hold for each callable, its maximum for all together; only whole
+    rounds are kept, so block i of one stands next to block i of another.
 
     Returns
     -------
@@ -96,7 +96,8 @@ def alternate(
         while n_rounds == 0 or not is_done():
             generator.shuffle(order)
             for name in order:
-                sides[name].blocks.append(_block(sides[name].sampler, turns, clock))
+                block = _block(sides[name].sampler, turns, clock, pause_s=plan.pause_s)
+                sides[name].blocks.append(block)
             n_rounds += 1
     except KeyboardInterrupt:
         if n_rounds == 0:
@@ -105,13 +106,15 @@ def alternate(
     return {name: _timing(side, n_rounds, complete=complete) for name, side in sides.items()}
 
 
-def _block(sampler: Sampler, turns: Turns, clock: Clock) -> _Block:
+def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _Block:
     clock.sleep_s(turns.settle_s)
     for _ in range(turns.settle_calls):
         sampler.sample()
     samples: list[float] = []
     began, cpu_began = clock.now_s(), clock.cpu_s()
     while not samples or clock.now_s() - began < turns.block_s:
+        if pause_s:
+            clock.sleep_s(pause_s)
         samples.append(sampler.sample())
     return _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
 

@@ -8,9 +8,19 @@ from statistics import median
 
 from tlbench.latency.checks import decide, more_or_less, unknown
 from tlbench.latency.evidence import Evidence
+from tlbench.latency.throttle import clocked_down
 from tlbench.results.records import Check
+from tlbench.units import format_percent
 
-__all__ = ["OTHER_LOAD", "SHOWN", "SLOWDOWN", "clock_speed", "gpu_clock", "other_load"]
+__all__ = [
+    "CLOCKED_DOWN",
+    "OTHER_LOAD",
+    "SHOWN",
+    "SLOWDOWN",
+    "clock_speed",
+    "gpu_clock",
+    "other_load",
+]
 
 # Processors kept busy by others, as a share of those this process may use. An idle machine's own
 # housekeeping was seen at 0.5 to 2 %; one other busy process on two processors is 50 %.
@@ -20,6 +30,9 @@ OTHER_LOAD = 0.05
 SLOWDOWN = 0.25
 # The samples show a change of speed when their halves differ by so much, in the same direction.
 SHOWN = 0.05
+# Share of the time that a GPU was held below its application clocks. Half the clock for so long
+# costs as much of the throughput again, and the median nothing.
+CLOCKED_DOWN = 0.01
 
 
 def other_load(evidence: Evidence) -> Check:
@@ -74,15 +87,32 @@ def clock_speed(samples_s: Sequence[float], evidence: Evidence) -> Check:
 
 
 def gpu_clock(evidence: Evidence) -> Check:
-    """Judge whether the GPU was clocked down at either end; unknown where its driver is silent."""
+    """Judge whether the GPU was clocked down; unknown where its driver is silent.
+
+    The driver's counters see a throttle between the two ends. Where it has none, the two ends are
+    what remains, and the words say so.
+    """
     name = "gpu clock"
     if reasons := tuple(dict.fromkeys(text for state in evidence.gpu for text in state.reasons)):
         text = f"the GPU was clocked down ({', '.join(reasons)}): cool it or lock its clocks"
         return Check(name=name, outcome="fail", text=text + _conditions(evidence))
+    if shares := clocked_down(evidence.gpu[0], evidence.gpu[-1]):
+        cause, most = next(iter(shares.items()))
+        causes = ", ".join(each for each, share in shares.items() if share > CLOCKED_DOWN)
+        return decide(
+            name,
+            most > CLOCKED_DOWN,
+            most,
+            CLOCKED_DOWN,
+            f"the GPU was clocked down for {format_percent(most)} of the time ({causes}): cool it "
+            f"or lock its clocks{_conditions(evidence)}",
+            f"the GPU was clocked down for {format_percent(most)} of the time at most "
+            f"({cause}){_conditions(evidence)}",
+        )
     silent = [state.unknown for state in evidence.gpu if state.unknown is not None]
     if silent:
         return unknown(name, f"not judged: {silent[0]}; the GPU may have been clocked down")
-    text = "the GPU was not clocked down at either end"
+    text = "the GPU was not clocked down at either end; its driver does not count what lies between"
     return Check(name=name, outcome="pass", text=text + _conditions(evidence))
 
 

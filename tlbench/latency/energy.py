@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from tlbench.errors import GpuUnreadableError
+from tlbench.nvidia import NvidiaGpu, open_gpu
+
 __all__ = ["EnergyCounter", "energy_meter", "nvml_counter", "rapl_counter"]
 
 POWERCAP = Path("/sys/class/powercap")
@@ -80,18 +83,27 @@ def _unwrapped(zone: Path) -> Callable[[], int]:
     return read_uj
 
 
-def nvml_counter(index: int = 0) -> EnergyCounter:
-    """Return the counter of one NVIDIA GPU: the whole board, whoever uses it."""
+def nvml_counter(device_id: int = 0) -> EnergyCounter:
+    """Return the counter of the GPU that CUDA knows by this number: the board, whoever uses it."""
     try:
-        import pynvml
-    except ImportError:
-        return EnergyCounter(None, "no energy counter: install nvidia-ml-py (extra 'cuda')")
+        gpu = open_gpu(device_id)
+    except GpuUnreadableError as error:
+        return EnergyCounter(None, f"no energy counter: {error}")
+    nvml, handle = gpu.nvml, gpu.handle
     try:
-        pynvml.nvmlInit()
-        handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-        pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
-    except pynvml.NVMLError as error:
+        nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
+    except nvml.NVMLError as error:
         return EnergyCounter(None, f"no energy counter: NVML says {error}")
-    return EnergyCounter(
-        lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, f"GPU {index}, its board"
-    )
+    note = f"GPU {gpu.pci_bus_id}, its board"
+    if _is_split(gpu):
+        note += ", other MIG instances on it included"
+    return EnergyCounter(lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, note)
+
+
+def _is_split(gpu: NvidiaGpu) -> bool:
+    """Tell whether the GPU is cut into instances (MIG), each of which may have its own user."""
+    try:
+        present, _ = gpu.nvml.nvmlDeviceGetMigMode(gpu.handle)
+    except gpu.nvml.NVMLError:  # a GPU that has no such mode
+        return False
+    return bool(present)

@@ -19,6 +19,8 @@ class Evidence:
         See `tlbench.latency.machine.Observed`.
     repeated_ratio : float or None
         Median time with one input again and again, over that with changing inputs.
+    inputs_change : bool
+        Whether the input changed from call to call.
     batch_size, n_answers : int
         Images that went in, and rows that came out of one call.
     elsewhere : tuple of str
@@ -39,6 +41,7 @@ class Evidence:
     temperatures_c: tuple[float, ...] = ()
     gpu: tuple[GpuState, ...] = ()
     repeated_ratio: float | None = None
+    inputs_change: bool = True
     batch_size: int = 1
     n_answers: int = 1
     elsewhere: tuple[str, ...] = ()

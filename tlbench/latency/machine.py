@@ -5,7 +5,7 @@ Only the difference between two readings means anything, so a measurement is fra
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,7 +13,7 @@ from typing import Protocol
 from tlbench.environment import available_cpus
 from tlbench.latency.throttle import GpuState
 
-__all__ = ["Machine", "Observed", "Reading", "SystemMachine", "watch"]
+__all__ = ["Machine", "Observed", "Reading", "SystemMachine", "watch", "watch_each"]
 
 # A lap is some 10 µs, and the fastest within this time is the processor's speed. Short and many: on
 # a shared machine a neighbour on the same core doubles most laps for tenths of a second.
@@ -166,19 +166,35 @@ class Observed:
 @contextmanager
 def watch(machine: Machine) -> Iterator[Observed]:
     """Read the machine before and after the body; the figures are there when the body is left."""
-    observed = Observed()
-    gpu = machine.gpu()
-    before = machine.read()
-    try:
+    with watch_each([machine]) as (observed,):
         yield observed
+
+
+@contextmanager
+def watch_each(machines: Sequence[Machine]) -> Iterator[list[Observed]]:
+    """Watch the machine for several who take turns on it, each with a GPU of its own or none.
+
+    The first one's figures of the processors are everybody's.
+    """
+    found = [Observed() for _ in machines]
+    gpus = [machine.gpu() for machine in machines]
+    before = machines[0].read()
+    try:
+        yield found
     finally:
-        after = machine.read()
-        wall = after.wall_s - before.wall_s
-        if after.busy_s is not None and before.busy_s is not None and wall > 0:
-            others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
-            observed.other_cpus = max(0.0, others / wall)
-        observed.slowdown = after.lap_s / before.lap_s
-        observed.temperatures_c = tuple(
-            end.temperature_c for end in (before, after) if end.temperature_c is not None
-        )
-        observed.gpu = tuple(state for state in (gpu, machine.gpu()) if state is not None)
+        after = machines[0].read()
+        for observed, machine, gpu in zip(found, machines, gpus, strict=True):
+            _compare(observed, before, after)
+            observed.gpu = tuple(state for state in (gpu, machine.gpu()) if state is not None)
+
+
+def _compare(observed: Observed, before: Reading, after: Reading) -> None:
+    """Write down what changed between two readings."""
+    wall = after.wall_s - before.wall_s
+    if after.busy_s is not None and before.busy_s is not None and wall > 0:
+        others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
+        observed.other_cpus = max(0.0, others / wall)
+    observed.slowdown = after.lap_s / before.lap_s
+    observed.temperatures_c = tuple(
+        end.temperature_c for end in (before, after) if end.temperature_c is not None
+    )

@@ -160,7 +160,9 @@ def _placement(evidence: Evidence) -> Check:
 def _caching(evidence: Evidence) -> Check:
     ratio = evidence.repeated_ratio
     if ratio is None:
-        return unknown("caching", "not looked at: inputs changed from call to call")
+        if evidence.inputs_change:
+            return unknown("caching", "not looked at: inputs changed from call to call")
+        return unknown("caching", "not looked at: a captured graph was given one input only")
     return decide(
         "caching",
         ratio < REPEATED,

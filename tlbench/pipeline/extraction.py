@@ -23,6 +23,7 @@ from tlbench.engine import (
     open_session,
     runtime_version,
 )
+from tlbench.environment import cuda_variables
 from tlbench.errors import ModelError, UnreadableImageError
 from tlbench.evaluation.splits import limit_rows
 from tlbench.features import ArrayStore, RowWriter, StoredArrays, content_key
@@ -225,6 +226,8 @@ def extract_split(workplace: Workplace, split: Split, split_name: str) -> SplitF
         "precision": model.card.precision if model.card else "unknown",
         "onnxruntime": runtime_version(),
     }
+    if config.provider.lower() != "cpu" and (tf32 := cuda_variables().get("NVIDIA_TF32_OVERRIDE")):
+        parts["NVIDIA_TF32_OVERRIDE"] = tf32  # overrules the provider's options
     key = content_key(parts)
     stored = store.get("features", key)
     from_store = stored is not None

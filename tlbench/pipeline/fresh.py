@@ -1,7 +1,9 @@
 """Costs that only a fresh process shows: cold calls, and the memory of one model alone."""
 
 from tlbench.engine import Session
+from tlbench.errors import GpuUnreadableError
 from tlbench.latency import run_isolated
+from tlbench.nvidia import locate_gpu
 from tlbench.pipeline.inputs import LatencyInputs
 from tlbench.results.records import FreshProcess
 
@@ -21,6 +23,7 @@ def measure_fresh(
     MeasurementError
         If a process fails, for example for want of memory.
     """
+    gpu, note = _gpu_of(session)
     request = {
         "path": str(session.model.path),
         "provider": session.provider,
@@ -30,6 +33,7 @@ def measure_fresh(
         "input": session.model.inputs[0].name,
         "shape": [batch_size, *inputs.shape],
         "dtype": str(inputs.rows[0].dtype),
+        "gpu": gpu,
     }
     answers = [run_isolated(_MODULE, request, timeout_s=_TIMEOUT_S) for _ in range(processes)]
 
@@ -47,4 +51,15 @@ def measure_fresh(
         before_rss_bytes=whole("before_rss_bytes"),
         peak_rss_bytes=whole("peak_rss_bytes"),
         device_bytes=whole("device_bytes"),
+        device_note=next((a["device_note"] for a in answers if a["device_note"]), note),
     )
+
+
+def _gpu_of(session: Session) -> tuple[str | None, str | None]:
+    """Return where the session's GPU sits, or why that cannot be told; on a CPU neither."""
+    if session.cuda_device is None:
+        return None, None
+    try:
+        return locate_gpu(session.cuda_device), None
+    except GpuUnreadableError as error:
+        return None, str(error)

@@ -132,6 +132,7 @@ def memory_of(subject: Subject, job: Job) -> dict[str, Any]:
     return {
         "peak_rss_bytes": max(fresh.peak_rss_bytes),
         "device_bytes": max(fresh.device_bytes, default=None),
+        "device_note": fresh.device_note,
     }
 
 
@@ -155,6 +156,7 @@ def _cold(subject: Subject, job: Job, timing: TimingConfig) -> LatencyResult:
         fresh=fresh,
         peak_rss_bytes=max(fresh.peak_rss_bytes),
         device_bytes=max(fresh.device_bytes, default=None),
+        device_note=fresh.device_note,
     )
 
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from tlbench.engine import Session, measured_peak
-from tlbench.errors import ConfigError, ModelError
+from tlbench.errors import ConfigError, GpuUnreadableError, ModelError
 from tlbench.latency import (
     EnergyCounter,
     Evidence,
@@ -27,6 +27,7 @@ from tlbench.latency import (
     tick_s,
 )
 from tlbench.macs import count_macs
+from tlbench.nvidia import locate_gpu
 from tlbench.pipeline.inputs import LatencyInputs
 from tlbench.results.records import LatencyResult
 
@@ -37,7 +38,6 @@ _REPEATS_S = 1.0
 _MIN_REPEATS, _MAX_REPEATS = 3, 16
 # A sample is the time of a warm call: neither a queue's waiting nor a start.
 _STEADY = {"single", "offline", "paced"}
-_NVIDIA = {"cuda", "tensorrt"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,23 +101,41 @@ class Subject:
         card = self.session.model.card
         return card.precision if card else "unknown"
 
+    @property
+    def _has_card(self) -> bool:
+        return self.session.model.card is not None
+
     @cached_property
     def machine(self) -> Machine:
         """The machine, with the accelerator that this session is on."""
-        if self.session.provider not in _NVIDIA:
+        if self.session.cuda_device is None:
             return SystemMachine()
-        return SystemMachine(partial(gpu_state, self._gpu))
+        return SystemMachine(partial(gpu_state, self.session.cuda_device))
 
     @cached_property
     def energy(self) -> EnergyCounter:
         """The energy counter of the device that the session is on."""
-        is_gpu = self.session.provider in _NVIDIA
-        return nvml_counter(self._gpu) if is_gpu else rapl_counter()
+        number = self.session.cuda_device
+        return rapl_counter() if number is None else nvml_counter(number)
 
-    @property
-    def _gpu(self) -> int:
-        """Number of the GPU that the session is on."""
-        return int(self.session.provider_options.get("device_id", 0))
+    def _energy_note(self, job: Job, timing: Timing) -> str:
+        """Return what was counted, or why nothing was."""
+        counter = self.energy
+        if timing.energy_j is not None or counter.read_j is None:
+            return counter.note
+        if timing.block_sizes:
+            return "not counted: a block among several contestants is too short for the counter"
+        return f"not counted in scenario {job.scenario}"
+
+    @cached_property
+    def _gpu(self) -> str | None:
+        """Where the GPU sits that the session is on; None on anything else, or if untold."""
+        if self.session.cuda_device is None:
+            return None
+        try:
+            return locate_gpu(self.session.cuda_device)
+        except GpuUnreadableError:  # the check of its clock gives the reason
+            return None
 
     @cached_property
     def _macs(self) -> int | None:
@@ -128,7 +146,9 @@ class Subject:
 
     @cached_property
     def _peak(self) -> float | None:
-        if self._macs is None:
+        # Half precision without a card to say so would be held against the peak of float32, which
+        # a GPU exceeds by far.
+        if self._macs is None or (self.session.cuda_device is not None and not self._has_card):
             return None
         return measured_peak(
             self.precision,
@@ -144,7 +164,8 @@ class Subject:
         n_repeats = min(_MAX_REPEATS, int(_REPEATS_S / (3 * typical)))
         ratio = None
         is_steady = job.scenario in _STEADY
-        if timing.complete and n_repeats >= _MIN_REPEATS and is_steady:
+        changes = job.boundary == "numpy->numpy" or not self.session.fixed_addresses
+        if timing.complete and n_repeats >= _MIN_REPEATS and is_steady and changes:
             ratio = _repeated_ratio(changing, repeated, n_repeats)
         n_rows = _n_rows(changing(0))
         placement = self.session.placement
@@ -158,6 +179,7 @@ class Subject:
             temperatures_c=observed.temperatures_c,
             gpu=observed.gpu,
             repeated_ratio=ratio,
+            inputs_change=changes,
             batch_size=job.batch_size,
             n_answers=n_rows,
             elsewhere=tuple(op for ops in placement.operators.values() for op in ops),
@@ -190,7 +212,8 @@ class Subject:
             complete=timing.complete,
             placement=placement,
             energy_j_per_image=None if energy_j is None else energy_j / n_images,
-            energy_note=self.energy.note,
+            energy_note=self._energy_note(job, timing),
+            gpu=self._gpu,
             verdict="INVALID" if reasons else "VALID",
             reasons=reasons,
             checks=checks,

@@ -100,7 +100,8 @@ class FreshProcess:
     """What fresh processes saw, one entry a process: nothing was warm but the file cache.
 
     ``import_s`` is the time to import ONNX Runtime; ``peak_rss_bytes`` the process's largest
-    resident memory and ``before_rss_bytes`` the same before the model was loaded.
+    resident memory and ``before_rss_bytes`` the same before the model was loaded. ``device_bytes``
+    is the memory of the GPU after it less that before, and ``device_note`` says why there is none.
     """
 
     import_s: tuple[float, ...]
@@ -110,6 +111,7 @@ class FreshProcess:
     before_rss_bytes: tuple[int, ...]
     peak_rss_bytes: tuple[int, ...]
     device_bytes: tuple[int, ...] = ()
+    device_note: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +143,8 @@ class LatencyResult:
     placement: Placement | None = None
     peak_rss_bytes: int | None = None  # of a fresh process that did nothing else
     device_bytes: int | None = None  # memory on the device, of a fresh process
+    device_note: str | None = None  # on a GPU, why there are no device_bytes
+    gpu: str | None = None  # PCI bus id of the GPU that ran it; None elsewhere, or if untold
     energy_j_per_image: float | None = None
     energy_note: str | None = None  # what the energy counts, or why there is none
     verdict: Literal["VALID", "INVALID"] | None = None  # None: not judged

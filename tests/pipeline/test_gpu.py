@@ -1,0 +1,171 @@
+"""What a timing on a GPU records; the session is real, and only says that it is on one."""
+
+import sys
+
+import numpy as np
+import pytest
+
+from tlbench.engine import open_session
+from tlbench.errors import ConfigError
+from tlbench.latency import Plan, watch
+from tlbench.latency import measure as sample
+from tlbench.pipeline.fresh import measure_fresh
+from tlbench.pipeline.inputs import latency_inputs
+from tlbench.pipeline.subject import Job, Subject
+from tlbench.reports.timing import timing_notes
+
+FIRST, SECOND = "0000:3b:00.0", "0000:af:00.0"
+ON_HOST = Job(scenario="single", batch_size=1, boundary="numpy->numpy")
+ON_DEVICE = Job(scenario="single", batch_size=1, boundary="device->device")
+
+
+@pytest.fixture
+def subject(tiny_model, monkeypatch):
+    """Return a function that gives the subject of a session that claims a provider."""
+    with open_session(tiny_model) as session:
+
+        def claim(provider="cuda", **options):
+            monkeypatch.setattr(session, "provider", provider)
+            monkeypatch.setattr(session, "provider_options", {"device_id": "0", **options})
+            found = Subject(session, latency_inputs(tiny_model, None))
+            found.__dict__["_peak"] = None  # the engine would look for a real GPU
+            return found
+
+        yield claim
+
+
+def result_of(subject, job=ON_HOST):
+    with watch(subject.machine) as observed:
+        timing = sample(
+            subject.calls(job)[0], Plan(min_duration_s=0.0, warmup_s=0.0), energy=subject.energy
+        )
+    return subject.result(job, timing, observed)
+
+
+def check_of(result, name):
+    (found,) = [check for check in result.checks if check.name == name]
+    return found
+
+
+def test_a_timing_names_the_gpu_that_cuda_gave_it(subject, fake_nvml):
+    """Clock, energy and place are those of one and the same GPU, NVML's second."""
+    nvml = fake_nvml(
+        bus_ids=(FIRST, SECOND),
+        visible=(SECOND, FIRST),
+        energy_mj=[0, 0, 64_000],
+        violations_ns={0: 0, 1: 0},
+    )
+    result = result_of(subject())
+    assert result.gpu == SECOND
+    assert set(nvml.asked) == {SECOND}
+    assert result.energy_j_per_image == pytest.approx(64 / len(result.samples_s))
+    assert result.energy_note == f"GPU {SECOND}, its board"
+    assert check_of(result, "gpu clock").outcome == "pass"
+
+
+def test_a_throttled_gpu_makes_a_timing_invalid(subject, fake_nvml):
+    fake_nvml(mask=0x40)
+    result = result_of(subject())
+    assert result.verdict == "INVALID"
+    assert any("heat, by hardware" in reason for reason in result.reasons)
+
+
+def test_a_gpu_that_cannot_be_told_from_others_is_not_guessed(subject, fake_nvml):
+    """No place, no energy and no judgement of its clock, each with the reason."""
+    fake_nvml(bus_ids=(FIRST, SECOND), visible=None)
+    result = result_of(subject())
+    assert result.gpu is None
+    assert result.energy_j_per_image is None
+    assert "does not say which GPU device 0 is" in result.energy_note
+    assert check_of(result, "gpu clock").outcome == "unknown"
+
+
+@pytest.mark.parametrize(("provider", "judged"), [("cuda", ["unknown"]), ("cpu", [])])
+def test_without_nvml_a_gpus_clock_is_not_judged(subject, monkeypatch, provider, judged):
+    """The record says so, and the report; on the processor there is nothing to say."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    result = result_of(subject(provider))
+    assert [c.outcome for c in result.checks if c.name == "gpu clock"] == judged
+    told = [note for note in timing_notes([result]) if "gpu clock: not judged" in note]
+    assert len(told) == len(judged)
+    assert result.gpu is None
+
+
+def test_a_cuda_graph_is_not_timed_from_the_hosts_arrays(subject):
+    """They bypass the graph: the time would be that of a run without one."""
+    with pytest.raises(ConfigError, match="--boundary device"):
+        subject(enable_cuda_graph="1").calls(ON_HOST)
+
+
+@pytest.mark.parametrize("graph", ["0", "1"])
+def test_a_captured_graph_cannot_show_a_cache(subject, fake_nvml, monkeypatch, graph):
+    """It reads one buffer: what did not change cannot be compared with what did."""
+    fake_nvml()
+    # the binding is the processor's, where there is neither device memory nor a graph
+    monkeypatch.setattr("tlbench.engine.session.BoundBatch", HostBatch)
+    check = check_of(result_of(subject(enable_cuda_graph=graph), ON_DEVICE), "caching")
+    assert (check.outcome == "unknown") is (graph == "1")
+    assert ("one input only" in check.text) is (graph == "1")
+
+
+class HostBatch:
+    """A batch that is run as arrays of the host's."""
+
+    def __init__(self, session, provider, input_name, output_name, batch, **_):
+        self._run = lambda: session.run([output_name], {input_name: batch})[0]
+
+    def run(self):
+        return len(self._run())
+
+
+@pytest.fixture
+def requests(monkeypatch):
+    """Return the list of what fresh processes were asked, each of which answers with a little."""
+    asked = []
+
+    def answer(module, request, **_):
+        asked.append(request)
+        seconds = dict.fromkeys(("import_s", "create_s", "first_s", "second_s"), 0.1)
+        sizes = dict.fromkeys(("before_rss_bytes", "peak_rss_bytes"), 1)
+        device = {"device_bytes": 7, "device_note": None}
+        if request["gpu"] is None:
+            device = {"device_bytes": None, "device_note": None}
+        return {**seconds, **sizes, **device}
+
+    monkeypatch.setattr("tlbench.pipeline.fresh.run_isolated", answer)
+    return asked
+
+
+def test_a_fresh_process_looks_at_the_gpu_of_the_session(subject, fake_nvml, requests):
+    """By its place: the process must not ask CUDA before the clock runs."""
+    fake_nvml(bus_ids=(FIRST, SECOND), visible=(SECOND,))
+    ours = subject()
+    found = measure_fresh(ours.session, ours.inputs, 1, 2)
+    assert [request["gpu"] for request in requests] == [SECOND, SECOND]
+    assert (found.device_bytes, found.device_note) == ((7, 7), None)
+
+
+def test_memory_of_a_gpu_that_cannot_be_told_has_its_reason(subject, fake_nvml, requests):
+    fake_nvml(bus_ids=(FIRST, SECOND), visible=None)
+    ours = subject()
+    found = measure_fresh(ours.session, ours.inputs, 1, 1)
+    assert requests[0]["gpu"] is None
+    assert found.device_bytes == ()
+    assert "does not say which GPU" in found.device_note
+
+
+@pytest.mark.parametrize(("provider", "is_known"), [("cuda", False), ("cpu", True)])
+def test_a_foreign_file_is_held_against_no_peak_of_a_gpu(subject, monkeypatch, provider, is_known):
+    """Without a card its precision is unknown, and a GPU's peaks differ by it many times over."""
+    monkeypatch.setattr("tlbench.pipeline.subject.measured_peak", lambda *_, **__: 1e12)
+    ours = subject(provider)
+    del ours.__dict__["_peak"]
+    monkeypatch.setattr(Subject, "_has_card", property(lambda _: False))
+    assert (ours._peak is not None) is is_known
+
+
+def test_rows_are_counted_of_either_boundary(subject):
+    """An array's length, or the number that a bound run gives."""
+    changing, repeated = subject("cpu").calls(ON_DEVICE)
+    assert (changing(0), repeated(0)) == (1, 1)
+    assert isinstance(subject("cpu").calls(ON_HOST)[0](0), np.ndarray)
