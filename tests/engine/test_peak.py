@@ -1,5 +1,7 @@
 """The most arithmetic that the machine does: a product that is really computed."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import onnx
 import pytest
@@ -50,3 +52,49 @@ def test_the_product_is_computed_in_its_precision(precision, dtypes, operator):
     # sums of 64 products near 1, some 8 in size: half an ulp of the answer and of the sums
     atol = {"fp32": 1e-4, "fp16": 0.05, "int8": 0}[precision]
     np.testing.assert_allclose(found, expected, rtol=0, atol=atol)
+
+
+class FakeSession:
+    """Puts the product on a provider, and cannot run it."""
+
+    def __init__(self, provider):
+        self.provider = provider
+
+    def get_provider_graph_assignment_info(self):
+        return [SimpleNamespace(ep_name=self.provider)]
+
+    def run(self, outputs, feeds):
+        raise RuntimeError("out of memory")
+
+
+@pytest.mark.parametrize(
+    "placed", ["CPUExecutionProvider", "CUDAExecutionProvider"], ids=["elsewhere", "no memory"]
+)
+def test_a_product_that_the_provider_cannot_compute_is_no_bound(monkeypatch, placed):
+    """The processor's peak would make a GPU's int8 network impossible; an error would lose it."""
+    monkeypatch.setattr("tlbench.engine.peak._DEVICE_SIZE", 64)
+    monkeypatch.setattr("tlbench.engine.peak.create_session", lambda *_, **__: FakeSession(placed))
+    assert measured_peak("int8", provider="cuda", threads=1) is None
+
+
+def test_the_peak_is_that_of_the_device_in_use(monkeypatch):
+    """On its memory, with the provider's options, but without a captured graph."""
+    seen = {}
+
+    class Bound:
+        def __init__(self, *_, device_number):
+            seen["device"] = device_number
+
+        def run(self):
+            pass
+
+    def create(content, **settings):
+        seen["options"] = settings["provider_options"]
+        return FakeSession("CUDAExecutionProvider")
+
+    monkeypatch.setattr("tlbench.engine.peak._DEVICE_SIZE", 64)
+    monkeypatch.setattr("tlbench.engine.peak.create_session", create)
+    monkeypatch.setattr("tlbench.engine.peak.BoundBatch", Bound)
+    options = {"device_id": "1", "use_tf32": "0", "enable_cuda_graph": "1"}
+    assert measured_peak("fp32", provider="cuda", provider_options=options, threads=1) > 0
+    assert seen == {"device": 1, "options": {"device_id": "1", "use_tf32": "0"}}

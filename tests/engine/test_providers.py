@@ -44,7 +44,10 @@ def test_missing_cuda_names_the_library_and_the_extra(capfd):
     message = str(caught.value)
     assert "library lib" in message
     assert ".so" in message
-    assert "pip install 'tlbench[cuda]'" in message
+    # with CUDA's libraries installed it is the driver that lacks, which pip does not have
+    has_libraries = "no NVIDIA driver" in message
+    assert ("pip install 'tlbench[cuda]'" in message) is not has_libraries
+    assert ("NVIDIA's driver" in message) is has_libraries
     assert "--provider cpu" in message
     assert capfd.readouterr() == ("", "")
 
@@ -70,14 +73,17 @@ def test_a_session_on_another_provider_counts_as_not_working(monkeypatch):
     assert "CPUExecutionProvider in its place" in status.problem
 
 
-def test_a_missing_driver_is_named(monkeypatch):
-    """CUDA's libraries are there, the driver is not."""
+@pytest.mark.parametrize("needed_by", ["libcuda.so.1", "libonnxruntime_providers_cuda.so"])
+def test_a_missing_driver_is_named(monkeypatch, needed_by):
+    """CUDA's libraries are there, the driver is not; the provider's own library may be first."""
 
     def load(name, *args, **kwargs):
-        if name == "libcuda.so.1":
-            raise OSError(name)
+        if name.endswith(needed_by):
+            raise OSError("libcuda.so.1: cannot open shared object file: No such file")
 
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
     monkeypatch.setattr(ctypes, "CDLL", load)
     monkeypatch.setattr("sys.platform", "linux")
     assert "no NVIDIA driver" in provider_status("cuda").problem
+    with pytest.raises(ProviderUnavailableError, match="Install NVIDIA's driver"):
+        check_provider("cuda")

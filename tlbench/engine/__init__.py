@@ -2,6 +2,7 @@
 
 from tlbench.engine.binding import BoundBatch, device_of
 from tlbench.engine.extract import Extraction, extract_features
+from tlbench.engine.libraries import loaded_libraries
 from tlbench.engine.peak import measured_peak
 from tlbench.engine.providers import (
     ProviderStatus,
@@ -23,6 +24,7 @@ __all__ = [
     "device_of",
     "extract_features",
     "feature_output",
+    "loaded_libraries",
     "measured_peak",
     "onnxruntime_facts",
     "open_session",

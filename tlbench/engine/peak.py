@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.engine.binding import BoundBatch, device_of
+from tlbench.engine.binding import BoundBatch, device_number_of, device_of
 from tlbench.engine.create import create_session
+from tlbench.engine.providers import ort_name
 from tlbench.environment import available_cpus
 
 __all__ = ["measured_peak"]
@@ -23,31 +24,39 @@ def measured_peak(
     provider: str = "cpu",
     provider_options: Mapping[str, str] | None = None,
     threads: int | None = None,
-) -> float:
+) -> float | None:
     """Return multiply-accumulate operations per second of a square matrix product.
 
     The fastest of a few, on the same provider and in the same precision as the network, so that a
     throughput beyond it can be told from a fast network. About a tenth of a second on a CPU.
+
+    None where the provider has no such product, or no memory left for it: another's peak bounds
+    nothing.
     """
+    options = dict(provider_options or {})
+    # One product of this size gains nothing from a captured graph.
+    options.pop("enable_cuda_graph", None)
     size = _HOST_SIZE if device_of(provider) == "cpu" else _DEVICE_SIZE
     left, content = _product(size, precision)
-    session = create_session(
-        content,
-        provider=provider,
-        # One product of this size gains nothing from a captured graph.
-        provider_options={
-            name: value
-            for name, value in (provider_options or {}).items()
-            if name != "enable_cuda_graph"
-        },
-        threads=threads or available_cpus(),
-    )
-    bound = BoundBatch(session, provider, "left", "product", left)
     fastest = float("inf")
-    for _ in range(_N_TRIES):
-        started = time.perf_counter()
-        bound.run()
-        fastest = min(fastest, time.perf_counter() - started)
+    try:
+        session = create_session(
+            content,
+            provider=provider,
+            provider_options=options,
+            threads=threads or available_cpus(),
+        )
+        placed = {part.ep_name for part in session.get_provider_graph_assignment_info()}
+        if placed != {ort_name(provider)}:
+            return None
+        number = device_number_of(provider, options)
+        bound = BoundBatch(session, provider, "left", "product", left, device_number=number)
+        for _ in range(_N_TRIES):
+            started = time.perf_counter()
+            bound.run()
+            fastest = min(fastest, time.perf_counter() - started)
+    except Exception:  # noqa: BLE001 - ONNX Runtime raises a dozen types of its own
+        return None
     return float(size**3 / fastest)
 
 

@@ -46,6 +46,8 @@ _REMEDY = {
     "cuda": "Install CUDA and cuDNN with: pip install 'tlbench[cuda]'",
     "tensorrt": "Install TensorRT 10 and CUDA: pip install tensorrt 'tlbench[cuda]'",
 }
+_DRIVER = "libcuda.so.1"
+_NO_DRIVER = f"library {_DRIVER} is missing: no NVIDIA driver is installed"
 _FATAL = 4
 _LONGEST_REASON = 240
 
@@ -134,6 +136,8 @@ def check_provider(name: str) -> None:
     status = provider_status(name)
     if not status.loadable:
         advice = _REMEDY.get(name.lower(), "Install the ONNX Runtime package that has it")
+        if status.problem == _NO_DRIVER:
+            advice = "Install NVIDIA's driver (in a container: start it with its GPUs)"
         msg = (
             f"Provider {name!r} cannot run here: {status.problem}. {advice}, "
             "or pass --provider cpu."
@@ -158,11 +162,13 @@ def _missing_library(wanted: str) -> str | None:
         ctypes.CDLL(str(folder / f"libonnxruntime_providers_{part}.so"))
     except OSError as error:
         library, _, complaint = str(error).partition(":")
+        if library == _DRIVER:  # the provider's library needs it: pip has all but the driver
+            return _NO_DRIVER
         return f"library {library} is missing" if "cannot open" in complaint else str(error)
     try:
-        ctypes.CDLL("libcuda.so.1")
+        ctypes.CDLL(_DRIVER)
     except OSError:
-        return "library libcuda.so.1 is missing: no NVIDIA driver is installed"
+        return _NO_DRIVER
     return None
 
 

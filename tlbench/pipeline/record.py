@@ -7,7 +7,7 @@ from typing import Any
 from tlbench import __version__
 from tlbench.config import RunConfig
 from tlbench.datasets import Dataset
-from tlbench.engine import onnxruntime_facts
+from tlbench.engine import loaded_libraries, onnxruntime_facts
 from tlbench.environment import available_cpus, capture_environment
 from tlbench.evaluation import BLAS_THREADS
 from tlbench.model import OnnxModel
@@ -78,7 +78,9 @@ def make_record(
             },
             command=repeat_command(config),
         ),
-        environment=capture_environment(onnxruntime_build=build, providers=providers),
+        environment=capture_environment(
+            onnxruntime_build=build, providers=providers, loaded=loaded_libraries()
+        ),
         model=model,
         latency=latency,
         **parts,
