@@ -133,8 +133,8 @@ class TimingConfig:
                 "numpy only. Add numpy, or leave the scenario out."
             )
             raise ConfigError(msg)
-        if self.rivals and (alone := sorted(set(self.scenarios) - {"single", "offline"})):
-            msg = f"Models take turns in single and offline only, not in {', '.join(alone)}."
+        if self.rivals and (alone := sorted(set(self.scenarios) & {"server", "cold"})):
+            msg = f"Models take turns in single, offline and paced only, not in {', '.join(alone)}."
             raise ConfigError(msg)
 
 

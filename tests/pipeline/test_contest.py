@@ -9,8 +9,10 @@ from onnx import TensorProto, helper
 from tlbench.config import RunConfig, TimingConfig
 from tlbench.engine import Session
 from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.latency import EnergyCounter, GpuState, SystemMachine
 from tlbench.pipeline import run_benchmark
 from tlbench.pipeline.contest import contestant_config
+from tlbench.pipeline.subject import Subject
 
 TIMING = TimingConfig(
     scenarios=("single",), min_duration_s=0, max_duration_s=20, rounds=8, costs=False
@@ -87,11 +89,48 @@ def test_a_contestant_is_a_model_with_settings(config, spec, model, threads):
     assert (found.model, found.threads) == (model, threads)
 
 
-def test_another_provider_has_other_options(config):
-    """Options of one provider mean nothing to another."""
+@pytest.mark.parametrize(("provider", "options"), [("cpu", {}), ("cuda", {"use_tf32": "0"})])
+def test_another_provider_has_other_options(config, provider, options):
+    """Options of one provider mean nothing to another; the same one keeps them."""
     with_options = replace(config, provider="cuda", provider_options={"use_tf32": "0"})
-    found = contestant_config("a.onnx@provider=cpu", with_options)
-    assert (found.provider, dict(found.provider_options)) == ("cpu", {})
+    found = contestant_config(f"a.onnx@provider={provider}", with_options)
+    assert (found.provider, dict(found.provider_options)) == (provider, options)
+
+
+def test_contestants_may_be_asked_now_and_then(config, tiny_path):
+    """The scenario paced: each rests before its calls, and the record says how long."""
+    rival = f"{tiny_path}@threads=1"
+    run = contest(
+        config, rival, scenarios=("paced",), pause_s=0.001, min_samples=11, max_duration_s=20.0
+    )
+    assert {(r.scenario, r.pause_s) for r in run.latency} == {("paced", 0.001)}
+    # calls of microseconds: nearly all of the time is rest
+    assert all(len(r.samples_s) * r.pause_s < 8 * 0.2 for r in run.latency)
+    assert run.ratios[0].scenario == "paced"
+
+
+def test_each_contestant_is_judged_by_the_gpu_that_it_is_on(config, tiny_path, monkeypatch):
+    """One on the processor against one on a GPU that is at its power cap: that one is INVALID."""
+    hot = GpuState(reasons=("power cap",))
+    monkeypatch.setattr(
+        Subject,
+        "machine",
+        property(
+            lambda self: SystemMachine(None if self.session.spin else (lambda: hot), laps_s=0)
+        ),
+    )
+    run = contest(config, f"{tiny_path}@spin=no")
+    told = [[c.outcome for c in r.checks if c.name == "gpu clock"] for r in run.latency]
+    assert told == [[], ["fail"]]
+
+
+def test_energy_that_a_contest_cannot_count_has_its_reason(config, tiny_path, monkeypatch):
+    """A block is shorter than the counters' steps; no figure, and no word that there were one."""
+    counter = EnergyCounter(lambda: 0.0, "GPU 0000:3b:00.0, its board")
+    monkeypatch.setattr(Subject, "energy", counter)
+    for result in contest(config, f"{tiny_path}@threads=1").latency:
+        assert result.energy_j_per_image is None
+        assert result.energy_note.startswith("not counted: a block")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,12 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 from tlbench.config import RunConfig
 from tlbench.engine import check_provider
 from tlbench.errors import ConfigError
-from tlbench.latency import Turns, alternate, block_medians, watch
+from tlbench.latency import Turns, alternate, block_medians, watch_each
 from tlbench.pipeline.extraction import Workplace
 from tlbench.pipeline.inputs import latency_inputs
 from tlbench.pipeline.latency import jobs_of, memory_of, plan_for
@@ -54,7 +55,9 @@ def contestant_config(spec: str, config: RunConfig) -> RunConfig:
                 raise ConfigError(f"threads of {spec!r} must be a whole number, not {value!r}.")
             changed = replace(changed, threads=int(value))
         elif name == "provider":
-            changed = replace(changed, provider=value, provider_options={})
+            if value.lower() != config.provider.lower():  # options of one mean nothing to another
+                changed = replace(changed, provider_options={})
+            changed = replace(changed, provider=value)
         elif name == "precision":
             changed = replace(changed, precision=value)
         elif value not in _SPIN:
@@ -97,13 +100,17 @@ class Contest:
         for job in jobs_of(self.config, self.subjects[0].inputs):
             listener.start(f"{len(self.subjects)} in turn, {job}")
             calls = {subject.label or "": subject.calls(job)[0] for subject in self.subjects}
-            with watch(self.subjects[0].machine) as observed:
+            with watch_each([subject.machine for subject in self.subjects]) as observed:
                 timings = alternate(calls, plan_for(timing, job), Turns(min_rounds=timing.rounds))
             results = []
-            for subject in self.subjects:
+            for subject, seen in zip(self.subjects, observed, strict=True):
                 found = timings[subject.label or ""]
-                costs = memory_of(subject, job) if timing.costs and found.complete else {}
-                results.append(subject.result(job, found, observed, **costs))
+                more: dict[str, Any] = {}
+                if job.scenario == "paced":
+                    more["pause_s"] = timing.pause_s
+                elif timing.costs and found.complete:
+                    more = memory_of(subject, job)
+                results.append(subject.result(job, found, seen, **more))
             listener.finish()
             yield results, [self._ratio(job, results[0], other) for other in results[1:]]
             if not results[0].complete:
