@@ -114,6 +114,7 @@ def alternate(
     n_blocks: int,
     calls: int,
     pause_s: float = PAUSE_S,
+    warm_up_s: float = 0.5,
     seed: int = 0,
 ) -> Blocks:
     """Time *calls* calls of each side in each of *n_blocks* blocks.
@@ -123,7 +124,7 @@ def alternate(
     Runtime and OpenMP spin for a while, at the cost of whoever runs next.
     """
     for call in sides.values():
-        warm_up(call)
+        warm_up(call, seconds=warm_up_s)
     generator = random.Random(seed)  # noqa: S311 - an order, not a secret
     times: dict[str, list[list[float]]] = {side: [] for side in sides}
     spun: dict[str, list[float]] = {side: [] for side in sides}

@@ -14,21 +14,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from sweep_cells import CELLS
 
-from tlbench.engine import check_provider, onnxruntime_facts
-from tlbench.environment import capture_environment
-from tlbench.errors import TlbenchError
+from tlbench import __version__
+from tlbench.engine import check_provider, loaded_libraries, onnxruntime_facts
+from tlbench.environment import Environment, capture_environment
+from tlbench.errors import ResultError, TlbenchError
 from tlbench.model import OnnxModel
 from tlbench.results import plain_value
 
-__all__ = ["Cell", "main", "plan", "sweep"]
+__all__ = ["Cell", "main", "plan", "sweep", "write_machine"]
 
 BATCHES = (1, 8, 32, 128, 512)
 QUICK_BATCHES = (1, 2)
 # What a process that died in a cell leaves behind; it is tried once more, and then given up.
 ATTEMPTS = 2
+# Of these files. 1: the first.
+SCHEMA_VERSION = 1
 GRAPH = {"enable_cuda_graph": "1"}
 NHWC = {"prefer_nhwc": "1"}
 SEARCH = "cudnn_conv_algo_search"
@@ -66,6 +70,8 @@ class Cell:
     variant: str
     batch_size: int
     quick: bool = False
+    costs: bool = False  # of a timing: memory on the device as well, from a fresh process
+    compiled: bool = False  # of peers: torch.compile as well, which takes minutes
     options: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -75,7 +81,9 @@ class Cell:
         return "-".join(words) + f"-b{self.batch_size}"
 
 
-def plan(paths: Sequence[Path], *, provider: str, quick: bool) -> list[Cell]:
+def plan(
+    paths: Sequence[Path], *, provider: str, quick: bool, compiled: bool = False
+) -> list[Cell]:
     """Return all cells in the order of their worth: parity, the defaults, peers, the options."""
     models = [(path, OnnxModel(path)) for path in paths]
     found: list[tuple[int, Cell]] = []
@@ -88,7 +96,7 @@ def plan(paths: Sequence[Path], *, provider: str, quick: bool) -> list[Cell]:
             variants = {"default": {}}
         for rank, (variant, options) in enumerate(variants.items()):
 
-            def cell(kind: str, batch: int, variant=variant, options=options) -> Cell:
+            def cell(kind: str, batch: int, rank=rank, variant=variant, options=options) -> Cell:
                 return Cell(
                     kind=kind,
                     model=str(path),  # noqa: B023 - called within the loop
@@ -99,6 +107,8 @@ def plan(paths: Sequence[Path], *, provider: str, quick: bool) -> list[Cell]:
                     variant=variant,
                     batch_size=batch,
                     quick=quick,
+                    costs=kind == "timing" and rank == 0 and not quick,
+                    compiled=kind == "peers" and compiled,
                     options=dict(options),
                 )
 
@@ -138,6 +148,8 @@ def sweep(
             say(f"the budget of {budget_s:.0f} s is spent; start again for the rest")
             break
         record: dict[str, object] = {
+            "schema_version": SCHEMA_VERSION,
+            "tlbench_version": __version__,
             "cell": asdict(cell),
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "attempt": attempt,
@@ -167,6 +179,46 @@ def _write(path: Path, record: dict[str, object]) -> None:
     temporary.replace(path)
 
 
+def write_machine(environment: Environment, output: Path) -> None:
+    """Write what the cells are measured on, or make sure that it is still the same.
+
+    Raises
+    ------
+    ResultError
+        If the folder holds cells of another machine, driver or ONNX Runtime.
+    """
+    path, machine = output / "machine.json", plain_value(environment)
+    if path.is_file():
+        earlier = json.loads(path.read_text(encoding="utf-8"))["environment"]
+        then, now = _identity(earlier), _identity(machine)
+        if changed := [
+            f"{name} {then[name]}, now {now[name]}" for name in now if then[name] != now[name]
+        ]:
+            what = "; ".join(changed)
+            msg = f"{output} holds cells of another machine ({what}): name another folder."
+            raise ResultError(msg)
+        return
+    _write(
+        path,
+        {
+            "schema_version": SCHEMA_VERSION,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "environment": machine,
+        },
+    )
+
+
+def _identity(environment: dict[str, Any]) -> dict[str, object]:
+    """Return what must not change within a sweep: figures beside one another would not be alike."""
+    libraries = environment["libraries"]
+    return {
+        "CPU": environment["cpu"],
+        "GPU": [f"{gpu['name']}, driver {gpu['driver']}" for gpu in environment["gpus"]],
+        "ONNX Runtime": libraries.get("onnxruntime-gpu", libraries.get("onnxruntime")),
+        "cuDNN": libraries.get("cudnn"),
+    }
+
+
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("models", nargs="+", type=Path, help="exported .onnx files")
@@ -174,19 +226,27 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--provider", default="cuda")
     parser.add_argument("--budget-s", type=float, default=float("inf"), help="begin no cell later")
     parser.add_argument("--quick", action="store_true", help="tiny batches: does it run at all?")
+    parser.add_argument("--compile", action="store_true", help="torch.compile as a peer, too")
     parser.add_argument("--kinds", default=",".join(CELLS), help="of " + ", ".join(CELLS))
     asked = parser.parse_args(words)
+    if unknown := set(asked.kinds.split(",")) - set(CELLS):
+        parser.error(f"--kinds takes {', '.join(CELLS)}, not {', '.join(sorted(unknown))}")
     try:
         check_provider(asked.provider)
-        cells = plan(asked.models, provider=asked.provider, quick=asked.quick)
+        cells = plan(
+            asked.models, provider=asked.provider, quick=asked.quick, compiled=asked.compile
+        )
+        asked.output.mkdir(parents=True, exist_ok=True)
+        build, providers = onnxruntime_facts()
+        # The check of the provider has loaded CUDA's libraries, so their versions are known.
+        environment = capture_environment(
+            onnxruntime_build=build, providers=providers, loaded=loaded_libraries()
+        )
+        write_machine(environment, asked.output)
     except TlbenchError as error:
         print(error, file=sys.stderr)
         return 2
     cells = [cell for cell in cells if cell.kind in asked.kinds.split(",")]
-    asked.output.mkdir(parents=True, exist_ok=True)
-    build, providers = onnxruntime_facts()
-    machine = capture_environment(onnxruntime_build=build, providers=providers)
-    _write(asked.output / "machine.json", {"environment": plain_value(machine)})
     n_failed = sweep(cells, asked.output, budget_s=asked.budget_s)
     return 1 if n_failed else 0
 

@@ -24,6 +24,8 @@ __all__ = ["CELLS", "breakdown", "parity", "peers", "timing"]
 # Features of one file on two devices: float32 sums in another order give 1e-6, TF32's 10 bits of
 # mantissa 1e-3 a layer, fp16 as much; another resize or preprocessing 1e-1.
 SAME_NETWORK = 0.05
+# Where PyTorch has a device of its own for a provider.
+DEVICES = {"cuda": "cuda"}
 
 
 def timing(cell):
@@ -45,7 +47,7 @@ def timing(cell):
             min_samples=12 if cell.quick else 64,
             min_duration_s=0.01 if cell.quick else 1.0,
             max_duration_s=5.0 if cell.quick else 15.0,
-            costs=False,
+            costs=cell.costs,
             patient=False,
         ),
     )
@@ -97,6 +99,8 @@ def peers(cell):
 
     torch.set_num_threads(THREADS)
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    # As ONNX Runtime does unless told otherwise: search for the fastest convolution of each shape.
+    torch.backends.cudnn.benchmark = True
     batch, found, left_out = _images(cell.batch_size), {}, {}
     expected = _reference(cell, batch)
     with ExitStack() as stack:
@@ -104,7 +108,7 @@ def peers(cell):
         boundaries = _boundaries(cell, session, stack, batch, left_out)
         for boundary, sides in boundaries.items():
             distances = {
-                name: asdict(feature_distance(expected, fetch()))
+                name: asdict(feature_distance(expected, fetch().reshape(expected.shape)))
                 for name, (_, fetch) in sides.items()
             }
             _check_same(distances)
@@ -113,6 +117,7 @@ def peers(cell):
                 n_blocks=6 if cell.quick else 15,
                 calls=1 if cell.quick else max(1, 64 // cell.batch_size),
                 pause_s=0.0 if cell.quick else 0.05,
+                warm_up_s=0.0 if cell.quick else 0.5,
             )
             ours, *others = sides
             found[boundary] = {
@@ -122,6 +127,7 @@ def peers(cell):
             }
     return {
         "torch": torch.__version__,
+        "cudnn_of_torch": torch.backends.cudnn.version(),
         "batch_size": cell.batch_size,
         "left_out": left_out,
         **found,
@@ -133,8 +139,7 @@ def _boundaries(cell, session, stack, batch, left_out):
     import torch
     from onnx_torch import OnnxModule
 
-    is_gpu = cell.provider == "cuda"
-    device = torch.device("cuda" if is_gpu else "cpu")
+    device = torch.device(DEVICES.get(cell.provider, "cpu"))
     plain = OnnxModule(Path(cell.model)).eval().to(device)
     last = OnnxModule(Path(cell.model)).eval().to(device, memory_format=torch.channels_last)
 
@@ -155,19 +160,26 @@ def _boundaries(cell, session, stack, batch, left_out):
             "torch channels-last": from_numpy(last),
         }
     }
-    if is_gpu:
+    if cell.provider in DEVICES:
+        images = torch.from_numpy(batch).to(device)
         found["device->device"] = {"onnxruntime": _bound(session, batch)}
-        for name, make in (
-            (
-                "onnxruntime graph",
-                lambda: _bound(stack.enter_context(_session(cell, enable_cuda_graph="1")), batch),
+        sides = {
+            "onnxruntime graph": lambda: _bound(
+                stack.enter_context(_session(cell, enable_cuda_graph="1")), batch
             ),
-            ("torch", lambda: _on_device(plain, batch)),
-            ("torch channels-last", lambda: _on_device(last, batch)),
-            ("torch channels-last graph", lambda: _captured(last, batch)),
-        ):
+            "torch": lambda: _on_device(plain, images),
+            "torch channels-last": lambda: _on_device(last, images),
+            "torch channels-last graph": lambda: _captured(last, images),
+        }
+        if cell.compiled:
+            sides["torch compiled"] = lambda: _on_device(
+                torch.compile(last, mode="reduce-overhead"), images
+            )
+        for name, make in sides.items():
             try:
-                found["device->device"][name] = make()
+                call, fetch = make()
+                fetch()  # what is compiled or captured may fail only when it is called
+                found["device->device"][name] = call, fetch
             except Exception as error:  # noqa: BLE001 - one that cannot capture leaves the others
                 left_out[name] = f"{type(error).__name__}: {error}"
     return found
@@ -183,10 +195,8 @@ def _bound(session, batch):
     return bound.run, fetch
 
 
-def _on_device(network, batch):
+def _on_device(network, images):
     import torch
-
-    images = torch.from_numpy(batch).cuda()
 
     @torch.inference_mode()
     def call():
@@ -197,11 +207,10 @@ def _on_device(network, batch):
     return call, lambda: call().float().cpu().numpy()
 
 
-def _captured(network, batch):
+def _captured(network, images):
     """Capture one call as a CUDA graph, as PyTorch's documentation says, and replay it."""
     import torch
 
-    images = torch.from_numpy(batch).cuda()
     aside = torch.cuda.Stream()
     aside.wait_stream(torch.cuda.current_stream())
     with torch.inference_mode():

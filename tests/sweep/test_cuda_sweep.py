@@ -2,15 +2,18 @@
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from types import SimpleNamespace
 
 import cuda_sweep
 import numpy as np
 import pytest
 import sweep_cells
-from cuda_sweep import Cell, main, plan, sweep
+from cuda_sweep import Cell, main, plan, sweep, write_machine
 
-from tlbench.errors import MeasurementError
+from tlbench.environment import Gpu, capture_environment
+from tlbench.errors import MeasurementError, ResultError
 
 
 def cell(kind="parity", variant="default", batch_size=2, options=None, model="a.onnx", **more):
@@ -48,6 +51,16 @@ def test_a_gpu_is_asked_for_every_option(tiny_path):
     }
     assert {c.kind for c in cells} == {"parity", "timing", "peers", "breakdown"}
     assert len({c.name for c in cells}) == len(cells)
+    # a fresh process each takes seconds: of the defaults only
+    assert {c.variant for c in cells if c.costs} == {"tf32"}
+    assert {c.kind for c in cells if c.costs} == {"timing"}
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_torch_compile_is_a_peer_if_asked_for(tiny_path, compiled):
+    cells = plan([tiny_path], provider="cuda", quick=True, compiled=compiled)
+    assert {c.compiled for c in cells if c.kind == "peers"} == {compiled}
+    assert not any(c.compiled for c in cells if c.kind != "peers")
 
 
 def test_what_matters_most_comes_first(tiny_path):
@@ -225,6 +238,56 @@ def test_torch_takes_turns_on_the_same_file(tiny_path):
     assert set(found["ratios_to_onnxruntime"]) == {"torch", "torch channels-last"}
     for distance in found["features"].values():
         assert distance["relative_error"] < 1e-5  # one convolution in another order of sums
+
+
+def test_every_file_says_what_when_and_where(tiny_path, tmp_path):
+    """Schema, version, date; the machine beside the cells, once."""
+    words = ["-o", str(tmp_path), "--provider", "cpu", "--quick", str(tiny_path)]
+    assert main([*words, "--kinds", "parity"]) == 0
+    for path in tmp_path.glob("*.json"):
+        found = read(path)
+        assert found["schema_version"] == 1
+        assert datetime.fromisoformat(found["created_at"]).tzinfo is not None
+    assert read(tmp_path / "parity-tiny-fp32-cpu-default-b2.json")["tlbench_version"]
+
+
+def machine(**changes):
+    environment = capture_environment(onnxruntime_build="build", loaded={"cudnn": "9.24.0"})
+    return replace(environment, **changes)
+
+
+GPU = Gpu(name="A", driver="550.10", memory_bytes=None, sm_clock_hz=None)
+
+
+def test_a_sweep_goes_on_with_the_same_machine(tmp_path):
+    """Its date is that of the first start."""
+    write_machine(machine(), tmp_path)
+    first = (tmp_path / "machine.json").read_text()
+    write_machine(machine(on_ac_power=True, git_commit="other"), tmp_path)
+    assert (tmp_path / "machine.json").read_text() == first
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"cpu": "Another CPU"}, "CPU .*, now Another CPU"),
+        ({"gpus": (GPU,)}, "GPU .*now .'A, driver 550.10"),
+        ({"libraries": {"onnxruntime-gpu": "1.0", "cudnn": "9.24.0"}}, "ONNX Runtime .*now 1.0"),
+        ({"libraries": {**machine().libraries, "cudnn": "9.1.0"}}, "cuDNN 9.24.0, now 9.1.0"),
+    ],
+    ids=["cpu", "gpu", "runtime", "cudnn"],
+)
+def test_cells_of_two_machines_are_not_mixed(tmp_path, changes, text):
+    """The file of the machine would be true of some of them only."""
+    write_machine(machine(), tmp_path)
+    with pytest.raises(ResultError, match=text):
+        write_machine(machine(**changes), tmp_path)
+
+
+def test_a_kind_that_does_not_exist_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["-o", str(tmp_path), "a.onnx", "--kinds", "parity,timings"])
+    assert "not timings" in capsys.readouterr().err
 
 
 def test_a_provider_that_is_not_here_is_refused(tiny_path, tmp_path, capsys):
