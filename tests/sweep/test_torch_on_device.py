@@ -3,13 +3,14 @@
 What only a GPU has (streams, graphs, waiting) is a fake that writes down what was called.
 """
 
+import json
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 import sweep_cells
-from cuda_sweep import Cell
+from cuda_sweep import VARIANTS, Cell, main
 
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'tlbench[peers]'")
 
@@ -195,3 +196,23 @@ def test_a_compiled_network_is_a_side_if_asked_for(tiny_path, asked, monkeypatch
     ratios = found["device->device"]["ratios_to_onnxruntime"]
     assert ("torch compiled" in ratios) is works
     assert found["left_out"] == ({} if works else {"torch compiled": "RuntimeError: no compiler"})
+
+
+@pytest.mark.slow
+def test_the_whole_sweep_runs_on_cuda(tiny_path, tmp_path, cuda_machine, log, monkeypatch):
+    """Every variant and kind of cell, from the command line to the last file, on fakes."""
+    monkeypatch.setattr(sweep_cells, "DEVICES", {"cuda": "cpu"})
+    output = tmp_path / "out"
+    assert main(["-o", str(output), "--quick", str(tiny_path)]) == 0
+    cells = {p.stem: json.loads(p.read_text(encoding="utf-8")) for p in output.glob("*-b*.json")}
+    assert {c["cell"]["variant"] for c in cells.values()} == set(VARIANTS["fp32"])
+    assert {c["cell"]["kind"] for c in cells.values()} == set(sweep_cells.CELLS)
+    timings = [c for c in cells.values() if c["cell"]["kind"] == "timing"]
+    for one in timings:
+        for result in one["result"]["latency"]:
+            assert result["provider"] == "cuda"
+            assert one["cell"]["options"].items() <= result["settings"].items()
+    graphs = [c for c in timings if "graph" in c["cell"]["variant"]]
+    assert {r["boundary"] for c in graphs for r in c["result"]["latency"]} == {"device->device"}
+    peers = next(c["result"] for c in cells.values() if c["cell"]["kind"] == "peers")
+    assert peers["left_out"] == {}
