@@ -6,7 +6,7 @@ import pytest
 
 from tlbench.engine import BoundBatch, device_of, open_session
 from tlbench.engine.binding import device_number_of
-from tlbench.errors import ConfigError
+from tlbench.errors import ConfigError, MeasurementError
 
 
 @pytest.fixture
@@ -248,3 +248,31 @@ def test_each_bound_batch_has_a_cuda_graph_of_its_own(log):
     log.clear()
     bound.run()
     assert log == ["wait for inputs", "run bound graph 7", "wait for outputs"]
+
+
+class FullSession(FakeSession):
+    """A session whose device has no memory left after so many calls."""
+
+    def __init__(self, log, n_calls):
+        super().__init__(log)
+        self.n_calls = n_calls
+
+    def run(self, outputs, feeds, *options):
+        self._spend()
+        return super().run(outputs, feeds, *options)
+
+    def run_with_iobinding(self, binding, *options):
+        self._spend()
+
+    def _spend(self):
+        self.n_calls -= 1
+        if self.n_calls < 0:
+            raise RuntimeError("Failed to allocate memory for requested buffer of size 822083584")
+
+
+@pytest.mark.parametrize("n_calls", [0, 1], ids=["when bound", "when run"])
+def test_a_full_device_is_an_error_with_advice(log, n_calls):
+    """No traceback: the batch, ONNX Runtime's complaint, and what to try."""
+    batch = np.zeros((4, 8, 8, 3), np.uint8)
+    with pytest.raises(MeasurementError, match=r"\(4, 8, 8, 3\).*'cuda'.*allocate.*--batch-size"):
+        BoundBatch(FullSession(log, n_calls), "cuda", "images", "features", batch).run()

@@ -12,6 +12,7 @@ from tlbench.engine.providers import ort_name
 from tlbench.engine.session import Session, accepts_raw_images
 from tlbench.errors import (
     ConfigError,
+    MeasurementError,
     ModelError,
     ProviderUnavailableError,
     TlbenchError,
@@ -246,6 +247,17 @@ def test_arrays_of_the_host_bypass_a_captured_graph(tiny_model, fake_cuda, enabl
     fake_cuda.run = run
     getattr(Session(tiny_model, provider="cuda"), method)(np.zeros((1, 8, 8, 3), np.uint8))
     assert seen == [graph]
+
+
+@pytest.mark.parametrize("method", ["run", "run_all"])
+def test_a_batch_that_cannot_be_run_is_an_error_with_advice(tiny_model, method):
+    """Of ONNX Runtime's own: an input of another type; a full GPU comes the same way."""
+    wrong = np.zeros((2, 8, 8, 3), np.float32)
+    with (
+        open_session(tiny_model) as session,
+        pytest.raises(MeasurementError, match=r"\(2, 8, 8, 3\) cannot be run on provider 'cpu'"),
+    ):
+        getattr(session, method)(wrong)
 
 
 def test_on_the_cpu_addresses_may_change(tiny_model):

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.engine.create import NO_GRAPH, graph_options
+from tlbench.engine.providers import failed_run
 from tlbench.errors import ConfigError
 
 __all__ = ["BoundBatch", "device_number_of", "device_of"]
@@ -60,8 +61,23 @@ class BoundBatch:
         device_number: int = 0,
         graph_id: int | None = None,
     ) -> None:
+        try:
+            self._bind(session, provider, (input_name, output_name), batch, device_number, graph_id)
+        except Exception as error:  # ONNX Runtime raises a dozen types of its own
+            raise failed_run(provider, batch.shape, error) from error
+
+    def _bind(  # noqa: PLR0917 - those of the constructor
+        self,
+        session: Any,  # noqa: ANN401 - ONNX Runtime has no types
+        provider: str,
+        names: tuple[str, str],
+        batch: NDArray[Any],
+        device_number: int,
+        graph_id: int | None,
+    ) -> None:
         import onnxruntime
 
+        self._provider, (input_name, output_name) = provider, names
         self._session, device = session, device_of(provider)
         # ONNX Runtime takes an array of the host as it is: without a copy `load` would write into
         # the caller's.
@@ -97,10 +113,19 @@ class BoundBatch:
         self._binding.synchronize_inputs()
 
     def run(self) -> int:
-        """Run the network; return the number of rows that it wrote."""
-        self._binding.synchronize_inputs()
-        self._session.run_with_iobinding(self._binding, *self._options)
-        self._binding.synchronize_outputs()
+        """Run the network; return the number of rows that it wrote.
+
+        Raises
+        ------
+        MeasurementError
+            If ONNX Runtime cannot run the batch.
+        """
+        try:
+            self._binding.synchronize_inputs()
+            self._session.run_with_iobinding(self._binding, *self._options)
+            self._binding.synchronize_outputs()
+        except Exception as error:  # ONNX Runtime raises a dozen types of its own
+            raise failed_run(self._provider, self._kind[0], error) from error
         rows: int = self._output.shape()[0]
         return rows
 

@@ -14,13 +14,14 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tlbench.errors import ProviderUnavailableError
+from tlbench.errors import MeasurementError, ProviderUnavailableError
 from tlbench.registry import unknown_name
 
 __all__ = [
     "PROVIDERS",
     "ProviderStatus",
     "check_provider",
+    "failed_run",
     "onnxruntime_facts",
     "ort_name",
     "provider_names",
@@ -110,6 +111,14 @@ def runtime_reason(error: Exception) -> str:
     """Return ONNX Runtime's complaint on one line; it stands at the end of its text."""
     text = " ".join(str(error).split())
     return text if len(text) <= _LONGEST_REASON else f"...{text[-_LONGEST_REASON:]}"
+
+
+def failed_run(provider: str, shape: tuple[int, ...], error: Exception) -> MeasurementError:
+    """Return the error of a batch that could not be run: the memory of a GPU is soon full."""
+    return MeasurementError(
+        f"A batch of shape {shape} cannot be run on provider {provider!r}: "
+        f"{runtime_reason(error)}. If memory is what lacks, take a smaller --batch-size."
+    )
 
 
 def provider_statuses() -> list[ProviderStatus]:

@@ -19,7 +19,7 @@ from tlbench.engine.create import (
     graph_options,
     session_settings,
 )
-from tlbench.engine.providers import check_provider, ort_name, runtime_reason
+from tlbench.engine.providers import check_provider, failed_run, ort_name, runtime_reason
 from tlbench.environment import available_cpus, cuda_variables
 from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
 from tlbench.model import OnnxModel, TensorInfo
@@ -141,21 +141,38 @@ class Session:
         -------
         ndarray of shape (N, n_features), float32
             A spatial output is flattened.
+
+        Raises
+        ------
+        MeasurementError
+            If ONNX Runtime cannot run the batch.
         """
         features: FloatArray
-        (features,) = self._session.run(self._outputs, {self._input: images}, *self._run_options)
+        feeds = {self._input: images}
+        try:
+            (features,) = self._session.run(self._outputs, feeds, *self._run_options)
+        except Exception as error:  # ONNX Runtime raises a dozen types of its own
+            raise failed_run(self.provider, images.shape, error) from error
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
 
     def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
         """Run one batch; return every output of the model by its name, as it is."""
         names = [output.name for output in self.model.outputs]
-        answers = self._session.run(names, {self._input: images}, *self._run_options)
+        try:
+            answers = self._session.run(names, {self._input: images}, *self._run_options)
+        except Exception as error:  # ONNX Runtime raises a dozen types of its own
+            raise failed_run(self.provider, images.shape, error) from error
         return dict(zip(names, answers, strict=True))
 
     def bind(self, batch: ImageArray) -> BoundBatch:
         """Put one batch on the device, with a place there for its features.
 
         Running it moves nothing between host and device: the boundary ``device->device``.
+
+        Raises
+        ------
+        MeasurementError
+            If ONNX Runtime cannot run the batch.
         """
         return BoundBatch(
             self._session,
