@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tlbench.cli.app import app
+from tlbench.processors import Processors
 from tlbench.results import decode_run
 from tlbench.results.records import SCHEMA_VERSION
 
@@ -156,6 +157,18 @@ def test_doctor_says_what_works(tlbench, tmp_path):
     assert "cpu: works" in done.out
     assert "(writable)" in done.out
     assert "holds neither" in done.out
+
+
+def test_doctor_tells_kinds_of_processors_apart(tlbench, monkeypatch):
+    """Where there are several: which of them a thread meets decides its speed."""
+    kinds = [
+        Processors(
+            kind=kind, n_usable=n, capacity=None, governor=None, max_hz=None, current_hz=None
+        )
+        for kind, n in (("performance", 4), ("efficient", 8))
+    ]
+    monkeypatch.setattr("tlbench.environment.processor_kinds", lambda _: tuple(kinds))
+    assert "usable (4 performance, 8 efficient)" in " ".join(tlbench("doctor").out.split())
 
 
 def test_warnings_are_on_stderr(tlbench, quick, tiny_path, own_cache):

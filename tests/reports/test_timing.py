@@ -130,6 +130,14 @@ def test_a_server_is_judged_by_its_late_requests(golden_run):
     assert "1.0 % allowed): in time, the highest rate found" in note
 
 
+def test_requests_that_were_given_up_are_counted_aloud(golden_run):
+    """They are among the late ones, and in no sample."""
+    served = next(result for result in golden_run.latency if result.server is not None)
+    load = dataclasses.replace(served.server, over_high=0.9, is_peak=False, n_unanswered=37)
+    notes = timing_notes([dataclasses.replace(served, server=load)])
+    assert any("too late, 37 never answered" in note for note in notes)
+
+
 def test_ratios_name_both_sides_and_what_differs(golden_run):
     """The letters are those of the list of contestants."""
     assert _column(contestants_table(golden_run.contestants), "model") == ["a", "b"]

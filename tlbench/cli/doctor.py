@@ -47,8 +47,15 @@ def _facts(environment: "Environment") -> list[tuple[str, str]]:
     ram = "unknown" if environment.ram_bytes is None else format_bytes(environment.ram_bytes)
     gpus = [f"{gpu.name}, driver {gpu.driver}" for gpu in environment.gpus]
     libraries = ", ".join(f"{name} {version}" for name, version in environment.libraries.items())
+    usable = f"{environment.cpus_usable} of {environment.cpus_total} usable"
+    if len(environment.processors) > 1:
+        kinds = (
+            f"{each.n_usable} {each.kind or f'of capacity {each.capacity}'}"
+            for each in environment.processors
+        )
+        usable += f" ({', '.join(kinds)})"
     return [
-        ("CPU", f"{environment.cpu}, {environment.cpus_usable} of {environment.cpus_total} usable"),
+        ("CPU", f"{environment.cpu}, {usable}"),
         ("Memory", ram),
         ("GPU", "; ".join(gpus) or "none that nvidia-smi knows"),
         ("System", f"{environment.os}, {environment.python}"),

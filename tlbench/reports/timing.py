@@ -152,6 +152,7 @@ def _server(result: LatencyResult) -> str:
         f"{format_seconds(load.latency_bound_s)} (at most {format_percent(load.over_high, 2)}, "
         f"{format_percent(load.allowed_fraction)} allowed): "
         + ("in time" if is_valid else "too late")
+        + (f", {load.n_unanswered} never answered" if load.n_unanswered else "")
         + (", the highest rate found" if load.is_peak else "")
     )
 
