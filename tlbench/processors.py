@@ -22,7 +22,7 @@ class Processors:
     n_usable : int
         Processors of this kind that the process may run on.
     capacity : int or None
-        Of Arm's: computing power, where the machine's fastest have 1024.
+        Computing power, where the machine's fastest have 1024: Arm's kinds differ in it.
     governor : str or None
         What chooses the clock; several, where the processors differ.
     max_hz : float or None
