@@ -16,6 +16,7 @@ from tlbench.cli.export import export
 from tlbench.cli.extract import extract
 from tlbench.cli.fuse import fuse
 from tlbench.cli.gate import gate
+from tlbench.cli.groups import spread
 from tlbench.cli.inspect import inspect
 from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
@@ -56,7 +57,7 @@ _COMMANDS = (
     doctor,
 )
 for _command in _COMMANDS:
-    app.command()(_command)
+    app.command()(spread(_command))
 app.add_typer(baseline, name="baseline")
 app.command("list")(list_entries)
 

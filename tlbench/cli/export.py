@@ -113,14 +113,13 @@ def export(
     starts from that verified file, and is compared with it on train images.
     """
     from tlbench.backbones import file_stem
-    from tlbench.cli.progress import make_listener
+    from tlbench.cli.progress import listening
     from tlbench.model import ExportOptions
     from tlbench.pipeline.lowering import export_at_precision
     from tlbench.reports.model import describe_model
 
-    listener = make_listener(quiet=quiet)
     suffix = "" if precision == "fp32" else f"-{precision}"
-    try:
+    with listening(quiet=quiet) as listener:
         model = export_at_precision(
             backbone,
             ExportOptions(
@@ -144,6 +143,4 @@ def export(
             data_dir=data_dir,
             cache_dir=cache_dir,
         )
-    finally:
-        listener.finish()
     typer.echo(describe_model(model))

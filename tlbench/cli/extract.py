@@ -28,18 +28,10 @@ def extract(
         Path | None,
         typer.Option("--output", "-o", help="The .npz file; default: MODEL-DATASET-SPLIT.npz."),
     ] = None,
-    provider: o.Provider = "cpu",
-    provider_option: o.ProviderOptions = None,
-    batch_size: o.BatchSize = 32,
-    threads: o.Threads = None,
-    precision: o.PrecisionName = "fp32",
-    limit_train: o.LimitTrain = None,
-    limit_test: o.LimitTest = None,
-    seed: o.Seed = 0,
+    engine: o.EngineOptions,
+    sample: o.SampleOptions,
     strict: o.Strict = False,
-    data_dir: o.DataDir = None,
-    cache_dir: o.CacheDir = None,
-    no_cache: o.NoCache = False,
+    folders: o.FolderOptions,
     quiet: o.Quiet = False,
 ) -> None:
     """Write a backbone's features to a .npz file.
@@ -47,34 +39,16 @@ def extract(
     It holds the arrays features, labels and index: row i of features belongs to image index[i] of
     the split, whose class is labels[i].
     """
-    from tlbench.cli.progress import make_listener
+    from tlbench.cli.progress import listening
     from tlbench.features.files import check_npz_path, save_npz
     from tlbench.pipeline import extract_dataset_split
 
-    at = "" if precision == "fp32" else f"-{precision}"
+    at = "" if engine.precision == "fp32" else f"-{engine.precision}"
     stem = f"{Path(model).stem}{at}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"
     destination = check_npz_path(output or Path(f"{stem}.npz"))
-    config = make_config(
-        model=model,
-        dataset=dataset,
-        provider=provider,
-        provider_options=provider_option,
-        batch_size=batch_size,
-        threads=threads,
-        precision=precision,
-        limit_train=limit_train,
-        limit_test=limit_test,
-        seed=seed,
-        strict=strict,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        no_cache=no_cache,
-    )
-    listener = make_listener(quiet=quiet)
-    try:
+    config = make_config([engine, sample, folders], model=model, dataset=dataset, strict=strict)
+    with listening(quiet=quiet) as listener:
         found = extract_dataset_split(config, split.value, listener)
-    finally:
-        listener.finish()
     save_npz(
         destination,
         {"features": found.features, "labels": found.labels, "index": found.index},

@@ -38,12 +38,11 @@ def fuse(
     its metadata, and their probabilities. It is written only if it answers as scikit-learn does on
     every test image of the run.
     """
-    from tlbench.cli.progress import make_listener
+    from tlbench.cli.progress import listening
     from tlbench.pipeline.fuse import fuse_run
     from tlbench.reports.model import describe_model
 
-    listener = make_listener(quiet=quiet)
-    try:
+    with listening(quiet=quiet) as listener:
         model = fuse_run(
             run,
             head=head,
@@ -53,6 +52,4 @@ def fuse(
             cache_dir=cache_dir,
             listener=listener,
         )
-    finally:
-        listener.finish()
     typer.echo(describe_model(model))

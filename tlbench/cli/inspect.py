@@ -16,14 +16,11 @@ def inspect(
 ) -> None:
     """Show card, inputs, outputs, size and cost of a model."""
     from tlbench.backbones import resolve_model
-    from tlbench.cli.progress import make_listener
+    from tlbench.cli.progress import listening
     from tlbench.config import default_cache_dir
     from tlbench.reports.model import describe_model, model_document
 
-    listener = make_listener(quiet=quiet)
-    try:
+    with listening(quiet=quiet) as listener:
         found = resolve_model(model, cache_dir=cache_dir or default_cache_dir(), listener=listener)
-    finally:
-        listener.finish()
     is_json = output_format is o.OutputFormat.JSON
     typer.echo(model_document(found) if is_json else describe_model(found))

@@ -1,6 +1,5 @@
 """`tlbench latency`."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -22,65 +21,30 @@ def latency(
         ),
     ],
     *,
-    scenario: t.Scenarios = "single,offline",
-    batch_size: t.BatchSizes = "32",
-    boundary: t.Boundaries = "numpy",
-    provider: o.Provider = "cpu",
-    provider_option: o.ProviderOptions = None,
+    scenario: t.ScenarioOptions,
+    provider: o.ProviderOptions,
     threads: o.Threads = None,
     precision: o.PrecisionName = "fp32",
-    no_spin: t.NoSpin = False,
-    min_samples: t.MinSamples = 130,
-    min_duration: t.MinDuration = 3.0,
-    max_duration: t.MaxDuration = 60.0,
-    rounds: t.Rounds = 20,
-    qps: t.Qps = None,
-    latency_bound: t.LatencyBound = 0.1,
-    find_peak: t.FindPeak = False,
-    pause: t.Pause = 0.1,
-    processes: t.Processes = 11,
-    no_costs: t.NoCosts = False,
+    timing: t.TimingOptions,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 1 if a timing is INVALID.")
     ] = False,
     cache_dir: o.CacheDir = None,
     no_cache: o.NoCache = False,
-    output: o.Output = Path("runs"),
-    output_format: o.Format = o.OutputFormat.CONSOLE,
-    quiet: o.Quiet = False,
+    saving: o.SavingOptions,
 ) -> None:
     """Measure latency only, and save the run.
 
     Of a backbone or of any .onnx file, or of several in turn. Each timing is judged: INVALID ones
     say why and what to do. Ctrl-C keeps what was measured.
     """
-    timing = t.make_timing(
-        scenario=scenario,
-        batch_sizes=batch_size,
-        boundary=boundary,
-        rivals=tuple(models[1:]),
-        min_samples=min_samples,
-        min_duration_s=min_duration,
-        max_duration_s=max_duration,
-        rounds=rounds,
-        qps=qps,
-        latency_bound_s=latency_bound,
-        find_peak=find_peak,
-        pause_s=pause,
-        processes=processes,
-        spin=not no_spin,
-        costs=not no_costs,
-    )
     config = make_config(
+        [provider, o.FolderOptions(cache_dir=cache_dir, no_cache=no_cache)],
         model=models[0],
-        provider=provider,
-        provider_options=provider_option,
         threads=threads,
         precision=precision,
         accuracy=False,
         strict=strict,
-        timing=timing,
-        cache_dir=cache_dir,
-        no_cache=no_cache,
+        timing=t.make_timing(scenario, timing, rivals=models[1:]),
     )
-    measure_and_show(config, output=output, output_format=output_format, quiet=quiet)
+    measure_and_show(config, saving)

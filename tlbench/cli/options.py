@@ -1,35 +1,38 @@
 """Options that several commands share, and how their text becomes a configuration."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from tlbench.cli.groups import OptionGroup
 from tlbench.errors import ConfigError
 
 __all__ = [
-    "BaselineNames",
-    "BatchSize",
     "CacheDir",
     "DataDir",
     "DatasetName",
+    "EngineOptions",
+    "FolderOptions",
     "Format",
     "HeadNames",
     "HeadParams",
-    "LimitTest",
-    "LimitTrain",
     "Model",
     "NoCache",
+    "NoLatency",
     "Output",
     "OutputFormat",
     "PrecisionName",
-    "Provider",
     "ProviderOptions",
     "Quiet",
-    "Seed",
+    "SampleOptions",
+    "SavingOptions",
+    "SessionOptions",
     "Strict",
+    "TaskOptions",
     "Threads",
     "split_names",
     "split_options",
@@ -60,14 +63,6 @@ DatasetName = Annotated[
 HeadNames = Annotated[
     str, typer.Option("--heads", help="Classifier heads, separated by commas.", metavar="A,B")
 ]
-BaselineNames = Annotated[
-    str,
-    typer.Option(
-        "--baselines",
-        help="Features to compare with: pixels, hog (extra 'baselines'), or none.",
-        metavar="A,B",
-    ),
-]
 HeadParams = Annotated[
     list[str] | None,
     typer.Option(
@@ -76,21 +71,6 @@ HeadParams = Annotated[
         metavar="NAME=VALUE",
     ),
 ]
-Provider = Annotated[
-    str,
-    typer.Option(
-        help="Execution provider: cpu, cuda, tensorrt, ...; never replaced by another in silence."
-    ),
-]
-ProviderOptions = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--provider-option",
-        help="Handed to ONNX Runtime's provider, for example use_tf32=0. Repeatable.",
-        metavar="NAME=VALUE",
-    ),
-]
-BatchSize = Annotated[int, typer.Option(help="Images in one call of the network.")]
 Threads = Annotated[
     int | None,
     typer.Option(help="Threads inside an operator; default: the processors this process may use."),
@@ -103,15 +83,6 @@ PrecisionName = Annotated[
         "train images of the dataset.",
     ),
 ]
-LimitTrain = Annotated[
-    int | None,
-    typer.Option(help="Use at most N train images, classes in proportion.", metavar="N"),
-]
-LimitTest = Annotated[
-    int | None,
-    typer.Option(help="Use at most N test images, classes in proportion.", metavar="N"),
-]
-Seed = Annotated[int, typer.Option(help="For limits, splits and heads that draw at random.")]
 DataDir = Annotated[
     Path | None,
     typer.Option(
@@ -132,6 +103,7 @@ Output = Annotated[Path, typer.Option(help="Folder that runs are saved in.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Compute everything anew and keep none of it.")
 ]
+NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure the accuracy only.")]
 Strict = Annotated[
     bool,
     typer.Option(
@@ -144,6 +116,109 @@ Format = Annotated[
     OutputFormat, typer.Option("--format", help="On stdout; messages for people are on stderr.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TaskOptions(OptionGroup):
+    """Which images are classified, and by what."""
+
+    dataset: DatasetName = "digits"
+    heads: HeadNames = "softmax,svm-linear"
+    baselines: Annotated[
+        str,
+        typer.Option(
+            help="Features to compare with: pixels, hog (extra 'baselines'), or none.",
+            metavar="A,B",
+        ),
+    ] = "pixels"
+    head_params: HeadParams = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return them with the lists of names split."""
+        return vars(self) | {
+            "heads": split_names(self.heads),
+            "baselines": split_names(self.baselines),
+            "head_params": tuple(self.head_params or ()),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderOptions(OptionGroup):
+    """Where the network runs."""
+
+    provider: Annotated[
+        str,
+        typer.Option(
+            help="Execution provider: cpu, cuda, tensorrt, ...; never replaced by another in "
+            "silence."
+        ),
+    ] = "cpu"
+    provider_options: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--provider-option",
+            help="Handed to ONNX Runtime's provider, for example use_tf32=0. Repeatable.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return them with the provider's options as a mapping."""
+        return vars(self) | {"provider_options": split_options(self.provider_options)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SessionOptions(ProviderOptions):
+    """How the network runs there."""
+
+    batch_size: Annotated[int, typer.Option(help="Images in one call of the network.")] = 32
+    threads: Threads = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineOptions(SessionOptions):
+    """And in what arithmetic."""
+
+    precision: PrecisionName = "fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SampleOptions(OptionGroup):
+    """How many images, and which."""
+
+    limit_train: Annotated[
+        int | None,
+        typer.Option(help="Use at most N train images, classes in proportion.", metavar="N"),
+    ] = None
+    limit_test: Annotated[
+        int | None,
+        typer.Option(help="Use at most N test images, classes in proportion.", metavar="N"),
+    ] = None
+    seed: Annotated[int, typer.Option(help="For limits, splits and heads that draw at random.")] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderOptions(OptionGroup):
+    """Where data come from, and where what can be used again is kept."""
+
+    data_dir: DataDir = None
+    cache_dir: CacheDir = None
+    no_cache: NoCache = False
+
+    def settings(self) -> dict[str, Any]:
+        """Return the folders that are given, and whether to use the cache."""
+        folders = {"data_dir": self.data_dir, "cache_dir": self.cache_dir}
+        given = {name: folder.expanduser() for name, folder in folders.items() if folder}
+        return given | {"cache": not self.no_cache}
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavingOptions:
+    """What becomes of a run."""
+
+    output: Output = Path("runs")
+    output_format: Format = OutputFormat.CONSOLE
+    quiet: Quiet = False
 
 
 def split_names(text: str) -> tuple[str, ...]:

@@ -36,10 +36,7 @@ def predict(
     top_k: Annotated[
         int, typer.Option(help="The K most probable classes of each image.", metavar="K")
     ] = 1,
-    provider: o.Provider = "cpu",
-    provider_option: o.ProviderOptions = None,
-    batch_size: o.BatchSize = 32,
-    threads: o.Threads = None,
+    session: o.SessionOptions,
     strict: Annotated[
         bool,
         typer.Option("--strict", help="Fail at an unreadable image instead of leaving it out."),
@@ -54,29 +51,19 @@ def predict(
     import sys
 
     from tlbench.cli.measure import make_config
-    from tlbench.cli.progress import make_listener
+    from tlbench.cli.progress import listening
     from tlbench.cli.stdout import stdout_layout
     from tlbench.pipeline.predict import find_images, predict_images
     from tlbench.reports import predictions as reports
 
-    config = make_config(
-        provider=provider,
-        provider_options=provider_option,
-        batch_size=batch_size,
-        threads=threads,
-        strict=strict,
-    )
-    listener = make_listener(quiet=quiet)
-    try:
+    with listening(quiet=quiet) as listener:
         found = predict_images(
             classifier,
             find_images(images, sys.stdin),
-            config=config,
+            config=make_config([session], strict=strict),
             top_k=top_k,
             listener=listener,
         )
-    finally:
-        listener.finish()
     if output_format is PredictionFormat.JSON:
         text = reports.predictions_document(found)
     elif output_format is PredictionFormat.CSV:

@@ -1,6 +1,8 @@
 """Progress on a terminal: a bar with images a second and the time left."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tlbench.progress import Listener, Silent
@@ -8,7 +10,7 @@ from tlbench.progress import Listener, Silent
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-__all__ = ["make_listener"]
+__all__ = ["listening", "make_listener"]
 
 
 class _Warnings(Silent):
@@ -67,3 +69,13 @@ class _Bars(_Warnings):
 def make_listener(*, quiet: bool) -> Listener:
     """Return bars on a terminal, and only warnings elsewhere or where *quiet*."""
     return _Warnings() if quiet or not sys.stderr.isatty() else _Bars()
+
+
+@contextmanager
+def listening(*, quiet: bool) -> Iterator[Listener]:
+    """Give the listener of `make_listener`, and end its last task whatever happens."""
+    listener = make_listener(quiet=quiet)
+    try:
+        yield listener
+    finally:
+        listener.finish()

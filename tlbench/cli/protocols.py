@@ -1,39 +1,58 @@
 """Options for what is measured of a head besides its accuracy on the test split."""
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import typer
 
+from tlbench.cli.groups import OptionGroup
 from tlbench.errors import ConfigError
 
-__all__ = ["Curve", "CurveSeeds", "Folds", "Search", "split_sizes"]
+__all__ = ["ProtocolOptions", "split_sizes"]
 
-Folds = Annotated[
-    int | None,
-    typer.Option(
-        help="Also cross-validate over train and test together, in so many stratified folds.",
-        metavar="N",
-    ),
-]
-Search = Annotated[
-    bool,
-    typer.Option(
-        "--search",
-        help="Choose each head's penalty on a fifth of the train images, then fit on all of them.",
-    ),
-]
-Curve = Annotated[
-    str,
-    typer.Option(
-        "--learning-curve",
-        help="Also train on so many images of each class, and test on the whole test split.",
-        metavar="1,5,10",
-        show_default=False,
-    ),
-]
-CurveSeeds = Annotated[
-    int, typer.Option(help="Random draws for each size of a learning curve.", metavar="N")
-]
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolOptions(OptionGroup):
+    """What is measured of a head besides its accuracy on the test split."""
+
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            help="Also cross-validate over train and test together, in so many stratified folds.",
+            metavar="N",
+        ),
+    ] = None
+    search: Annotated[
+        bool,
+        typer.Option(
+            "--search",
+            help="Choose each head's penalty on a fifth of the train images, then fit on all of "
+            "them.",
+        ),
+    ] = False
+    learning_curve: Annotated[
+        str,
+        typer.Option(
+            help="Also train on so many images of each class, and test on the whole test split.",
+            metavar="1,5,10",
+            show_default=False,
+        ),
+    ] = ""
+    curve_seeds: Annotated[
+        int, typer.Option(help="Random draws for each size of a learning curve.", metavar="N")
+    ] = 5
+
+    def settings(self) -> dict[str, Any]:
+        """Return them as one configuration of protocols."""
+        from tlbench.config import ProtocolConfig
+
+        protocol = ProtocolConfig(
+            folds=self.folds,
+            curve=split_sizes(self.learning_curve),
+            curve_seeds=self.curve_seeds,
+            search=self.search,
+        )
+        return {"protocol": protocol}
 
 
 def split_sizes(text: str) -> tuple[int, ...]:

@@ -1,6 +1,5 @@
 """`tlbench reproduce`."""
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -36,22 +35,11 @@ def reproduce(
         ),
     ] = None,
     head_param: o.HeadParams = None,
-    provider: o.Provider = "cpu",
-    provider_option: o.ProviderOptions = None,
-    batch_size: o.BatchSize = 32,
-    threads: o.Threads = None,
-    limit_train: o.LimitTrain = None,
-    limit_test: o.LimitTest = None,
-    seed: o.Seed = 0,
-    no_latency: Annotated[
-        bool, typer.Option("--no-latency", help="Measure the accuracy only.")
-    ] = False,
-    data_dir: o.DataDir = None,
-    cache_dir: o.CacheDir = None,
-    no_cache: o.NoCache = False,
-    output: o.Output = Path("runs"),
-    output_format: o.Format = o.OutputFormat.CONSOLE,
-    quiet: o.Quiet = False,
+    session: o.SessionOptions,
+    sample: o.SampleOptions,
+    no_latency: o.NoLatency = False,
+    folders: o.FolderOptions,
+    saving: o.SavingOptions,
 ) -> None:
     """Repeat a published experiment, and judge its figures.
 
@@ -59,45 +47,33 @@ def reproduce(
     another backbone, random weights. A run is saved for each row of the recipe. With --format json
     a list of runs is printed.
     """
-    from tlbench.cli.options import split_names
-    from tlbench.cli.progress import make_listener
+    from tlbench.cli.progress import listening
     from tlbench.pipeline.reproduce import RecipeChoices
     from tlbench.pipeline.reproduce import reproduce as run_recipe
     from tlbench.results import save_run
 
     config = make_config(
-        head_params=head_param,
-        provider=provider,
-        provider_options=provider_option,
-        batch_size=batch_size,
-        threads=threads,
-        limit_train=limit_train,
-        limit_test=limit_test,
-        seed=seed,
+        [session, sample, folders],
+        head_params=tuple(head_param or ()),
         latency=not no_latency,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        no_cache=no_cache,
     )
     choices = RecipeChoices(
-        recipe=recipe, rows=split_names(row or ""), backbone=backbone, weights=weights
+        recipe=recipe, rows=o.split_names(row or ""), backbone=backbone, weights=weights
     )
-    listener = make_listener(quiet=quiet)
     runs: list[RunResult] = []
     try:
-        for outcome in run_recipe(choices, config, listener):
-            listener.finish()
-            folder = save_run(outcome.result, outcome.predictions, output)
-            runs.append(outcome.result)
-            if output_format is o.OutputFormat.CONSOLE:
-                typer.echo("\n" if len(runs) > 1 else "", nl=False)
-                show(outcome.result, output_format.value, location=str(folder))
+        with listening(quiet=saving.quiet) as listener:
+            for outcome in run_recipe(choices, config, listener):
+                listener.finish()
+                folder = save_run(outcome.result, outcome.predictions, saving.output)
+                runs.append(outcome.result)
+                if saving.output_format is o.OutputFormat.CONSOLE:
+                    typer.echo("\n" if len(runs) > 1 else "", nl=False)
+                    show(outcome.result, saving.output_format.value, location=str(folder))
     except KeyboardInterrupt as interrupt:
         typer.echo(f"tlbench: interrupted; {len(runs)} finished runs are saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt
-    finally:
-        listener.finish()
-    if output_format is o.OutputFormat.JSON:
+    if saving.output_format is o.OutputFormat.JSON:
         typer.echo(_as_list(runs))
     if not all(run.complete for run in runs):
         raise typer.Exit(INTERRUPTED)

@@ -1,14 +1,9 @@
 """`tlbench run`."""
 
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
 from tlbench.cli import options as o
-from tlbench.cli import protocols as p
 from tlbench.cli import timing as t
 from tlbench.cli.measure import make_config, measure_and_show
+from tlbench.cli.protocols import ProtocolOptions
 
 __all__ = ["run"]
 
@@ -16,35 +11,17 @@ __all__ = ["run"]
 def run(
     model: o.Model = "efficientnet-lite0",
     *,
-    dataset: o.DatasetName = "digits",
-    heads: o.HeadNames = "softmax,svm-linear",
-    baselines: o.BaselineNames = "pixels",
-    head_param: o.HeadParams = None,
-    provider: o.Provider = "cpu",
-    provider_option: o.ProviderOptions = None,
-    batch_size: o.BatchSize = 32,
-    threads: o.Threads = None,
-    precision: o.PrecisionName = "fp32",
-    limit_train: o.LimitTrain = None,
-    limit_test: o.LimitTest = None,
-    seed: o.Seed = 0,
-    folds: p.Folds = None,
-    search: p.Search = False,
-    learning_curve: p.Curve = "",
-    curve_seeds: p.CurveSeeds = 5,
-    no_latency: Annotated[
-        bool, typer.Option("--no-latency", help="Measure the accuracy only.")
-    ] = False,
+    task: o.TaskOptions,
+    engine: o.EngineOptions,
+    sample: o.SampleOptions,
+    protocol: ProtocolOptions,
+    no_latency: o.NoLatency = False,
     breakdown: t.Breakdown = False,
     no_spin: t.NoSpin = False,
     no_costs: t.NoCosts = False,
     strict: o.Strict = False,
-    data_dir: o.DataDir = None,
-    cache_dir: o.CacheDir = None,
-    no_cache: o.NoCache = False,
-    output: o.Output = Path("runs"),
-    output_format: o.Format = o.OutputFormat.CONSOLE,
-    quiet: o.Quiet = False,
+    folders: o.FolderOptions,
+    saving: o.SavingOptions,
 ) -> None:
     """Measure accuracy and latency, and save the run.
 
@@ -56,29 +33,11 @@ def run(
     from tlbench.config import QUICK_TIMING
 
     config = make_config(
+        [task, engine, sample, protocol, folders],
         model=model,
-        dataset=dataset,
-        heads=heads,
-        baselines=baselines,
-        head_params=head_param,
-        provider=provider,
-        provider_options=provider_option,
-        batch_size=batch_size,
-        threads=threads,
-        precision=precision,
-        limit_train=limit_train,
-        limit_test=limit_test,
-        seed=seed,
-        folds=folds,
-        search=search,
-        learning_curve=learning_curve,
-        curve_seeds=curve_seeds,
         latency=not no_latency,
         breakdown=breakdown,
         timing=replace(QUICK_TIMING, spin=not no_spin, costs=not no_costs),
         strict=strict,
-        data_dir=data_dir,
-        cache_dir=cache_dir,
-        no_cache=no_cache,
     )
-    measure_and_show(config, output=output, output_format=output_format, quiet=quiet)
+    measure_and_show(config, saving)
