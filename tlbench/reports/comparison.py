@@ -16,8 +16,7 @@ from tlbench.reports.comparison_tables import (
     timing_table,
     timings_of,
 )
-from tlbench.reports.layout import block, grid, laid_out, section, title_line
-from tlbench.reports.tables import Table
+from tlbench.reports.layout import laid_out, section, title_line, titled
 from tlbench.results import plain_value
 from tlbench.results.comparison import (
     AccuracyDifference,
@@ -51,19 +50,16 @@ def render_comparison(comparison: Comparison, *, width: int = 80, color: bool = 
 def _document(comparison: Comparison, width: int) -> Group:
     models = dict.fromkeys(run.model for run in comparison.runs)
     parts: list[RenderableType] = [title_line([*models, "compared with A"], width), Text()]
-    tables: tuple[tuple[Table, tuple[str, ...]], ...] = (
-        (runs_table(comparison), ("run", "")),
-        (speed_up_table(comparison.speed_ups), ("scenario", "precision")),
-        (timing_table(comparison.speed_ups), ("scenario", "provider")),
-        (accuracy_difference_table(comparison.accuracy), ("features", "head")),
-        (paired_table(comparison.accuracy), ("features", "head")),
-    )
-    for table, wrapped in tables:
+    for table in (
+        runs_table(comparison),
+        speed_up_table(comparison.speed_ups),
+        timing_table(comparison.speed_ups),
+        accuracy_difference_table(comparison.accuracy),
+        paired_table(comparison.accuracy),
+        differing_table(comparison),
+    ):
         if table.rows:
-            parts += [block(table.title, grid(table, wrapped=wrapped)), Text()]
-    differing = differing_table(comparison)
-    if differing.rows:
-        parts += [section(differing.title, grid(differing, wrapped=("fact", "value"))), Text()]
+            parts += [titled(table, width), Text()]
     for label, lines in (
         ("* Unlike", _unlike_lines(comparison)),
         ("INVALID", _reason_lines(comparison.speed_ups)),

@@ -13,7 +13,7 @@ from tlbench.reports.drift import (
     drifted_accuracy_table,
     drifted_models,
 )
-from tlbench.reports.layout import block, grid, laid_out, section, title_line
+from tlbench.reports.layout import laid_out, section, title_line, titled
 from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
 from tlbench.reports.protocols import (
     cross_validation_table,
@@ -52,7 +52,7 @@ def render(
 def _document(run: RunResult, location: str | None, width: int) -> Group:
     parts: list[RenderableType] = [title_line(title_parts(run), width), Text()]
     if run.reproduction is not None:
-        parts += _reproduction(run, run.reproduction)
+        parts += _reproduction(run, run.reproduction, width)
     if rows := headline(run):
         parts += [_headline(rows), Text()]
     sections: list[RenderableType] = []
@@ -79,7 +79,7 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         ("Cautions", [*run.model.assumptions, *run.cautions, *timing_notes(run.latency)]),
     ]
     for part in content:
-        sections += _section(part)
+        sections += _section(part, width)
     if not run.complete:
         sections += [
             section("Incomplete", Text("interrupted: what is above is all there is")),
@@ -91,29 +91,28 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
     return Group(*parts, *sections)
 
 
-def _section(part: Table | tuple[str, Sequence[str]]) -> list[RenderableType]:
+def _section(part: Table | tuple[str, Sequence[str]], width: int) -> list[RenderableType]:
     """Return a table, or a title with lines, as a section and a blank; nothing for an empty one."""
     if isinstance(part, Table):
-        return [section(part.title, grid(part)), Text()] if part.rows else []
+        return [titled(part, width), Text()] if part.rows else []
     title, lines = part
     # a path longer than the line is folded, not cut
     folded = Group(*(Text(line, overflow="fold") for line in lines))
     return [section(title, folded), Text()] if lines else []
 
 
-def _reproduction(run: RunResult, found: Reproduction) -> list[RenderableType]:
+def _reproduction(run: RunResult, found: Reproduction, width: int) -> list[RenderableType]:
     """Return a recipe's verdicts, and what they rest on."""
-    table = grid(published_table(found), wrapped=("figure",))
-    parts: list[RenderableType] = [block(f"{found.recipe}, row {found.row}", table), Text()]
-    for title, lines in reproduction_lines(run, found):
-        parts += _section((title, lines))[:1]
+    parts: list[RenderableType] = [titled(published_table(found), width), Text()]
+    for part in reproduction_lines(run, found):
+        parts += _section(part, width)[:1]
     return [*parts, Text()]
 
 
 def _headline(rows: list[tuple[str, str, str]]) -> Padding:
     table = RichTable.grid(padding=(0, 2, 0, 0))
-    for style in ("bold", "bold green", ""):
-        table.add_column(style=style, no_wrap=style != "")
+    for style, is_figure in (("bold", False), ("bold green", True), ("", False)):
+        table.add_column(style=style, no_wrap=is_figure)
     for row in rows:
         table.add_row(*row)
     return Padding(table, (0, 0, 0, 2))

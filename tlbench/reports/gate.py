@@ -13,7 +13,7 @@ from tlbench.reports.gate_tables import (
     timing_rows,
     verdict_parts,
 )
-from tlbench.reports.layout import block, grid, laid_out, section, title_line
+from tlbench.reports.layout import laid_out, section, title_line, titled
 from tlbench.results import plain_value
 from tlbench.results.gate import GateVerdict
 
@@ -45,13 +45,13 @@ def _document(verdict: GateVerdict, width: int) -> Group:
         Text(compared_line(verdict), overflow="fold"),
         Text(),
     ]
-    for table, wrapped in (
-        (accuracy_rows(verdict.accuracy), ("entry",)),
-        (timing_rows(verdict.timings), ("timing",)),
-        (checks_table(verdict.checks), ("what", "found")),
+    for table in (
+        accuracy_rows(verdict.accuracy),
+        timing_rows(verdict.timings),
+        checks_table(verdict.checks),
     ):
         if table.rows:
-            parts += [block(table.title, grid(table, wrapped=wrapped)), Text()]
+            parts += [titled(table, width), Text()]
     for label, lines in (
         ("Could find", sensitivity_lines(verdict)),
         ("Cautions", verdict.cautions),

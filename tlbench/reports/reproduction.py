@@ -13,7 +13,7 @@ __all__ = ["published_table", "reproduction_lines"]
 def published_table(found: Reproduction) -> Table:
     """Return each figure with what was measured in its place and the verdict."""
     return Table(
-        "Published",
+        f"{found.recipe}, row {found.row}",
         ("figure", "published", "measured", "95 % interval", "verdict"),
         (False, True, True, True, False),
         tuple(
