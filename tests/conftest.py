@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import importlib.util
 import os
 import sys
 import threading
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from fake_cuda import claim_cuda
 from fake_nvidia import FakeNvml, fake_driver
@@ -18,8 +20,11 @@ from onnx import TensorProto, helper, numpy_helper
 from exporters.preprocess import Preprocessing, prepend_preprocessing
 from tlbench.backbones import resolve_model
 from tlbench.cli import main
+from tlbench.config import RunConfig
 from tlbench.model import CARD_KEY, ModelCard, OnnxModel, Parity, Weights, encode_card
+from tlbench.pipeline import run_benchmark
 from tlbench.progress import Silent
+from tlbench.results import save_run
 
 REPOSITORY = Path(__file__).parents[1]
 N_FEATURES = 16
@@ -164,11 +169,86 @@ def images():
 
 
 @pytest.fixture(scope="session")
+def run_onnx():
+    """Run a model file with plain ONNX Runtime: names of the outputs to arrays."""
+
+    def run(path, images):
+        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        names = [output.name for output in session.get_outputs()]
+        return dict(zip(names, session.run(names, {"images": images}), strict=True))
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tensorflow():
+    """Skip where the export extra is not installed, without importing it."""
+    for name in ("tensorflow", "tf2onnx"):
+        if importlib.util.find_spec(name) is None:
+            pytest.skip(f"needs {name}: pip install 'tlbench[export]'")
+
+
+@pytest.fixture(scope="session")
 def lite0(tmp_path_factory):
     """EfficientNet-Lite0 with its published weights, exported once."""
     return resolve_model(
         "efficientnet-lite0", cache_dir=tmp_path_factory.mktemp("models"), listener=Silent()
     )
+
+
+@pytest.fixture(scope="module", params=["digits", "cifar10"])
+def measure_lite0(request, lite0, tmp_path_factory):
+    """Run Lite0 on each of these datasets and save the run; keywords are those of RunConfig."""
+    data = request.getfixturevalue("real_data") if request.param == "cifar10" else None
+    folder = tmp_path_factory.mktemp(request.param)
+
+    def run(**settings):
+        config = RunConfig(
+            model=str(lite0.path),
+            dataset=request.param,
+            baselines=(),
+            latency=False,
+            data_dir=data,
+            cache_dir=folder / "cache",
+            **settings,
+        )
+        outcome = run_benchmark(config)
+        return config, save_run(outcome.result, outcome.predictions, folder / "runs"), outcome
+
+    return run
+
+
+class Recorder:
+    """A listener that remembers what it was told."""
+
+    def __init__(self):
+        self.warnings = []
+        self.tasks = []
+        self.steps = 0
+        self.running = 0
+
+    def start(self, task, total=None, unit=""):
+        """Remember the task."""
+        self.tasks.append((task, total, unit))
+        self.running += 1
+
+    def advance(self, steps=1):
+        """Count the steps."""
+        self.steps += steps
+
+    def finish(self):
+        """Count the task as ended."""
+        self.running -= 1
+
+    def warn(self, message):
+        """Remember the message."""
+        self.warnings.append(message)
+
+
+@pytest.fixture
+def recorder():
+    """A listener for one test."""
+    return Recorder()
 
 
 class Finished(NamedTuple):

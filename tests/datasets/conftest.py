@@ -1,44 +1,17 @@
 """Small datasets in the original formats, made on the spot."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from tlbench.datasets import cifar
+from tlbench.datasets.base import DatasetRequest
+
 CIFAR10_CLASSES = [b"airplane", b"bird", b"cat"]
 FINE_CLASSES = [b"apple", b"baby", b"bear", b"bed"]
 COARSE_CLASSES = [b"fruit", b"people"]
-
-
-class Recorder:
-    """A listener that remembers what it was told."""
-
-    def __init__(self):
-        self.warnings = []
-        self.tasks = []
-        self.steps = 0
-        self.running = 0
-
-    def start(self, task, total=None, unit=""):
-        """Remember the task."""
-        self.tasks.append((task, total, unit))
-        self.running += 1
-
-    def advance(self, steps=1):
-        """Count the steps."""
-        self.steps += steps
-
-    def finish(self):
-        """Count the task as ended."""
-        self.running -= 1
-
-    def warn(self, message):
-        """Remember the message."""
-        self.warnings.append(message)
-
-
-@pytest.fixture
-def recorder():
-    return Recorder()
 
 
 def _text2(value):
@@ -135,6 +108,38 @@ def make_cifar100():
         return folder
 
     return make
+
+
+@pytest.fixture
+def request_for(tmp_path, recorder):
+    """Return a function that makes a request which downloads to a folder of the test."""
+
+    def make(data_dir=None, name="cifar10"):
+        return DatasetRequest(
+            name=name,
+            data_dir=data_dir,
+            download_dir=tmp_path / "downloads",
+            listener=recorder,
+        )
+
+    return make
+
+
+@pytest.fixture
+def no_network(monkeypatch, closed_address):
+    """Point the downloads at an address where nothing listens, and return it."""
+    for name in ("_CIFAR10", "_CIFAR100"):
+        archive = getattr(cifar, name)
+        monkeypatch.setattr(
+            cifar, name, dataclasses.replace(archive, url=f"{closed_address}/{archive.folder}.tgz")
+        )
+    return closed_address
+
+
+@pytest.fixture
+def folder(tmp_path, make_cifar10, no_network):
+    """A small CIFAR-10, and no way to another."""
+    return make_cifar10(tmp_path / "data")
 
 
 @pytest.fixture

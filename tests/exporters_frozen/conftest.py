@@ -1,6 +1,5 @@
 """Frozen graphs on disk, their exports, and TensorFlow's own answers."""
 
-import importlib.util
 import sys
 from pathlib import Path
 
@@ -18,11 +17,8 @@ import graphs
 
 
 @pytest.fixture(scope="session")
-def frameworks():
+def frameworks(tensorflow):
     """TensorFlow, silenced; skips where the export extra is not installed."""
-    for name in ("tensorflow", "tf2onnx"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"needs {name}: pip install 'tlbench[export]'")
     with keras_session() as frameworks:
         pass  # imported without noise; what it silences must not last for the whole session
     return frameworks
@@ -59,20 +55,6 @@ def export(tmp_path):
 def images():
     """Four small square images and two wide ones, which the exports were not verified on."""
     return probe_batches(seed=7)
-
-
-@pytest.fixture(scope="session")
-def run_onnx():
-    """Run a model file with plain ONNX Runtime: names of the outputs to arrays."""
-
-    def run(path, images):
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, {"images": images}), strict=True))
-
-    return run
 
 
 @pytest.fixture

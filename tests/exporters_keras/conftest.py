@@ -1,7 +1,5 @@
 """One export of InceptionV3 for many tests, and short cuts to export and run small networks."""
 
-import importlib.util
-
 import numpy as np
 import pytest
 
@@ -12,31 +10,9 @@ from tlbench.progress import Silent
 
 
 @pytest.fixture(scope="session")
-def tensorflow():
-    """Skip where the export extra is not installed, without importing it."""
-    for name in ("tensorflow", "tf2onnx"):
-        if importlib.util.find_spec(name) is None:
-            pytest.skip(f"needs {name}: pip install 'tlbench[export]'")
-
-
-@pytest.fixture(scope="session")
 def images():
     """Four small square images and two wide ones; their size is no network's."""
     return probe_batches(seed=7)
-
-
-@pytest.fixture(scope="session")
-def run_onnx():
-    """Run a model file with plain ONNX Runtime: names of the outputs to arrays."""
-
-    def run(path, images):
-        import onnxruntime
-
-        session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-        names = [output.name for output in session.get_outputs()]
-        return dict(zip(names, session.run(names, {"images": images}), strict=True))
-
-    return run
 
 
 @pytest.fixture

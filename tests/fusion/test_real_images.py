@@ -3,38 +3,23 @@
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig
 from tlbench.engine import open_session
 from tlbench.evaluation import fit_head
 from tlbench.fusion import PROBABILITY_TOLERANCE
 from tlbench.heads import HEADS
-from tlbench.pipeline import extract_dataset_split, run_benchmark
+from tlbench.pipeline import extract_dataset_split
 from tlbench.pipeline.extraction import load_limited_dataset
 from tlbench.pipeline.fuse import fuse_run
 from tlbench.progress import Silent
-from tlbench.results import save_run
 
 HEAD_NAMES = ("softmax", "svm-linear", "mlp")
 BATCH = 32
 
 
-@pytest.fixture(scope="module", params=["digits", "cifar10"])
-def measured(request, lite0, tmp_path_factory):
-    """A run on every test image of the dataset, saved; and its configuration."""
-    data = request.getfixturevalue("real_data") if request.param == "cifar10" else None
-    folder = tmp_path_factory.mktemp(request.param)
-    config = RunConfig(
-        model=str(lite0.path),
-        dataset=request.param,
-        heads=HEAD_NAMES,
-        baselines=(),
-        limit_train=1000,
-        latency=False,
-        data_dir=data,
-        cache_dir=folder / "cache",
-    )
-    outcome = run_benchmark(config)
-    return config, save_run(outcome.result, outcome.predictions, folder / "runs"), outcome
+@pytest.fixture(scope="module")
+def measured(measure_lite0):
+    """A run on every test image of the dataset: its configuration, its folder, its outcome."""
+    return measure_lite0(heads=HEAD_NAMES, limit_train=1000)
 
 
 @pytest.mark.slow

@@ -9,8 +9,6 @@ import pytest
 from onnx import helper
 
 from tlbench.baselines import BASELINES
-from tlbench.config import RunConfig
-from tlbench.engine import Session
 from tlbench.errors import ConfigError, MissingDependencyError
 from tlbench.heads import Head
 from tlbench.model import CARD_KEY, OnnxModel, decode_card, encode_card
@@ -28,14 +26,6 @@ needs_keras = [
 ]
 
 
-class Warnings(Silent):
-    def __init__(self):
-        self.messages = []
-
-    def warn(self, message):
-        self.messages.append(message)
-
-
 def needs_map(params, shape):
     if shape is None or len(shape) != 3:
         raise ConfigError("No map.")
@@ -47,16 +37,15 @@ ANY_HEAD = Head(name="a", summary=".", defaults={}, build=lambda *_: None)
 SHAPES = {"backbone": (1280,), "pixels": (32, 32, 3), "hog": None}
 
 
-def test_a_head_is_left_out_where_there_is_no_map_and_the_user_told():
+def test_a_head_is_left_out_where_there_is_no_map_and_the_user_told(recorder):
     """One warning for each kind of features without it; on the others it has the shape."""
-    listener = Warnings()
-    laid_out = lay_out_heads([MAP_HEAD, ANY_HEAD], {"m": {}, "a": {"C": 1}}, SHAPES, listener)
+    laid_out = lay_out_heads([MAP_HEAD, ANY_HEAD], {"m": {}, "a": {"C": 1}}, SHAPES, recorder)
     assert laid_out == {
         "backbone": {"a": {"C": 1}},
         "pixels": {"m": {"shape": "(32, 32, 3)"}, "a": {"C": 1}},
         "hog": {"a": {"C": 1}},
     }
-    assert listener.messages == [
+    assert recorder.warnings == [
         "m is left out on backbone features. No map.",
         "m is left out on hog features. No map.",
     ]
@@ -76,26 +65,15 @@ def test_shapes_come_from_the_card_and_the_baselines(tiny_model):
 
 
 @pytest.fixture
-def config(tiny_path, tmp_path):
-    return RunConfig(
-        model=str(tiny_path),
+def config(config):
+    """The quick run, with a head that needs a map and learns little from few images."""
+    return replace(
+        config,
         heads=("cnn4",),
         head_params=("epochs=1", "filters=4", "hidden=8"),
         limit_train=60,
         limit_test=30,
-        latency=False,
-        cache_dir=tmp_path / "cache",
     )
-
-
-@pytest.fixture
-def network_calls(monkeypatch):
-    calls = []
-    original = Session.run
-    monkeypatch.setattr(
-        Session, "run", lambda self, images: (calls.append(1), original(self, images))[1]
-    )
-    return calls
 
 
 @pytest.fixture
@@ -133,10 +111,9 @@ class TestWithKeras:
             run_benchmark(replace(config, baselines=()))
         assert network_calls == []
 
-    def test_the_rival_is_fitted_on_pixels_alone(self, config):
+    def test_the_rival_is_fitted_on_pixels_alone(self, config, recorder):
         """The network from scratch needs no backbone: one result, with its curve, and a warning."""
-        listener = Warnings()
-        result = run_benchmark(config, listener).result
+        result = run_benchmark(config, recorder).result
         (found,) = result.accuracy
         assert (found.features, found.params["shape"], len(found.curve)) == (
             "pixels",
@@ -144,7 +121,7 @@ class TestWithKeras:
             1,
         )
         assert decode_run(encode_run(result), "a test").accuracy == result.accuracy
-        assert any("left out on backbone" in message for message in listener.messages)
+        assert any("left out on backbone" in message for message in recorder.warnings)
 
     def test_a_head_on_some_of_the_features_is_in_the_cautions(self, config):
         """Who reads the saved run sees what was left out, too."""

@@ -8,7 +8,6 @@ import pytest
 from tlbench.config import RunConfig
 from tlbench.errors import ConfigError, UnknownNameError
 from tlbench.pipeline.reproduce import RecipeChoices, reproduce
-from tlbench.progress import Silent
 from tlbench.recipes import RECIPES
 
 RECIPE = """
@@ -54,14 +53,6 @@ name = "nearest"
 fraction = 0.9
 head = "knn"
 """
-
-
-class Warnings(Silent):
-    def __init__(self):
-        self.messages = []
-
-    def warn(self, message):
-        self.messages.append(message)
 
 
 @pytest.fixture
@@ -153,12 +144,11 @@ def test_random_weights_of_a_backbone_have_times_only(recipe, config):
     assert results[0].reproduction.weights.startswith("random")
 
 
-def test_a_weights_file_is_for_the_first_backbone(recipe, config, tmp_path):
+def test_a_weights_file_is_for_the_first_backbone(recipe, config, tmp_path, recorder):
     """What is left out is said, with how to choose it."""
-    listener = Warnings()
     with pytest.raises(Exception, match=r"w\.pth"):
-        run(RecipeChoices(recipe=recipe, weights=str(tmp_path / "w.pth")), config, listener)
-    (message,) = listener.messages
+        run(RecipeChoices(recipe=recipe, weights=str(tmp_path / "w.pth")), config, recorder)
+    (message,) = recorder.warnings
     assert "left out: second (efficientnet-lite1)" in message
     assert "--row" in message
 

@@ -7,47 +7,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlbench.config import RunConfig
 from tlbench.engine import Session
 from tlbench.errors import ConfigError, DataError, ModelError, UnknownNameError
 from tlbench.pipeline import extract_dataset_split, run_benchmark
 from tlbench.progress import Silent
 from tlbench.results import decode_run, encode_run
-
-
-@pytest.fixture
-def config(tiny_path, tmp_path):
-    """A quick run: 200 + 100 digits, one head, no latency."""
-    return RunConfig(
-        model=str(tiny_path),
-        heads=("centroid",),
-        limit_train=200,
-        limit_test=100,
-        latency=False,
-        cache_dir=tmp_path / "cache",
-    )
-
-
-@pytest.fixture
-def network_calls(monkeypatch):
-    """Count the batches that go through any session."""
-    calls = []
-    original = Session.run
-
-    def run(self, images):
-        calls.append(len(images))
-        return original(self, images)
-
-    monkeypatch.setattr(Session, "run", run)
-    return calls
-
-
-class Warnings(Silent):
-    def __init__(self):
-        self.messages = []
-
-    def warn(self, message):
-        self.messages.append(message)
 
 
 def test_a_run_has_the_backbone_and_the_baseline_for_each_head(config):
@@ -75,6 +39,19 @@ def test_limits_are_effective_and_said(config):
     result = run_benchmark(config).result
     assert (result.dataset.n_train, result.dataset.n_test) == (200, 100)
     assert any("limited to 200 train and 100 test" in caution for caution in result.cautions)
+
+
+@pytest.mark.parametrize(
+    ("limits", "is_said"),
+    [((898, 899), False), ((5000, 5000), False), ((897, 899), True), ((898, 898), True)],
+    ids=["as many", "more", "one train image less", "one test image less"],
+)
+def test_a_limit_that_leaves_nothing_out_is_no_caution(config, limits, is_said):
+    """The whole of a dataset is the whole, whatever the command line says."""
+    limit_train, limit_test = limits
+    limited = replace(config, limit_train=limit_train, limit_test=limit_test)
+    cautions = run_benchmark(limited).result.cautions
+    assert any("limited to" in caution for caution in cautions) == is_said
 
 
 def test_a_second_run_takes_features_from_the_store(config, network_calls):
@@ -121,17 +98,16 @@ def test_without_cache_nothing_is_kept(config, network_calls):
     assert network_calls
 
 
-def test_a_damaged_entry_is_said_and_computed_again(config, network_calls):
+def test_a_damaged_entry_is_said_and_computed_again(config, network_calls, recorder):
     first = run_benchmark(config)
     for path in config.cache_dir.rglob("features.npy"):
         path.write_bytes(path.read_bytes()[:-1])
     for path in config.cache_dir.rglob("predictions.npy"):
         path.unlink()
     network_calls.clear()
-    listener = Warnings()
-    second = run_benchmark(config, listener)
+    second = run_benchmark(config, recorder)
     assert network_calls
-    assert sum("damaged" in message for message in listener.messages) == 4
+    assert sum("damaged" in message for message in recorder.warnings) == 4
     assert second.result.accuracy[0].n_correct == first.result.accuracy[0].n_correct
 
 

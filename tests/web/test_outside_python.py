@@ -16,15 +16,12 @@ import pytest
 from PIL import Image
 
 from tlbench.classifier import classifier_card
-from tlbench.config import RunConfig
 from tlbench.engine import open_session
 from tlbench.fusion import PROBABILITY_TOLERANCE
 from tlbench.pipeline import fuse as fusing
-from tlbench.pipeline import run_benchmark
 from tlbench.pipeline.extraction import load_limited_dataset
 from tlbench.progress import Silent
 from tlbench.reports.model import model_document
-from tlbench.results import save_run
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]
@@ -49,25 +46,13 @@ def chromium():
     return found
 
 
-@pytest.fixture(scope="module", params=["digits", "cifar10"])
-def fuse(request, lite0, tmp_path_factory):
+@pytest.fixture(scope="module")
+def fuse(measure_lite0, tmp_path_factory):
     """Measure Lite0 once; return the test images, and a function from a head to its file."""
-    data = request.getfixturevalue("real_data") if request.param == "cifar10" else None
-    folder = tmp_path_factory.mktemp(request.param)
-    config = RunConfig(
-        model=str(lite0.path),
-        dataset=request.param,
-        heads=HEADS,
-        head_params=("mlp.max_iter=40",),
-        baselines=(),
-        limit_train=400,
-        limit_test=N_TEST,
-        latency=False,
-        data_dir=data,
-        cache_dir=folder / "cache",
+    config, run, outcome = measure_lite0(
+        heads=HEADS, head_params=("mlp.max_iter=40",), limit_train=400, limit_test=N_TEST
     )
-    outcome = run_benchmark(config)
-    run = save_run(outcome.result, outcome.predictions, folder / "runs")
+    folder = tmp_path_factory.mktemp("fused")
     test = load_limited_dataset(config, Silent()).test
     images = np.stack([test.images[i] for i in range(N_TEST)])
 

@@ -1,0 +1,65 @@
+"""Where CIFAR comes from when the data folder lacks it."""
+
+import dataclasses
+import hashlib
+import tarfile
+
+import pytest
+
+from tlbench.datasets import cifar
+from tlbench.errors import DataError
+
+
+def test_nowhere_to_be_found_says_where_it_looked(tmp_path, request_for, no_network):
+    """Without files and network the error names both places, the address and the option."""
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError) as caught:
+        cifar.load_cifar10(request_for(tmp_path / "data"))
+    message = str(caught.value)
+    for part in (str(tmp_path / "data"), str(tmp_path / "downloads"), no_network, "--data-dir"):
+        assert part in message
+    assert "\n" not in message
+
+
+def test_no_data_dir_needs_no_warning(request_for, recorder, no_network):
+    """A user who named no data folder is not told that it lacks something."""
+    with pytest.raises(DataError, match="--data-dir"):
+        cifar.load_cifar100(request_for())
+    assert recorder.warnings == []
+
+
+@pytest.fixture
+def published(monkeypatch, tmp_path, serve, make_cifar10):
+    """Serve a small CIFAR-10 archive in place of the original; return its folder."""
+    site = tmp_path / "site"
+    folder = make_cifar10(tmp_path / "original")
+    site.mkdir()
+    with tarfile.open(site / "cifar.tar.gz", "w:gz") as tar:
+        tar.add(folder, folder.name)
+    digest = hashlib.sha256((site / "cifar.tar.gz").read_bytes()).hexdigest()
+    archive = dataclasses.replace(cifar._CIFAR10, url=f"{serve(site)}/cifar.tar.gz", sha256=digest)
+    monkeypatch.setattr(cifar, "_CIFAR10", archive)
+    return folder
+
+
+def test_download_gives_the_same_dataset(published, request_for):
+    """The downloaded files are the dataset that lies in the archive."""
+    downloaded = cifar.load_cifar10(request_for())
+    assert downloaded.fingerprint == cifar.load_cifar10(request_for(published)).fingerprint
+
+
+def test_download_is_used_again(published, request_for, recorder):
+    """What was unpacked once is not downloaded again."""
+    cifar.load_cifar10(request_for())
+    cifar.load_cifar10(request_for())
+    assert len(recorder.tasks) == 1
+
+
+def test_data_dir_without_the_folder_is_reported(published, request_for, recorder, tmp_path):
+    """A data folder that lacks the files is named in a warning when another copy is used."""
+    (tmp_path / "mine").mkdir()
+    cifar.load_cifar10(request_for(tmp_path / "mine"))
+    cifar.load_cifar10(request_for(tmp_path / "mine"))
+    first, second = recorder.warnings
+    assert f"data folder {tmp_path / 'mine'}: using a download of http" in first
+    assert f"using the copy in {tmp_path / 'downloads'}" in second
