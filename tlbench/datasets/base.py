@@ -151,6 +151,8 @@ class Dataset:
         Groups of the classes: a predicted class is also scored as a prediction of its group.
     files : tuple of SourceFile
         The files of train and test images where the data set was published as such; else none.
+    is_limited : bool
+        Whether a limit on the number of images left some of them out.
     """
 
     name: str
@@ -160,6 +162,7 @@ class Dataset:
     source: str
     groupings: tuple[Grouping, ...] = ()
     files: tuple[SourceFile, ...] = ()
+    is_limited: bool = False
 
     def __post_init__(self) -> None:
         for grouping in self.groupings:

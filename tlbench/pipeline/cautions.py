@@ -30,14 +30,16 @@ def cautions_of(
     ratios: Sequence[LatencyRatio] = (),
     doubts: Sequence[str] = (),
     protocols: Sequence[CrossValidation | LearningCurve] = (),
+    is_limited: bool = False,
 ) -> tuple[str, ...]:
     """Return the cautions of a run, one sentence each, most important first.
 
-    *doubts* are those about the data: see `tlbench.pipeline.doubts`.
+    *doubts* are those about the data: see `tlbench.pipeline.doubts`; *is_limited* says whether a
+    limit left images out.
     """
     found: list[str] = [*doubts]
     if dataset is not None:
-        found += _about_data(config, dataset, unlearnable)
+        found += _about_data(dataset, unlearnable, is_limited=is_limited)
     if accuracy:
         found += _about_accuracy(accuracy)
         found += _left_out(accuracy)
@@ -83,7 +85,7 @@ def _about_speed(ratio: LatencyRatio) -> str:
     )
 
 
-def _about_data(config: RunConfig, dataset: DatasetInfo, unlearnable: Sequence[str]) -> list[str]:
+def _about_data(dataset: DatasetInfo, unlearnable: Sequence[str], *, is_limited: bool) -> list[str]:
     found = []
     if dataset.skipped:
         first = dataset.skipped[0]
@@ -95,7 +97,7 @@ def _about_data(config: RunConfig, dataset: DatasetInfo, unlearnable: Sequence[s
         found.append(
             f"{len(unlearnable)} classes have no training image ({shown}): no head can find them"
         )
-    if config.limit_train is not None or config.limit_test is not None:
+    if is_limited:
         found.append(
             f"limited to {format_count(dataset.n_train)} train and "
             f"{format_count(dataset.n_test)} test images: not the whole of {dataset.name}"

@@ -110,7 +110,11 @@ def measure_drift(config: RunConfig, created: datetime, listener: Listener) -> D
             latency=(),
             dataset=data,
             cautions=(
-                *cautions_of(config, data, unlearnable, (), passes, doubts=doubts),
+                *cautions_of(
+                    *(config, data, unlearnable, (), passes),
+                    doubts=doubts,
+                    is_limited=dataset.is_limited,
+                ),
                 *notes,
             ),
             extraction=passes,

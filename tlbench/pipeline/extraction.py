@@ -180,11 +180,10 @@ def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:
             return split
         return split.take(limit_rows(split.labels, len(dataset.classes), limit, config.seed))
 
-    return replace(
-        dataset,
-        train=limited(dataset.train, config.limit_train),
-        test=limited(dataset.test, config.limit_test),
-    )
+    train = limited(dataset.train, config.limit_train)
+    test = limited(dataset.test, config.limit_test)
+    is_limited = len(train) < len(dataset.train) or len(test) < len(dataset.test)
+    return replace(dataset, train=train, test=test, is_limited=is_limited)
 
 
 def extract_dataset_split(config: RunConfig, split_name: str, listener: Listener) -> SplitFeatures:

@@ -137,6 +137,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener) -> RunOut
                 ratios=ratios,
                 doubts=measured.doubts if measured else (),
                 protocols=measured.protocols if measured else (),
+                is_limited=measured is not None and measured.dataset.is_limited,
             ),
         )
     return RunOutcome(result, measured.predictions if measured else {})
