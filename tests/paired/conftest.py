@@ -1,11 +1,14 @@
 """Saved runs whose predictions agree and disagree on as many images as a test wants."""
 
 import dataclasses
+import itertools
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tlbench.compare import open_side
+from tlbench.gate import judge_run, make_baseline
 from tlbench.results import decode_run, save_run
 from tlbench.results.common import Interval
 from tlbench.stats import wilson_interval
@@ -97,3 +100,40 @@ def save(old_run, tmp_path):
         return save_run(run, arrays, tmp_path / "work" / "runs")
 
     return saved
+
+
+@pytest.fixture
+def gated(save, images, tmp_path):
+    """Judge a run of these predictions against a baseline of the first predictions."""
+    numbers = itertools.count()
+
+    def judge(second=None, policy=None, *, entries=None, before=None, base=None, data=None, **run):
+        output, number = tmp_path / "work" / "runs", next(numbers)
+        save(f"base{number}", images, before or {"backbone.softmax": images.first}, **(base or {}))
+        baseline = make_baseline(open_side(f"base{number}", output))
+        found = entries if entries is not None else {"backbone.softmax": second}
+        save(f"run{number}", data or images, found, **run)
+        return judge_run(open_side(f"run{number}", output), baseline, policy)
+
+    return judge
+
+
+@pytest.fixture(scope="session")
+def outcomes():
+    """Return the outcomes of a rule by subject."""
+
+    def of(verdict, rule):
+        return {check.subject: check.outcome for check in verdict.checks if check.rule == rule}
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def text_of():
+    """Return what the one check of a rule says."""
+
+    def of(verdict, rule):
+        (text,) = [check.text for check in verdict.checks if check.rule == rule]
+        return text
+
+    return of

@@ -1,0 +1,112 @@
+"""The gate fails closed: what is missing, damaged or not the same passes nowhere."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tlbench.compare import open_side
+from tlbench.errors import GateError
+from tlbench.gate import Policy, judge_run, make_baseline
+from tlbench.gate.policy import AccuracyPolicy
+
+replace = dataclasses.replace
+
+
+def test_a_missing_entry_fails(gated, images, outcomes, text_of):
+    before = {"backbone.softmax": images.first, "backbone.knn": images.first}
+    verdict = gated(images.first, before=before)
+    assert not verdict.passed
+    assert outcomes(verdict, "present") == {"backbone.knn": "fail"}
+    assert "which has: backbone.softmax" in text_of(verdict, "present")
+
+
+def test_an_entry_more_is_said_and_passes(gated, images):
+    verdict = gated(entries={"backbone.softmax": images.first, "backbone.knn": images.first})
+    assert verdict.passed
+    assert any("not in the baseline, so not judged: backbone.knn" in c for c in verdict.cautions)
+
+
+def test_other_data_fail(gated, images, text_of):
+    verdict = gated(images.first, dataset={"fingerprint": "f" * 64})
+    assert not verdict.passed
+    assert "other data: cifar10 ffffffffffff" in text_of(verdict, "same data")
+    assert verdict.accuracy == ()
+
+
+def test_the_same_data_under_another_path_pass(gated, images):
+    """folder:photos here, folder:/srv/photos there."""
+    assert gated(images.first, dataset={"name": "folder:/srv/photos"}).passed
+
+
+def test_fewer_images_fail(gated, few_images, text_of):
+    fewer = few_images(500, 450)
+    verdict = gated(fewer.first, data=fewer)
+    assert not verdict.passed
+    assert "fewer images: 500 of the baseline's 1,017" in text_of(verdict, "same data")
+
+
+def test_more_images_fail(gated, few_images, text_of):
+    more = few_images(1018, 900)
+    assert "other images" in text_of(gated(more.first, data=more), "same data")
+
+
+@pytest.mark.parametrize("what", ["index", "labels"])
+def test_other_rows_and_other_labels_fail(gated, few_images, what, text_of):
+    """Whatever the fingerprint of the data says."""
+    others = few_images()
+    setattr(others, what, np.roll(getattr(others, what), 1))
+    verdict = gated(others.first, data=others)
+    assert not verdict.passed
+    assert "other" in text_of(verdict, "same data")
+
+
+def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
+    output = tmp_path / "work" / "runs"
+    folder = save("a", images, {"backbone.softmax": images.first})
+    baseline = make_baseline(open_side("a", output))
+    (folder / "predictions.npz").unlink()
+    verdict = judge_run(open_side("a", output), baseline)
+    assert not verdict.passed
+    assert "no predictions.npz" in text_of(verdict, "same data")
+
+
+def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
+    output = tmp_path / "work" / "runs"
+    save("a", images, {"backbone.softmax": images.first})
+    side = open_side("a", output)
+    bare = replace(side.run, accuracy=(), dataset=None)
+    verdict = judge_run(replace(side, run=bare), make_baseline(side))
+    assert "the run has no accuracy" in text_of(verdict, "same data")
+
+
+def test_a_damaged_baseline_is_an_error(save, images, tmp_path):
+    output = tmp_path / "work" / "runs"
+    save("a", images, {"backbone.softmax": images.first})
+    side = open_side("a", output)
+    baseline = make_baseline(side)
+    entry = baseline.accuracy[0]
+    packed = replace(entry.predictions, data="AAAA")
+    damaged = replace(baseline, accuracy=(replace(entry, predictions=packed),))
+    with pytest.raises(GateError, match=r"predictions backbone.softmax cannot be unpacked"):
+        judge_run(side, damaged)
+
+
+def test_a_policy_that_judges_nothing_is_an_error(gated, images):
+    """An empty gate would pass everything."""
+    policy = Policy(accuracy=AccuracyPolicy(test="none"))
+    with pytest.raises(GateError, match="Nothing was judged"):
+        gated(images.first, policy)
+
+
+def test_changed_parameters_are_said(save, images, tmp_path):
+    """They may explain a drop, and are no drop."""
+    output = tmp_path / "work" / "runs"
+    save("a", images, {"backbone.softmax": images.first})
+    side = open_side("a", output)
+    result = replace(side.run.accuracy[0], params={"C": 0.5})
+    environment = replace(side.run.environment, libraries={"numpy": "9.9"})
+    run = replace(side.run, accuracy=(result,), environment=environment)
+    verdict = judge_run(replace(side, run=run), make_baseline(side))
+    assert any("C 1.0 -> 0.5" in caution for caution in verdict.cautions)
+    assert any("-> 9.9" in caution for caution in verdict.cautions)
