@@ -1,6 +1,22 @@
-"""A clock that tests move by hand: nothing here waits, and no figure depends on the machine."""
+"""A clock that tests move by hand, and a quiet timing: no figure depends on the machine."""
+
+import random
+from dataclasses import replace
 
 import pytest
+
+from tlbench.latency import Evidence, judge
+
+# A quiet machine, everything known, nothing wrong.
+QUIET = Evidence(
+    tick_s=1e-7,
+    cpus=4,
+    other_cpus=0.04,
+    slowdown=1.01,
+    repeated_ratio=0.99,
+    macs_per_s=0.5e9,
+    peak_macs_per_s=1e9,
+)
 
 
 class FakeClock:
@@ -35,3 +51,45 @@ class FakeClock:
 @pytest.fixture
 def clock():
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def quiet_samples():
+    """Return latencies as a quiet machine gives them: 4 ms, some noise, a tail to the right."""
+
+    def samples(n=200, seed=0):
+        generator = random.Random(seed)
+        return [0.004 * (1 + generator.gammavariate(2, 0.01)) for _ in range(n)]
+
+    return samples
+
+
+@pytest.fixture(scope="session")
+def judged(quiet_samples):
+    """Judge samples, quiet ones if none are given, on a quiet machine with these changes."""
+
+    def checks(samples=None, **changes):
+        return judge(quiet_samples() if samples is None else samples, replace(QUIET, **changes))
+
+    return checks
+
+
+@pytest.fixture(scope="session")
+def outcomes(judged):
+    """Judge as `judged` does; the outcomes by check."""
+
+    def of(samples=None, **changes):
+        return {check.name: check.outcome for check in judged(samples, **changes)}
+
+    return of
+
+
+@pytest.fixture(scope="session")
+def check_of(judged):
+    """Judge as `judged` does; the check of this name."""
+
+    def of(name, samples=None, **changes):
+        (check,) = [check for check in judged(samples, **changes) if check.name == name]
+        return check
+
+    return of

@@ -1,0 +1,98 @@
+"""Checks of the samples themselves: enough of them, steady, independent, above the clock's tick."""
+
+import random
+
+import pytest
+
+from tlbench.stats import samples_needed, trend
+
+
+@pytest.mark.parametrize(("n", "outcome"), [(1, "fail"), (10, "fail"), (11, "pass")])
+def test_a_median_needs_its_samples(n, outcome, check_of, quiet_samples):
+    check = check_of("samples", quiet_samples(n))
+    assert check.outcome == outcome
+    assert (check.value, check.limit) == (n, samples_needed(0.5))
+    if outcome == "fail":
+        assert f"{n} samples are too few" in check.text
+        assert "--max-duration" in check.text
+
+
+@pytest.mark.parametrize("n", [1, 2, 11])
+def test_too_few_samples_to_see_a_drift_do_not_pass_as_none(n, outcomes, quiet_samples):
+    """Not even sorted ones, which are nothing but drift, could be told from chance."""
+    found = outcomes(sorted(quiet_samples(n)))
+    assert found["drift"] == "unknown"
+    assert found["autocorrelation"] == "unknown"
+
+
+@pytest.mark.parametrize(("n", "detected"), [(11, False), (12, True)])
+def test_the_fewest_samples_for_a_drift_are_those_of_the_trend(n, detected):
+    assert trend([0.004 * (1 + 0.1 * i) for i in range(n)]).detected is detected
+
+
+def test_a_steady_drift_fails(check_of, quiet_samples):
+    """10 % slower in the end: the halves differ by half of it."""
+    samples = [s * (1 + 0.1 * i / 200) for i, s in enumerate(quiet_samples())]
+    check = check_of("drift", samples)
+    assert check.outcome == "fail"
+    assert check.value == pytest.approx(0.05, abs=0.01)
+    assert "warm up or measure longer" in check.text
+
+
+def test_a_jump_fails_as_drift(check_of, quiet_samples):
+    samples = [s * (1.2 if i >= 100 else 1) for i, s in enumerate(quiet_samples())]
+    check = check_of("drift", samples)
+    assert check.outcome == "fail"
+    assert "20." in check.text or "19." in check.text
+
+
+@pytest.fixture
+def phases(quiet_samples):
+    """Return latencies in slow and fast phases of random order: no drift, but alike neighbours."""
+
+    def samples(n, length):
+        generator = random.Random(2)
+        kinds = [0, 1] * (n // length // 2)
+        generator.shuffle(kinds)
+        slow = [kind for kind in kinds for _ in range(length)]
+        return [x * (1 + 0.2 * kind) for kind, x in zip(slow, quiet_samples(n), strict=True)]
+
+    return samples
+
+
+def test_slow_phases_are_worth_a_note(check_of, phases):
+    """Enough of them: the interval is widened, the timing stands."""
+    check = check_of("autocorrelation", phases(1000, 5))
+    assert check.outcome == "note"
+    assert check.value > check.limit
+    assert "1000 samples are worth" in check.text
+
+
+def test_a_few_slow_phases_are_too_few_samples(check_of, phases):
+    """Eight phases of ten are worth less than the eleven samples of a median."""
+    check = check_of("autocorrelation", phases(80, 10))
+    assert check.outcome == "fail"
+    assert "80 samples are worth only" in check.text
+    assert "--min-duration" in check.text
+
+
+def test_calls_that_take_no_time_are_no_drift_but_a_coarse_timer(outcomes):
+    """A clock of 16 ms under calls of 4 ms: most samples are zero."""
+    samples = [0.016 if i % 4 == 0 else 0.0 for i in range(64)]
+    found = outcomes(samples, tick_s=0.016)
+    assert found["drift"] == "unknown"
+    assert found["timer"] == "fail"
+
+
+def test_a_clock_that_never_moved_is_a_coarse_timer(check_of):
+    """Its tick is infinite, and no number of seconds."""
+    check = check_of("timer", tick_s=float("inf"))
+    assert check.outcome == "fail"
+    assert "never seen to move" in check.text
+
+
+def test_the_order_of_a_servers_samples_is_not_judged(outcomes, quiet_samples):
+    """Requests wait for one another, so neighbours are alike; the rest is judged as ever."""
+    everything, found = outcomes(), outcomes(sorted(quiet_samples()), independent=False)
+    assert set(everything) - set(found) == {"drift", "autocorrelation"}
+    assert set(found.values()) == {"pass"}
