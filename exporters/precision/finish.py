@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
 import onnx
 
 from exporters.precision.runtime import open_session, run_each
+from exporters.precision.software import software_versions
 from exporters.publish import write_with_card
 from tlbench.arrays import FloatArray, ImageArray
 from tlbench.errors import ExportError
@@ -17,18 +17,7 @@ from tlbench.model import ModelCard, OnnxModel
 from tlbench.precision import LoweringOptions
 from tlbench.progress import Listener
 
-__all__ = ["finish", "measure_drift", "software_versions"]
-
-
-def software_versions() -> dict[str, str]:
-    """Return the versions that a converted file depends on."""
-    found = {}
-    for name in ("tlbench", "onnx", "onnxruntime-gpu", "onnxruntime"):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:  # one of the two ONNX Runtimes is absent
-            continue
-    return found
+__all__ = ["finish", "measure_drift"]
 
 
 def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import onnx
 
+from exporters.precision.software import ByOnnxRuntime
 from tlbench.model import ModelCard, OnnxModel
 from tlbench.precision import LoweringOptions
 from tlbench.progress import Listener
@@ -18,18 +19,12 @@ _MIN_COSINE = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class _Fp16:
+class _Fp16(ByOnnxRuntime):
     """The network in float16; raw images in and float32 features out, as in the source."""
 
     name: str = "fp16"
     summary: str = "float16 inside, half the size; for GPUs, since most CPUs convert it back"
     needs_calibration: bool = False
-
-    def software(self) -> dict[str, str]:
-        """Return the versions of what the result depends on."""
-        from exporters.precision.finish import software_versions
-
-        return software_versions()
 
     def convert(
         self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener

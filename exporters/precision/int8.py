@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exporters.precision.software import ByOnnxRuntime
 from tlbench.errors import ExportError
 from tlbench.model import ModelCard, OnnxModel
 from tlbench.precision import LoweringOptions
@@ -28,18 +29,12 @@ _METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Int8:
+class _Int8(ByOnnxRuntime):
     """The network in 8 bits; raw images in and float32 features out, as in the source."""
 
     name: str = "int8"
     summary: str = "8-bit weights and activations, calibrated on training images; for CPUs"
     needs_calibration: bool = True
-
-    def software(self) -> dict[str, str]:
-        """Return the versions of what the result depends on."""
-        from exporters.precision.finish import software_versions
-
-        return software_versions()
 
     def convert(
         self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tlbench.arrays import FloatArray
+from tlbench.heads.estimators.classes import class_codes
 from tlbench.heads.forward import forward
 from tlbench.training import TRAINERS, Dense, Layer, Plan
 
@@ -103,13 +103,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             If the trainer's library is not installed.
         """
         rows, y = validate_data(self, X, y, dtype=np.float32)
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
-        if len(self.classes_) < 2:  # noqa: PLR2004
-            msg = (
-                f"The number of classes has to be greater than one; got {len(self.classes_)} class."
-            )
-            raise ValueError(msg)
+        self.classes_, codes = class_codes(y)
         self._check(rows.shape[1])
         chosen, held_out = self._split(codes)
         trained = TRAINERS.load(self.trainer).train(

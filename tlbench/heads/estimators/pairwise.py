@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
+
+from tlbench.heads.estimators.classes import class_codes
 
 __all__ = ["PairwiseLinearSVC"]
 
@@ -91,12 +92,8 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
             If there is one class only, or a parameter makes no sense.
         """
         rows, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
-        check_classification_targets(y)
-        self.classes_, codes = np.unique(y, return_inverse=True)
+        self.classes_, codes = class_codes(y)
         n_classes = len(self.classes_)
-        if n_classes < 2:  # noqa: PLR2004 - a pair
-            msg = f"The number of classes has to be greater than one; got {n_classes} class."
-            raise ValueError(msg)
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         groups = [np.flatnonzero(codes == code) for code in range(n_classes)]
         # LIBSVM's layout: coefficients against class j stand in row j, or j - 1 above the own class
