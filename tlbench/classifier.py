@@ -5,8 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from tlbench.errors import ModelError
-from tlbench.model import OnnxModel
+from tlbench.model import OnnxModel, read_card
 
 __all__ = [
     "CLASSES_KEY",
@@ -103,21 +102,10 @@ def encode_classes(classes: tuple[str, ...]) -> str:
 
 def decode_classifier_card(text: str) -> ClassifierCard:
     """Read a card from JSON text; raise ModelError if it is damaged or of a later version."""
-    try:
-        document = msgspec.json.decode(text)
-        version = document.get("card_version", 1) if isinstance(document, dict) else 1
-        if version != 1:  # before its fields are looked at: they may be others
-            msg = f"The card has version {version}, this tlbench reads 1. Upgrade tlbench."
-            raise ModelError(msg)
-        return msgspec.convert(document, ClassifierCard)
-    except (msgspec.MsgspecError, RecursionError) as error:
-        msg = f"The classifier's card cannot be read: {error}. Fuse it again (tlbench fuse)."
-        raise ModelError(msg) from error
+    return read_card(text, ClassifierCard, of="classifier", remedy="Fuse it again (tlbench fuse).")
 
 
 def classifier_card(model: OnnxModel) -> ClassifierCard | None:
     """Return the card of a classifier file, or None for any other model."""
-    for entry in model.proto.metadata_props:
-        if entry.key == CLASSIFIER_KEY:
-            return decode_classifier_card(entry.value)
-    return None
+    text = model.metadata(CLASSIFIER_KEY)
+    return None if text is None else decode_classifier_card(text)

@@ -1,0 +1,87 @@
+"""What a backbone is to tlbench: something that writes the file when it is asked to."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol, runtime_checkable
+
+from tlbench.model.card import ModelCard
+from tlbench.progress import Listener
+from tlbench.registry import Registry
+
+__all__ = ["BACKBONES", "Backbone", "BackboneWithArgument", "ExportOptions"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportOptions:
+    """What `tlbench export` asks of a backbone; None leaves the choice to the backbone.
+
+    Attributes
+    ----------
+    weights : str
+        ``"imagenet"``, ``"random"``, or the path of a weights file of the source framework.
+    input_size : int or None
+        Height and width that the graph resizes to, pixels.
+    layer : str or None
+        Layer whose output becomes the features.
+    pooling : {"avg", "max", "none"}
+        How a spatial output is pooled; ``"none"`` keeps it, flattened in (H, W, C) order.
+    top : bool
+        Whether to add the ``logits`` of the original classifier.
+    seed : int
+        For random weights.
+    resize : {"bilinear", "bicubic", "nearest"} or None
+        How the graph resizes the images.
+    input_tensor, output_tensor : str or None
+        Names in a graph whose ends are not known otherwise: what takes the image, and what becomes
+        the features.
+    download_dir : Path or None
+        Where a downloaded file is kept; None for nowhere. It does not change what is exported.
+    """
+
+    weights: str = "imagenet"
+    input_size: int | None = None
+    layer: str | None = None
+    pooling: Literal["avg", "max", "none"] = "avg"
+    top: bool = False
+    opset: int | None = None
+    seed: int = 0
+    resize: Literal["bilinear", "bicubic", "nearest"] | None = None
+    input_tensor: str | None = None
+    output_tensor: str | None = None
+    download_dir: Path | None = None
+
+
+class Backbone(Protocol):
+    """An entry of the group ``tlbench.backbones``. Importing it must not import its framework."""
+
+    @property
+    def name(self) -> str:
+        """Name on the command line."""
+
+    @property
+    def summary(self) -> str:
+        """One line: family, input size, number of features, licence of the weights."""
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Distributions that an export needs beyond the base install."""
+
+    def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
+        """Write the ONNX file and return its card.
+
+        Raises
+        ------
+        ExportError, MissingDependencyError, ConfigError
+            Nothing is left at *destination* then.
+        """
+
+
+@runtime_checkable
+class BackboneWithArgument(Backbone, Protocol):
+    """A backbone whose name carries an argument after a colon: ``frozen:FILE.pb``."""
+
+    def with_argument(self, argument: str) -> Backbone:
+        """Return the backbone that the argument means."""
+
+
+BACKBONES: Registry[Backbone] = Registry("backbones")
