@@ -90,6 +90,16 @@ def test_rows_that_differ_in_the_backbone_alone_are_one(recipe, config, tiny_pat
     assert {r.features for r in result.accuracy} == {"backbone", "pixels"}
 
 
+def test_limits_that_leave_nothing_out_are_no_reason(recipe, config, tiny_path):
+    """The verdict counts images, and looks at no option."""
+    whole = replace(config, limit_train=898, limit_test=5000)
+    (result,) = run(RecipeChoices(recipe=recipe, backbone=str(tiny_path)), whole)
+    assert result.reproduction.figures[0].reasons == (
+        "other backbone: tiny, not efficientnet-lite0",
+    )
+    assert not any("limited to" in caution for caution in result.cautions)
+
+
 def test_the_users_parameters_win(recipe, config, tiny_path):
     """Whether they name the head or not; and they are a reason."""
     for text in ("k=7", "knn.k=7"):

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from tlbench.reports import RENDERERS
 from tlbench.reports.console import render
+from tlbench.reports.tables import accuracy_table
+from tlbench.reports.timing import latency_table
 from tlbench.results import encode_run
 
 # Skin tones change the width of what stands before them, and Unicode versions disagree on the width
@@ -154,6 +156,21 @@ def test_place_is_shown_only_when_saved(golden_run):
 def test_no_figure_is_cut(golden_run, width):
     """From 80 columns on every cell of an ordinary run is shown whole."""
     assert "…" not in render(golden_run, width=width)
+
+
+@pytest.mark.parametrize("width", [32, 40, 60, 80])
+def test_a_long_name_cuts_no_figure(golden_run, width):
+    """The longest head of tlbench beside long times: every cell is there, at any width."""
+    results = tuple(
+        dataclasses.replace(result, head="svm-linear-fast", fit_s=43_000.0, predict_s=125.0)
+        for result in golden_run.accuracy
+    )
+    text = _words(render(dataclasses.replace(golden_run, accuracy=results), width=width))
+    assert "…" not in text
+    for row in accuracy_table(results).rows:
+        assert [cell for cell in row if cell not in text] == []
+    for row in latency_table(golden_run.latency).rows:
+        assert [cell for cell in row if cell not in text] == []
 
 
 @pytest.mark.parametrize("width", [80, 120])

@@ -1,6 +1,7 @@
 """The report on a terminal: the answer, what it rests on, how to repeat it; within 80 columns."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rich.console import Group, RenderableType
 from rich.padding import Padding
@@ -13,7 +14,7 @@ from tlbench.reports.drift import (
     drifted_accuracy_table,
     drifted_models,
 )
-from tlbench.reports.layout import laid_out, section, title_line, titled
+from tlbench.reports.layout import column_widths, laid_out, section, title_line, titled, wrapped
 from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
 from tlbench.reports.protocols import (
     cross_validation_table,
@@ -54,7 +55,7 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
     if run.reproduction is not None:
         parts += _reproduction(run, run.reproduction, width)
     if rows := headline(run):
-        parts += [_headline(rows), Text()]
+        parts += [_headline(rows, width), Text()]
     sections: list[RenderableType] = []
     worst = worst_classes(run.accuracy, run.dataset.classes if run.dataset else ())
     content: list[Table | tuple[str, Sequence[str]]] = [
@@ -109,10 +110,14 @@ def _reproduction(run: RunResult, found: Reproduction, width: int) -> list[Rende
     return [*parts, Text()]
 
 
-def _headline(rows: list[tuple[str, str, str]]) -> Padding:
+def _headline(rows: list[tuple[str, str, str]], width: int) -> Padding:
+    """Return the answer: the names wrap first, then what is made of the figures."""
     table = RichTable.grid(padding=(0, 2, 0, 0))
-    for style, is_figure in (("bold", False), ("bold green", True), ("", False)):
-        table.add_column(style=style, no_wrap=is_figure)
+    answer = Table("", ("",) * 3, (False, True, True), tuple(rows))
+    widths = column_widths(answer, width - 2)
+    widths = widths or column_widths(replace(answer, right=(False, True, False)), width - 2)
+    for style, wide in zip(("bold", "bold green", ""), widths or (None,) * 3, strict=True):
+        table.add_column(style=style, width=wide, overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*(map(wrapped, row, widths) if widths else row))
     return Padding(table, (0, 0, 0, 2))

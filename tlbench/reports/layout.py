@@ -1,7 +1,8 @@
 """How a report is laid out on a terminal: sections with a label, grids, a title in parts."""
 
 import io
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
 from rich.console import Console, RenderableType
@@ -11,11 +12,12 @@ from rich.text import Text
 
 from tlbench.reports.tables import Table
 
-__all__ = ["column_widths", "laid_out", "section", "title_line", "titled"]
+__all__ = ["column_widths", "laid_out", "section", "title_line", "titled", "wrapped"]
 
 _LABEL_WIDTH = 11
 _INDENT = 2
 _GAP = 2
+_SEAM = re.compile(r"(?<=[./@#,:])(?=[^\W\d])")
 
 
 def laid_out(document: RenderableType, *, width: int, color: bool) -> str:
@@ -80,17 +82,18 @@ def titled(table: Table, width: int) -> Padding:
 def column_widths(table: Table, room: int) -> list[int] | None:
     """Return the widths at which a table fits into *room* columns of a terminal.
 
-    The widest of the columns that wrap gives way first. None where a word, or a figure, which is
-    what a column aligned to the right holds, is longer than its share.
+    Texts and headers wrap between words, or else after a dot, a slash and the like; figures, which
+    are what a column aligned to the right holds, do not. None where that is not enough.
     """
-    widths = _natural_widths(table)
-    least = [
-        max(
-            map(cell_len, [*name.split(), *(cells if is_right else " ".join(cells).split())]),
-            default=0,
-        )
-        for name, is_right, *cells in zip(table.columns, table.right, *table.rows, strict=True)
-    ]
+    return _shrunk(table, room, str.split) or _shrunk(table, room, _pieces)
+
+
+def _shrunk(table: Table, room: int, split: Callable[[str], list[str]]) -> list[int] | None:
+    """Let the widest column that can be narrower give way, until there is room."""
+    widths, least = _natural_widths(table), []
+    for name, is_right, *cells in zip(table.columns, table.right, *table.rows, strict=True):
+        parts = cells if is_right else [part for cell in cells for part in split(cell)]
+        least.append(max(map(cell_len, [*split(name), *parts]), default=0))
     excess = sum(widths) + _GAP * (len(widths) - 1) - room
     while excess > 0:
         wide = [i for i, width in enumerate(widths) if width > least[i]]
@@ -107,13 +110,34 @@ def _natural_widths(table: Table) -> list[int]:
     return [max(map(cell_len, column)) for column in zip(table.columns, *table.rows, strict=True)]
 
 
+def _pieces(text: str) -> list[str]:
+    """Return the parts of a text that stay whole at any width: of 0.05 there is one."""
+    return [piece for word in text.split() for piece in _SEAM.split(word)]
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break a text between words, and a word that is too long at a seam if it has one."""
+    if cell_len(text) <= width:
+        return text
+    lines: list[str] = []
+    for word in text.split():
+        glue = " "
+        for piece in [word] if cell_len(word) <= width else _SEAM.split(word):
+            if lines and cell_len(lines[-1] + glue + piece) <= width:
+                lines[-1] += glue + piece
+            else:
+                lines.append(piece)
+            glue = ""
+    return "\n".join(lines)
+
+
 def _grid(table: Table, widths: Sequence[int]) -> RichTable:
     found = RichTable.grid(padding=(0, _GAP, 0, 0))
     for width, is_right in zip(widths, table.right, strict=True):
         found.add_column(width=width, justify="right" if is_right else "left", overflow="fold")
-    found.add_row(*(Text(name, style="dim") for name in table.columns))
-    for row in table.rows:
-        found.add_row(*row)
+    for row, style in ((table.columns, "dim"), *((row, "") for row in table.rows)):
+        cells = (wrapped(cell, width) for cell, width in zip(row, widths, strict=True))
+        found.add_row(*(Text(cell, style=style) for cell in cells))
     return found
 
 
