@@ -123,6 +123,13 @@ def test_costs_have_interval_and_memory(single):
     assert "120 MB" in row
 
 
+def test_memory_that_nobody_measured_has_no_column(single):
+    with_memory = dataclasses.replace(single, peak_rss_bytes=2**20)
+    without = dataclasses.replace(single, peak_rss_bytes=None)
+    assert "memory" not in costs_table([without]).columns
+    assert [row[-1] for row in costs_table([with_memory, without]).rows] == ["1.05 MB", "-"]
+
+
 def test_a_server_is_judged_by_its_late_requests(golden_run):
     """The rate, the share over the bound, what was allowed, and the outcome."""
     (note,) = [note for note in timing_notes(golden_run.latency) if "requests" in note]

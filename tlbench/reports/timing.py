@@ -76,25 +76,27 @@ def costs_table(results: Sequence[LatencyResult]) -> Table:
     """Return what each timing rests on and what it costs besides time.
 
     Processor time counts all threads, those that wait in a busy loop included. Memory is the peak
-    of a fresh process.
+    of a fresh process; no column of it where it was not measured.
     """
     letters = _letters(results)
-    return Table(
-        "Behind it",
-        ("scenario", "batch", "n", "median, 95 %", "CPU an image", "memory"),
-        (False, True, True, True, True, True),
-        tuple(
-            (
-                _name(result, letters),
-                str(result.batch_size),
-                str(len(result.samples_s)),
-                _interval(result),
-                format_seconds(result.cpu_s_per_image),
-                format_bytes(result.peak_rss_bytes) if result.peak_rss_bytes else "",
-            )
-            for result in results
-        ),
-    )
+    has_memory = any(result.peak_rss_bytes for result in results)
+    columns = ["scenario", "batch", "n", "median, 95 %", "CPU an image"]
+    rows = []
+    for result in results:
+        row = [
+            _name(result, letters),
+            str(result.batch_size),
+            str(len(result.samples_s)),
+            _interval(result),
+            format_seconds(result.cpu_s_per_image),
+        ]
+        if has_memory:
+            row.append(format_bytes(result.peak_rss_bytes) if result.peak_rss_bytes else "-")
+        rows.append(tuple(row))
+    if has_memory:
+        columns.append("memory")
+    is_number = (False, *[True] * (len(columns) - 1))
+    return Table("Behind it", tuple(columns), is_number, tuple(rows))
 
 
 def _interval(result: LatencyResult) -> str:
