@@ -14,6 +14,7 @@ from exporters.frozen.archive import (
     read_member,
 )
 from exporters.frozen.backbone import read_file
+from exporters.keras.session import require_frameworks
 from exporters.options import FROZEN_ONLY, refuse_options
 from tlbench.errors import ConfigError, ExportError
 from tlbench.model import ExportOptions, ModelCard, Weights
@@ -94,6 +95,7 @@ class Inception2015:
             )
             raise ConfigError(msg)
         if options.weights == "imagenet":
+            require_frameworks()
             content = fetch_archive(
                 options.download_dir, listener, url=self.url, size_bytes=self.archive_bytes
             )

@@ -1,6 +1,7 @@
 """Import Keras, TensorFlow and tf2onnx for one export: quietly, on the CPU, freed afterwards."""
 
 import contextlib
+import importlib.util
 import logging
 import os
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 from tlbench.errors import ConfigError, MissingDependencyError
 
-__all__ = ["Frameworks", "keras_session"]
+__all__ = ["Frameworks", "keras_session", "require_frameworks"]
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _LOGGERS = ("tensorflow", "absl", "tf2onnx", "jax")
@@ -78,11 +79,7 @@ def _imported() -> Frameworks:
             import tensorflow as tf
             import tf2onnx
         except ImportError as error:
-            msg = (
-                f"This export needs tensorflow and tf2onnx ({error}). "
-                "Install them: pip install 'tlbench[export]'"
-            )
-            raise MissingDependencyError(msg) from error
+            raise _missing(str(error)) from error
         # A GPU is hidden: TensorFlow would take all its memory from the measurement that follows.
         # RuntimeError: somebody else in this process has used TensorFlow before.
         with contextlib.suppress(RuntimeError):
@@ -91,6 +88,26 @@ def _imported() -> Frameworks:
     if keras.config.backend() != "tensorflow":
         raise _other_backend(keras.config.backend())  # by keras.json, and imported before
     return Frameworks(keras, tf, tf2onnx)
+
+
+def require_frameworks() -> None:
+    """Import nothing, but say before a long download that the export cannot follow.
+
+    Raises
+    ------
+    MissingDependencyError
+        If one of the frameworks is not installed.
+    """
+    for name in ("keras", "tensorflow", "tf2onnx"):
+        if importlib.util.find_spec(name) is None:
+            raise _missing(f"No module named {name!r}")
+
+
+def _missing(reason: str) -> MissingDependencyError:
+    return MissingDependencyError(
+        f"This export needs tensorflow and tf2onnx ({reason}). "
+        "Install them: pip install 'tlbench[export]'"
+    )
 
 
 def _other_backend(name: str) -> ConfigError:

@@ -120,7 +120,8 @@ def test_run_evaluate_latency_and_drift_print_runs(tlbench, tiny_path, fits):
 @pytest.mark.parametrize("version", range(1, SCHEMA_VERSION + 1))
 def test_report_prints_old_runs_in_the_present_version(tlbench, fits, version):
     """A reader of JSON needs to know one version."""
-    fits(tlbench("report", GOLDEN / f"run-v{version}.json", "--format", "json").out, "run")
+    done = tlbench("report", GOLDEN / f"run-v{version}.json", "--format", "json")
+    assert fits(done.out, "run")["schema_version"] == SCHEMA_VERSION
 
 
 def test_reproduce_prints_a_list_of_runs(tlbench, tiny_path, fits):

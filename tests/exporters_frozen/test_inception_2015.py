@@ -4,6 +4,7 @@ import base64
 import gzip
 import hashlib
 import io
+import sys
 import tarfile
 from dataclasses import replace
 
@@ -13,7 +14,13 @@ import pytest
 
 from exporters.frozen.archive import MEMBER, fetch_archive, is_archive, read_member
 from exporters.frozen.inception import INCEPTIONV3_2015
-from tlbench.errors import ConfigError, ExportError, StorageError, UnknownNameError
+from tlbench.errors import (
+    ConfigError,
+    ExportError,
+    MissingDependencyError,
+    StorageError,
+    UnknownNameError,
+)
 from tlbench.model import BACKBONES, ExportOptions, OnnxModel
 from tlbench.progress import Silent
 
@@ -63,6 +70,18 @@ def test_download_is_kept_and_used_again(publish, tmp_path):
         assert got == b"\x1f\x8b archive"
     assert [path.name for path in (tmp_path / "kept").iterdir()] == ["inception.tgz"]
     assert requested == ["/inception.tgz"]
+
+
+@pytest.mark.parametrize("name", ["keras", "tensorflow", "tf2onnx"])
+def test_nothing_is_downloaded_for_an_export_that_cannot_follow(
+    publish, tmp_path, monkeypatch, name
+):
+    monkeypatch.setitem(sys.modules, name, None)  # as where it is not installed
+    requested = []
+    backbone = replace(INCEPTIONV3_2015, url=publish(b"archive", requested=requested))
+    with pytest.raises(MissingDependencyError, match=f"'{name}'.*tlbench\\[export\\]"):
+        backbone.export(ExportOptions(), tmp_path / "model.onnx", Silent())
+    assert requested == []
 
 
 def test_without_a_folder_nothing_is_kept(publish, tmp_path):
