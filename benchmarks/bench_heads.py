@@ -16,9 +16,8 @@ from sklearn.preprocessing import Normalizer, StandardScaler
 from sklearn.svm import SVC, LinearSVC
 from threadpoolctl import threadpool_limits
 
-from tlbench.errors import MissingDependencyError
-from tlbench.evaluation import BLAS_THREADS
-from tlbench.heads import HEADS, check_requirements, resolve_params
+from tlbench.core.errors import MissingDependencyError
+from tlbench.heads import BLAS_THREADS, HEADS, check_requirements, resolve_params
 from tlbench.heads.linear import SOFTMAX_C
 
 N_TRAIN, N_TEST, N_FEATURES, N_CLASSES = 1000, 1000, 1280, 10

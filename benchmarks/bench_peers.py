@@ -7,11 +7,10 @@ import pytest
 from alternate import THREADS, alternate, run_warm
 from peers import keras_sides, openvino_side, torch_side
 
-from tlbench.backbones import resolve_model
-from tlbench.config import default_cache_dir
+from tlbench.core.progress import Silent
 from tlbench.engine import open_session
-from tlbench.model import ExportOptions
-from tlbench.progress import Silent
+from tlbench.model import ExportOptions, resolve_model
+from tlbench.workflows import default_cache_dir
 
 WEIGHTS = os.environ.get("TLBENCH_BENCH_WEIGHTS", "random")
 OURS = "onnxruntime"

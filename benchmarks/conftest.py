@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from alternate import THREADS
 
-from tlbench.backbones import resolve_model
-from tlbench.config import default_cache_dir
+from tlbench.core.progress import Silent
 from tlbench.engine import onnxruntime_facts, open_session
-from tlbench.environment import capture_environment
-from tlbench.progress import Silent
-from tlbench.results import plain_value
+from tlbench.machine import capture_environment
+from tlbench.model import resolve_model
+from tlbench.records import plain_value
+from tlbench.workflows import default_cache_dir
 
 
 @pytest.fixture(scope="session")

@@ -19,11 +19,11 @@ from typing import Any
 from sweep_cells import CELLS
 
 from tlbench import __version__
+from tlbench.core.errors import ResultError, TlbenchError
 from tlbench.engine import check_provider, loaded_libraries, onnxruntime_facts
-from tlbench.environment import Environment, capture_environment
-from tlbench.errors import ResultError, TlbenchError
+from tlbench.machine import Environment, capture_environment
 from tlbench.model import OnnxModel
-from tlbench.results import plain_value
+from tlbench.records import plain_value
 
 __all__ = ["Cell", "main", "plan", "sweep", "write_machine"]
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import numpy as np
 from alternate import THREADS
 
-from tlbench.progress import Silent
+from tlbench.core.progress import Silent
 
 __all__ = ["keras_sides", "openvino_side", "tensorflow_on", "torch_side"]
 
@@ -29,7 +29,7 @@ def keras_sides(name, options):
 
     from exporters.keras.session import keras_session
     from exporters.keras.weights import build_network
-    from tlbench.registry import Registry
+    from tlbench.core.registry import Registry
 
     row = Registry("backbones").load(name)
     with keras_session() as frameworks:

@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 from alternate import THREADS, alternate
 
-from tlbench.config import RunConfig, TimingConfig
+from tlbench.core.errors import MeasurementError
 from tlbench.datasets import DatasetRequest, load_dataset
 from tlbench.engine import Session, open_session
-from tlbench.errors import MeasurementError
-from tlbench.evaluation import feature_distance, fit_head
-from tlbench.heads import HEADS, resolve_head_params
+from tlbench.heads import HEADS, feature_distance, fit_head, resolve_head_params
 from tlbench.model import OnnxModel
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.breakdown import measure_breakdown
+from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
+from tlbench.workflows.steps.breakdown import measure_breakdown
 
 __all__ = ["CELLS", "breakdown", "parity", "peers", "timing"]
 

@@ -2,10 +2,8 @@
 
 from dataclasses import fields
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.model import ExportOptions
-
-__all__ = ["FROZEN_ONLY", "refuse_options"]
 
 _TENSORS = (
     "--input and --output name tensors of a frozen graph (frozen:FILE.pb), and this is none; the "

@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from tlbench.arrays import FloatArray, ImageArray
-from tlbench.errors import ExportError
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ExportError
 from tlbench.model import Parity
-
-__all__ = ["TOLERANCE", "measure_parity"]
 
 # Float32 sums in another order differ by about 1e-6 of the largest feature; a wrong resize, scale,
 # padding or layer differs by 1e-2 and more.

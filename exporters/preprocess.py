@@ -8,23 +8,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from tlbench.errors import ConfigError
-from tlbench.registry import unknown_name
-
-__all__ = [
-    "BICUBIC",
-    "BILINEAR",
-    "DEFAULT_OPSET",
-    "NEAREST",
-    "PixelSteps",
-    "Preprocessing",
-    "Resize",
-    "Step",
-    "check_opset",
-    "choose_resize",
-    "nearest_rows",
-    "prepend_preprocessing",
-]
+from tlbench.core.errors import ConfigError
+from tlbench.core.registry import unknown_name
 
 # Resize takes the spatial axes alone since opset 18; every ONNX Runtime since 1.14 reads it.
 DEFAULT_OPSET = 18

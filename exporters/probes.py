@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from tlbench.arrays import ImageArray
-
-__all__ = ["probe_batches"]
+from tlbench.core.arrays import ImageArray
 
 # Two sizes, one not square and neither the size of any network's input: the resize inside the graph
 # is verified together with the network, enlarging and (below 96 pixels of input) reducing.

@@ -11,12 +11,10 @@ import onnx
 
 from exporters.parity import measure_parity
 from exporters.probes import probe_batches
-from tlbench.arrays import FloatArray, ImageArray
-from tlbench.errors import ExportError, StorageError
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ExportError, StorageError
+from tlbench.core.progress import Listener
 from tlbench.model import CARD_KEY, ModelCard, Parity, encode_card
-from tlbench.progress import Listener
-
-__all__ = ["exporter_name", "publish", "write_with_card"]
 
 
 def exporter_name() -> str:

@@ -18,13 +18,19 @@ from fake_nvidia import FakeNvml, fake_driver
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.preprocess import Preprocessing, prepend_preprocessing
-from tlbench.backbones import resolve_model
 from tlbench.cli import main
-from tlbench.config import RunConfig
-from tlbench.model import CARD_KEY, ModelCard, OnnxModel, Parity, Weights, encode_card
-from tlbench.pipeline import run_benchmark
-from tlbench.progress import Silent
-from tlbench.results import save_run
+from tlbench.core.progress import Silent
+from tlbench.model import (
+    CARD_KEY,
+    ModelCard,
+    OnnxModel,
+    Parity,
+    Weights,
+    encode_card,
+    resolve_model,
+)
+from tlbench.records import save_run
+from tlbench.workflows import RunConfig, run_benchmark
 
 REPOSITORY = Path(__file__).parents[1]
 N_FEATURES = 16
@@ -296,7 +302,7 @@ def fake_nvml(monkeypatch):
                 raise OSError("libcuda.so.1: cannot open shared object file")
             return fake_driver(shown, refused)
 
-        monkeypatch.setattr("tlbench.nvidia._open_driver", open_driver)
+        monkeypatch.setattr("tlbench.machine.nvidia._open_driver", open_driver)
         return nvml
 
     return install

@@ -7,11 +7,9 @@ import zlib
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from tlbench.download import download
-from tlbench.errors import DownloadError, ExportError, StorageError
-from tlbench.progress import Listener
-
-__all__ = ["ARCHIVE_BYTES", "MEMBER", "URL", "fetch_archive", "is_archive", "read_member"]
+from tlbench.core.download import download
+from tlbench.core.errors import DownloadError, ExportError, StorageError
+from tlbench.core.progress import Listener
 
 # The file of http://download.tensorflow.org/models/image/imagenet/, by TLS from the same bucket.
 # No digest of it is printed anywhere that we know of. What arrives is checked against the MD5 that

@@ -5,11 +5,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from exporters.options import refuse_options
-from tlbench.errors import ConfigError, ExportError
+from tlbench.core.errors import ConfigError, ExportError
+from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Weights
-from tlbench.progress import Listener
-
-__all__ = ["FROZEN", "FrozenBackbone", "read_file"]
 
 _INSIDE = "the graph in the file has its own; leave out --"
 _REFUSED = {

@@ -8,9 +8,7 @@ import numpy as np
 from exporters.frozen.graphdef import data_inputs
 from exporters.frozen.reference import imported
 from exporters.frozen.rewrite import NETWORK_INPUT
-from tlbench.errors import ExportError
-
-__all__ = ["free_batch"]
+from tlbench.core.errors import ExportError
 
 _Shape = tuple[int | None, ...] | None
 

@@ -9,9 +9,7 @@ import numpy as np
 
 from exporters.frozen.graphdef import FrozenGraph, data_inputs, flag
 from exporters.preprocess import BILINEAR, Resize, Step
-from tlbench.errors import ExportError
-
-__all__ = ["Chain", "find_chain"]
+from tlbench.core.errors import ExportError
 
 _LEGACY = Resize(
     text="bilinear, asymmetric (as in TensorFlow 1), no antialiasing", coordinates="asymmetric"

@@ -20,12 +20,10 @@ from exporters.keras.finish import UNPOOLED, few_optimisers, finish, refuse_unkn
 from exporters.keras.session import Frameworks, keras_session
 from exporters.preprocess import prepend_preprocessing
 from exporters.publish import exporter_name, publish
-from tlbench.arrays import FloatArray, ImageArray
-from tlbench.errors import ExportError
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ExportError
+from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Parity, Weights
-from tlbench.progress import Listener
-
-__all__ = ["FrozenSource", "export_graph"]
 
 _MAP_RANK, _VECTOR_RANK, _IMAGE_RANK, _CHANNELS = 4, 2, 3, 3
 

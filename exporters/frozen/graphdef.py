@@ -8,9 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ExportError, UnknownNameError
-
-__all__ = ["FrozenGraph", "data_inputs", "flag", "node_of", "read_graph", "tensor_name"]
+from tlbench.core.errors import ExportError, UnknownNameError
 
 _PASSES_ON = ("Identity", "StopGradient", "CheckNumerics")
 _ENTRANCES = ("Placeholder", "PlaceholderWithDefault", "DecodeJpeg", "DecodePng", "DecodeImage")

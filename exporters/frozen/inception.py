@@ -16,14 +16,13 @@ from exporters.frozen.archive import (
 from exporters.frozen.backbone import read_file
 from exporters.keras.session import require_frameworks
 from exporters.options import FROZEN_ONLY, refuse_options
-from tlbench.errors import ConfigError, ExportError
+from tlbench.core.errors import ConfigError, ExportError
+from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Weights
-from tlbench.progress import Listener
 
 if TYPE_CHECKING:
     from exporters.frozen.graphdef import FrozenGraph
 
-__all__ = ["INCEPTIONV3_2015", "Inception2015"]
 
 _IMAGE, _FEATURES, _SOFTMAX = "DecodeJpeg", "pool_3", "softmax"
 # What the nodes of the graph are known to be.

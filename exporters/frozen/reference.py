@@ -8,10 +8,8 @@ from typing import Any
 import numpy as np
 
 from exporters.frozen.graphdef import FrozenGraph
-from tlbench.arrays import ImageArray
-from tlbench.errors import ExportError, UnknownNameError
-
-__all__ = ["Original", "imported", "opened"]
+from tlbench.core.arrays import ImageArray
+from tlbench.core.errors import ExportError, UnknownNameError
 
 
 def imported(tf: Any, proto: Any, label: str) -> Any:  # noqa: ANN401 - TensorFlow has no stubs

@@ -6,9 +6,7 @@ from typing import Any
 import numpy as np
 
 from exporters.frozen.graphdef import FrozenGraph, data_inputs, flag
-from tlbench.errors import ExportError
-
-__all__ = ["NETWORK_INPUT", "network_graph"]
+from tlbench.core.errors import ExportError
 
 NETWORK_INPUT = "network_input"
 _VARIABLES = ("Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp", "TemporaryVariable")

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from exporters.preprocess import Preprocessing
+from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard
-from tlbench.progress import Listener
-
-__all__ = ["KerasBackbone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,9 +12,7 @@ from exporters.keras.finish import UNPOOLED, few_optimisers, finish, refuse_unkn
 from exporters.keras.randomise import leaf_layers
 from exporters.keras.session import Frameworks
 from exporters.preprocess import check_opset
-from tlbench.errors import ConfigError
-
-__all__ = ["NETWORK_INPUT", "convert", "supported_opset"]
+from tlbench.core.errors import ConfigError
 
 NETWORK_INPUT = "network_input"
 _MAP_RANK = 4

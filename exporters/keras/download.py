@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tlbench.progress import Listener
-
-__all__ = ["Download", "keras_home", "watched_downloads"]
+from tlbench.core.progress import Listener
 
 _SILENT_NETWORK_S = 30.0
 

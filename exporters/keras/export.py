@@ -14,11 +14,9 @@ from exporters.options import FROZEN_ONLY, refuse_options
 from exporters.preprocess import NEAREST, choose_resize, prepend_preprocessing
 from exporters.probes import probe_batches
 from exporters.publish import exporter_name, publish
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
+from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Parity
-from tlbench.progress import Listener
-
-__all__ = ["export_backbone"]
 
 
 def export_backbone(

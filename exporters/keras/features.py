@@ -8,11 +8,9 @@ from exporters.keras.backbone import KerasBackbone
 from exporters.keras.session import Frameworks
 from exporters.keras.weights import construct, preprocess
 from exporters.preprocess import Resize
-from tlbench.arrays import FloatArray, ImageArray
-from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.model import ExportOptions
-
-__all__ = ["Head", "cut", "needs_classifier"]
 
 _MAP_RANK, _VECTOR_RANK = 4, 2
 

@@ -13,9 +13,7 @@ from exporters.keras.layout import remove_transposes
 from exporters.keras.names import rename
 from exporters.keras.padding import protect_padding
 from exporters.keras.session import Frameworks
-from tlbench.errors import ExportError
-
-__all__ = ["UNPOOLED", "Ends", "few_optimisers", "finish", "refuse_unknown"]
+from tlbench.core.errors import ExportError
 
 UNPOOLED = "feature_map"
 

@@ -7,8 +7,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-__all__ = ["fold_into_convolutions"]
-
 _RANK = 4
 
 

@@ -10,8 +10,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-__all__ = ["remove_transposes"]
-
 _TO_LAST, _TO_FIRST = (0, 2, 3, 1), (0, 3, 1, 2)
 _AXIS_OF = {0: 0, 1: 2, 2: 3, 3: 1}  # axis of channels-last -> the same axis of channels-first
 _SPATIAL = {2, 3}

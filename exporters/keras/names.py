@@ -5,8 +5,6 @@ from collections import Counter
 
 import onnx
 
-__all__ = ["rename"]
-
 # tf2onnx numbers what it makes by a counter of the process: "Conv__3948", "Cast/x:0"; and
 # exporters.keras.layout marks what it has rewritten.
 _NUMBERING = re.compile(r"__\d+|:\d+|_first")

@@ -4,8 +4,6 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-__all__ = ["protect_padding"]
-
 _PADS_AND_VALUE = 3
 
 

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["leaf_layers", "randomise"]
-
 # Mean and standard deviation of ImageNet's pixels: what the trained EfficientNets hold here.
 _MEAN, _STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 _DEPTHWISE = ("DepthwiseConv2D", "depthwise_kernel")

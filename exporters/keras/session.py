@@ -11,9 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tlbench.errors import ConfigError, MissingDependencyError
-
-__all__ = ["Frameworks", "keras_session", "require_frameworks"]
+from tlbench.core.errors import ConfigError, MissingDependencyError
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _LOGGERS = ("tensorflow", "absl", "tf2onnx", "jax")

@@ -3,43 +3,6 @@
 from exporters.keras.backbone import KerasBackbone
 from exporters.preprocess import Preprocessing
 
-__all__ = [
-    "CONVNEXTBASE",
-    "CONVNEXTSMALL",
-    "CONVNEXTTINY",
-    "DENSENET121",
-    "DENSENET169",
-    "DENSENET201",
-    "EFFICIENTNETB0",
-    "EFFICIENTNETB1",
-    "EFFICIENTNETB2",
-    "EFFICIENTNETB3",
-    "EFFICIENTNETB4",
-    "EFFICIENTNETV2B0",
-    "EFFICIENTNETV2B1",
-    "EFFICIENTNETV2B2",
-    "EFFICIENTNETV2B3",
-    "EFFICIENTNETV2S",
-    "INCEPTIONRESNETV2",
-    "INCEPTIONV3",
-    "KERAS_BACKBONES",
-    "MOBILENET",
-    "MOBILENETV2",
-    "MOBILENETV3LARGE",
-    "MOBILENETV3SMALL",
-    "NASNETLARGE",
-    "NASNETMOBILE",
-    "RESNET50",
-    "RESNET50V2",
-    "RESNET101",
-    "RESNET101V2",
-    "RESNET152",
-    "RESNET152V2",
-    "VGG16",
-    "VGG19",
-    "XCEPTION",
-]
-
 # The four preprocessings of keras.applications, as affine maps of pixels from 0 to 255.
 _TF = Preprocessing("x / 127.5 - 1", mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
 _CAFFE = Preprocessing(

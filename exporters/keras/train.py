@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.keras.session import Frameworks, keras_session
-from tlbench.arrays import FloatArray, LabelArray
-from tlbench.training import (
+from tlbench.core.arrays import FloatArray, LabelArray
+from tlbench.heads import (
     Conv,
     Dense,
     Dropout,
@@ -20,8 +20,6 @@ from tlbench.training import (
     Plan,
     Trained,
 )
-
-__all__ = ["KERAS", "KerasTrainer"]
 
 _Set = tuple[FloatArray, LabelArray]
 
@@ -40,7 +38,7 @@ class KerasTrainer:
             pass
 
     def train(self, plan: Plan, examples: _Set, validation: _Set | None) -> Trained:
-        """Train the network of *plan*; see `tlbench.training.Trainer`."""
+        """Train the network of *plan*; see `tlbench.heads.training.Trainer`."""
         with keras_session() as frameworks:
             # Sums in a fixed order: an op that could not promise it would refuse to run.
             frameworks.tf.config.experimental.enable_op_determinism()

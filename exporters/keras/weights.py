@@ -12,13 +12,11 @@ from exporters.keras.randomise import randomise
 from exporters.keras.session import Frameworks
 from exporters.preprocess import BILINEAR, NEAREST, Resize, nearest_rows
 from exporters.probes import probe_batches
-from tlbench.arrays import ImageArray
-from tlbench.errors import ConfigError, ExportError
-from tlbench.hashing import sha256_file
+from tlbench.core.arrays import ImageArray
+from tlbench.core.errors import ConfigError, ExportError
+from tlbench.core.hashing import sha256_file
+from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, Weights
-from tlbench.progress import Listener
-
-__all__ = ["build_network", "construct", "preprocess"]
 
 _SUFFIXES = (".weights.h5", ".h5", ".hdf5", ".keras")
 _HDF5, _ZIP = b"\x89HDF\r\n\x1a\n", b"PK\x03\x04"

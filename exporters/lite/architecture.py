@@ -8,15 +8,6 @@ last stage not scaled.
 import math
 from dataclasses import dataclass
 
-__all__ = [
-    "BATCH_NORM_EPSILON",
-    "HEAD_CHANNELS",
-    "STEM_CHANNELS",
-    "Block",
-    "blocks",
-    "same_padding",
-]
-
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280
 BATCH_NORM_EPSILON = 1e-3

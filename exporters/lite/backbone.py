@@ -8,13 +8,11 @@ from pathlib import Path
 
 from exporters.lite.architecture import HEAD_CHANNELS, STEM_CHANNELS, Block, blocks
 from exporters.lite.weights import StateDict, random_state_dict, read_state_dict
-from tlbench.errors import ConfigError, ExportError, MissingDependencyError
-from tlbench.hashing import sha256_file
+from tlbench.core.errors import ConfigError, ExportError, MissingDependencyError
+from tlbench.core.hashing import sha256_file
+from tlbench.core.progress import Listener
+from tlbench.core.registry import unknown_name
 from tlbench.model import ExportOptions, ModelCard, Parity, Weights
-from tlbench.progress import Listener
-from tlbench.registry import unknown_name
-
-__all__ = ["LITE0", "LITE1", "LITE2", "LiteBackbone"]
 
 _LICENCE = "Apache-2.0 (Google)"
 _N_CLASSES = 1000

@@ -11,8 +11,6 @@ from onnx import TensorProto, helper, numpy_helper
 from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
 
-__all__ = ["LiteGraph", "build_network"]
-
 NETWORK_INPUT = "network_input"
 
 

@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
 from exporters.preprocess import BILINEAR, Resize, nearest_rows
-from tlbench.arrays import FloatArray, ImageArray
-
-__all__ = ["reference_outputs", "resize_bicubic", "resize_bilinear", "resize_nearest"]
+from tlbench.core.arrays import FloatArray, ImageArray
 
 _Array = NDArray[np.float32]
 

@@ -15,9 +15,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ExportError
-
-__all__ = ["StateDict", "random_state_dict", "read_state_dict"]
+from tlbench.core.errors import ExportError
 
 StateDict = dict[str, NDArray[np.float32]]
 

@@ -13,8 +13,6 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-__all__ = ["bias_shift", "correct_biases", "correctable"]
-
 _SUFFIXES = ("_quantized", "_scale", "_zero_point")
 
 

@@ -10,14 +10,10 @@ import onnx
 from exporters.precision.runtime import open_session, run_each
 from exporters.precision.software import software_versions
 from exporters.publish import write_with_card
-from tlbench.arrays import FloatArray, ImageArray
-from tlbench.errors import ExportError
-from tlbench.lowering import Drift, Lowering
-from tlbench.model import ModelCard, OnnxModel
-from tlbench.precision import LoweringOptions
-from tlbench.progress import Listener
-
-__all__ = ["finish", "measure_drift"]
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ExportError
+from tlbench.core.progress import Listener
+from tlbench.model import Drift, Lowering, LoweringOptions, ModelCard, OnnxModel
 
 
 def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:

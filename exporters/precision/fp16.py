@@ -7,11 +7,8 @@ from pathlib import Path
 import onnx
 
 from exporters.precision.software import ByOnnxRuntime
-from tlbench.model import ModelCard, OnnxModel
-from tlbench.precision import LoweringOptions
-from tlbench.progress import Listener
-
-__all__ = ["FP16"]
+from tlbench.core.progress import Listener
+from tlbench.model import LoweringOptions, ModelCard, OnnxModel
 
 # A float16 has 11 bits: features that agree to three digits have a cosine above 0.9999. What is
 # below this has overflowed or lost a layer. See docs/precisions.md.
@@ -29,7 +26,7 @@ class _Fp16(ByOnnxRuntime):
     def convert(
         self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener
     ) -> ModelCard:
-        """Convert the network; see `tlbench.precision.Precision`."""
+        """Convert the network; see `tlbench.model.precision.Precision`."""
         from exporters.precision.finish import finish
         from exporters.precision.parts import join, split
 

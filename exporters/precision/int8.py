@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from exporters.precision.software import ByOnnxRuntime
-from tlbench.errors import ExportError
-from tlbench.model import ModelCard, OnnxModel
-from tlbench.precision import LoweringOptions
-from tlbench.progress import Listener
+from tlbench.core.errors import ExportError
+from tlbench.core.progress import Listener
+from tlbench.model import LoweringOptions, ModelCard, OnnxModel
 
 if TYPE_CHECKING:
     import onnx
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from exporters.precision.parts import Parts
     from exporters.precision.quantise import Plan
 
-__all__ = ["INT8"]
 
 # For one image, the worst of them. Where a head was refitted, no accuracy was lost down to 0.95 and
 # a point and a half at 0.79; see docs/results/int8-lite0.md.
@@ -39,7 +37,7 @@ class _Int8(ByOnnxRuntime):
     def convert(
         self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener
     ) -> ModelCard:
-        """Quantise the network; see `tlbench.precision.Precision`."""
+        """Quantise the network; see `tlbench.model.precision.Precision`."""
         from exporters.precision.finish import finish
         from exporters.precision.parts import join, split
         from exporters.precision.quantise import make_plan

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.precision.runtime import open_session
-from tlbench.arrays import FloatArray
-from tlbench.errors import ExportError
-
-__all__ = ["Observations", "float_tensors", "observe"]
+from tlbench.core.arrays import FloatArray
+from tlbench.core.errors import ExportError
 
 _AXES = "__observed_axes"
 

@@ -4,10 +4,8 @@ from dataclasses import dataclass
 
 import onnx
 
-from tlbench.errors import ExportError
+from tlbench.core.errors import ExportError
 from tlbench.model import OnnxModel
-
-__all__ = ["Parts", "join", "split"]
 
 # Of `exporters.preprocess`: these begin the chain, and its constants carry the prefix.
 _BEGINNING = ("Transpose", "Cast", "Resize")

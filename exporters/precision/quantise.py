@@ -6,9 +6,7 @@ import numpy as np
 import onnx
 
 from exporters.precision.observe import Observations
-from tlbench.errors import ExportError
-
-__all__ = ["OPERATORS", "Plan", "make_plan", "quantise", "ranges"]
+from tlbench.core.errors import ExportError
 
 # What ONNX Runtime's CPU computes in 8 bits as fast as it should, and what lies between such
 # operators. Averages over a whole map stay in float: a step of 8 bits would be a large part of a

@@ -7,10 +7,8 @@ import numpy as np
 import onnx
 
 from exporters.precision.parts import Parts
-from tlbench.arrays import FloatArray, ImageArray
-from tlbench.errors import ExportError
-
-__all__ = ["BATCH_SIZE", "batches", "open_session", "run_each"]
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ExportError
 
 # Small: every tensor of the network may be looked at, at once, for all images of a batch.
 BATCH_SIZE = 8

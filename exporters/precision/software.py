@@ -2,8 +2,6 @@
 
 from importlib import metadata
 
-__all__ = ["ByOnnxRuntime", "software_versions"]
-
 
 def software_versions() -> dict[str, str]:
     """Return the versions that a converted file depends on."""

@@ -7,8 +7,8 @@ import sys
 import numpy as np
 import pytest
 
-from tlbench.baselines import BASELINES, Baseline
-from tlbench.errors import MissingDependencyError
+from tlbench.core.errors import MissingDependencyError
+from tlbench.features import BASELINES, Baseline
 
 SIZES = [(32, 32), (8, 8), (1, 1), (64, 48), (33, 20), (300, 5)]
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tlbench.baselines import Baseline, compute_baseline
-from tlbench.errors import DataError, UnreadableImageError
-from tlbench.progress import Silent
+from tlbench.core.errors import DataError, UnreadableImageError
+from tlbench.core.progress import Silent
+from tlbench.features import Baseline, compute_baseline
 
 
 class Recorder(Silent):

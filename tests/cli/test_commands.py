@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from tlbench.cli.app import app
-from tlbench.processors import Processors
-from tlbench.results import decode_run
-from tlbench.results.records import SCHEMA_VERSION
+from tlbench.machine.processors import Processors
+from tlbench.records import decode_run
+from tlbench.records.run import SCHEMA_VERSION
 
 COMMANDS = sorted(command.name or command.callback.__name__ for command in app.registered_commands)
 
@@ -167,7 +167,7 @@ def test_doctor_tells_kinds_of_processors_apart(tlbench, monkeypatch):
         )
         for kind, n in (("performance", 4), ("efficient", 8))
     ]
-    monkeypatch.setattr("tlbench.environment.processor_kinds", lambda _: tuple(kinds))
+    monkeypatch.setattr("tlbench.machine.environment.processor_kinds", lambda _: tuple(kinds))
     assert "usable (4 performance, 8 efficient)" in " ".join(tlbench("doctor").out.split())
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.results import decode_run, encode_run
+from tlbench.records import decode_run, encode_run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

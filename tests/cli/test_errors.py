@@ -147,5 +147,5 @@ def test_interrupted_is_neither_0_nor_1(tlbench, tiny_path, quick, monkeypatch):
     def interrupt(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("tlbench.pipeline.run_benchmark", interrupt)
+    monkeypatch.setattr("tlbench.workflows.run_benchmark", interrupt)
     assert tlbench("run", tiny_path, *quick).code == 130

@@ -20,7 +20,7 @@ from tlbench.cli.options import (
 )
 from tlbench.cli.protocols import ProtocolOptions
 from tlbench.cli.timing import ScenarioOptions, TimingOptions, make_timing
-from tlbench.config import ProtocolConfig, RunConfig, TimingConfig
+from tlbench.workflows import ProtocolConfig, RunConfig, TimingConfig
 
 
 @dataclass(frozen=True, kw_only=True)

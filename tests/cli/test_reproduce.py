@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tlbench.recipes import RECIPES
-from tlbench.results import decode_run
+from tlbench.records import decode_run
 
 LIMITS = ("--limit-train", "200", "--limit-test", "100")
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tlbench.compare import Side
-from tlbench.results import decode_run
+from tlbench.records import decode_run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

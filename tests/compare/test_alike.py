@@ -6,8 +6,8 @@ import re
 import pytest
 
 from tlbench.compare import compare_runs
-from tlbench.errors import ComparisonError
-from tlbench.results.records import ServerLoad
+from tlbench.core.errors import ComparisonError
+from tlbench.records import ServerLoad
 
 replace = dataclasses.replace
 

@@ -6,10 +6,10 @@ import json
 import msgspec
 import pytest
 
-from tlbench.compare import compare_runs
-from tlbench.compare.effect import compared_timing, speed_up
-from tlbench.results import plain_value
-from tlbench.results.comparison import COMPARISON_VERSION, Comparison
+from tlbench.compare import compare_runs, compared_timing
+from tlbench.compare.effect import speed_up
+from tlbench.records import Comparison, plain_value
+from tlbench.records.comparison import COMPARISON_VERSION
 from tlbench.stats import autocorrelation_time, quantile_interval
 
 replace = dataclasses.replace

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from tlbench.compare import Side, compare_runs
-from tlbench.errors import ComparisonError, ResultError
+from tlbench.core.errors import ComparisonError, ResultError
 
 replace = dataclasses.replace
 

@@ -4,14 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.config import (
-    ProtocolConfig,
-    RunConfig,
-    TimingConfig,
-    default_cache_dir,
-    default_data_dir,
-)
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
+from tlbench.workflows import ProtocolConfig, RunConfig, TimingConfig, default_cache_dir
+from tlbench.workflows.config import default_data_dir
 
 
 @pytest.mark.parametrize("name", ["batch_size", "threads", "limit_train", "limit_test"])

@@ -5,9 +5,9 @@ import hashlib
 
 import pytest
 
-from tlbench.download import download
-from tlbench.errors import DownloadError
-from tlbench.progress import Silent
+from tlbench.core.download import download
+from tlbench.core.errors import DownloadError
+from tlbench.core.progress import Silent
 
 CONTENT = b"one file"
 

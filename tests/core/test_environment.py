@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from tlbench import environment
-from tlbench.environment import Gpu, available_cpus, capture_environment, cuda_variables
+from tlbench.machine import available_cpus, capture_environment, cuda_variables, environment
+from tlbench.machine.environment import Gpu
 
 HIDDEN_CPUINFO = "vendor_id : GenuineIntel\ncpu family : 6\nmodel : 143\nmodel name : unknown\n"
 NAMED_CPUINFO = "processor : 0\nmodel name : Example CPU @ 2.00GHz\nprocessor : 1\nmodel name : B\n"
@@ -184,7 +184,7 @@ def test_available_cpus_respects_the_affinity():
     cpu = min(os.sched_getaffinity(0))
     source = (
         f"import os; os.sched_setaffinity(0, {{{cpu}}});"
-        "from tlbench.environment import available_cpus; print(available_cpus())"
+        "from tlbench.machine.environment import available_cpus; print(available_cpus())"
     )
     done = subprocess.run(
         [sys.executable, "-c", source], check=True, capture_output=True, text=True, timeout=60

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from tlbench.hashing import sha256_array, sha256_file, sha256_value
+from tlbench.core.hashing import sha256_array, sha256_file, sha256_value
 
 ARRAYS = npst.arrays(
     dtype=st.sampled_from(["u1", "<i8", ">i4", "<f4", "?", "<U3", "<M8[s]"]),

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from tlbench.errors import GpuUnreadableError
-from tlbench.nvidia import bus_id_of, locate_gpu, normal_bus_id, open_gpu, open_gpu_at
+from tlbench.core.errors import GpuUnreadableError
+from tlbench.machine import locate_gpu, open_gpu, open_gpu_at
+from tlbench.machine.nvidia import bus_id_of, normal_bus_id
 
 # The machine's GPUs in the order of the bus, which is NVML's.
 FIRST, SECOND, THIRD = "0000:3b:00.0", "0000:86:00.0", "0000:af:00.0"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tlbench.processors import Processors, processor_kinds
+from tlbench.machine.processors import Processors, processor_kinds
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from tlbench.errors import ConfigError, MissingDependencyError, UnknownNameError
-from tlbench.registry import Registry, unknown_name
+from tlbench.core.errors import ConfigError, MissingDependencyError, UnknownNameError
+from tlbench.core.registry import Registry, unknown_name
 
 THINGS = Registry("things")
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.units import (
+from tlbench.core.units import (
     format_bytes,
     format_count,
     format_factor,

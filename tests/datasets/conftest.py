@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlbench.datasets import cifar
-from tlbench.datasets.base import DatasetRequest
+from tlbench.datasets import DatasetRequest, cifar
 
 CIFAR10_CLASSES = [b"airplane", b"bird", b"cat"]
 FINE_CLASSES = [b"apple", b"baby", b"bear", b"bed"]

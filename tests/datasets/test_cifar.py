@@ -8,8 +8,8 @@ import shutil
 import numpy as np
 import pytest
 
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.datasets import cifar
-from tlbench.errors import ConfigError, UnknownNameError
 
 
 def test_rows_become_images(folder, request_for, python2_pickle):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tlbench.core.errors import DataError
 from tlbench.datasets import cifar
-from tlbench.errors import DataError
 
 
 @pytest.mark.parametrize("name", ["data_batch_3", "test_batch", "batches.meta"])

@@ -6,8 +6,8 @@ import tarfile
 
 import pytest
 
+from tlbench.core.errors import DataError
 from tlbench.datasets import cifar
-from tlbench.errors import DataError
 
 
 def test_nowhere_to_be_found_says_where_it_looked(tmp_path, request_for, no_network):

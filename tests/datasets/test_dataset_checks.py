@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from tlbench.core.errors import DataError
 from tlbench.datasets import Dataset, Split
-from tlbench.errors import DataError
 
 
 def make_split(labels):

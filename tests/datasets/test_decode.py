@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tlbench.datasets.decode import decode_image, quiet_pillow
-from tlbench.errors import UnreadableImageError
+from tlbench.core.errors import UnreadableImageError
+from tlbench.datasets import quiet_pillow
+from tlbench.datasets.decode import decode_image
 
 GENERATOR = np.random.default_rng(0)
 PIXELS = GENERATOR.integers(0, 256, size=(6, 9, 3), dtype=np.uint8)

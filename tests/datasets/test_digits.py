@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlbench.datasets.base import DatasetRequest
+from tlbench.datasets import DatasetRequest
 from tlbench.datasets.digits import load
 
 

@@ -13,10 +13,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig
 from tlbench.datasets import DatasetRequest, cifar, load_dataset
-from tlbench.pipeline.reproduce import RecipeChoices, reproduce
 from tlbench.recipes import RECIPES
+from tlbench.workflows import RecipeChoices, RunConfig, reproduce
 
 pytestmark = pytest.mark.slow
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlbench.datasets.base import DatasetRequest
+from tlbench.core.errors import DataError, UnreadableImageError
+from tlbench.datasets import DatasetRequest
 from tlbench.datasets.folder import load
-from tlbench.errors import DataError, UnreadableImageError
 
 
 @pytest.fixture

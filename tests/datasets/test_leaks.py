@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tlbench.core.errors import UnreadableImageError
 from tlbench.datasets import HashedImages, Leaks, Split, find_leaks, find_spread
-from tlbench.errors import UnreadableImageError
 
 
 def pictures(n, seed=0):

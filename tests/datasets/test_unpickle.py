@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 
+from tlbench.core.errors import DataError
 from tlbench.datasets.unpickle import parse_pickle, read_pickle
-from tlbench.errors import DataError
 
 ARRAY = np.arange(12, dtype=np.uint8).reshape(3, 4)
 VALID = pickle.dumps({b"data": ARRAY, b"labels": [1, 2, 300], b"names": [b"x", "y"]}, protocol=2)

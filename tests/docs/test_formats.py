@@ -11,14 +11,14 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from tlbench.cli.app import app
+from tlbench.records import json_schema
+from tlbench.records.baseline import BASELINE_VERSION
+from tlbench.records.baseline_file import baseline_schema
+from tlbench.records.classified import PREDICTIONS_VERSION, predictions_schema
+from tlbench.records.comparison import COMPARISON_VERSION, comparison_schema
+from tlbench.records.gate import VERDICT_VERSION, verdict_schema
+from tlbench.records.run import SCHEMA_VERSION
 from tlbench.reports.model import DESCRIPTION_VERSION, model_schema
-from tlbench.results import json_schema
-from tlbench.results.baseline import BASELINE_VERSION
-from tlbench.results.baseline_file import baseline_schema
-from tlbench.results.classified import PREDICTIONS_VERSION, predictions_schema
-from tlbench.results.comparison import COMPARISON_VERSION, comparison_schema
-from tlbench.results.gate import VERDICT_VERSION, verdict_schema
-from tlbench.results.records import SCHEMA_VERSION
 
 REPOSITORY = Path(__file__).parents[2]
 PUBLISHED = REPOSITORY / "docs" / "schema"

@@ -4,9 +4,9 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from tlbench.core.errors import ConfigError, MeasurementError
 from tlbench.engine import BoundBatch, device_of, open_session
 from tlbench.engine.binding import device_number_of
-from tlbench.errors import ConfigError, MeasurementError
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import threading
 import numpy as np
 import pytest
 
+from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.engine import extract_features, open_session
 from tlbench.engine.batching import chunks, load_batches
-from tlbench.errors import ConfigError, DataError, UnreadableImageError
 
 
 class Collector:

@@ -9,15 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tlbench.engine import libraries
-from tlbench.engine.libraries import loaded_libraries
+from tlbench.engine import libraries, loaded_libraries
 
 LINE = "7f0000000000-7f0000001000 r-xp 00000000 08:01 42   {path}\n"
 # Loads CUDA's libraries as ONNX Runtime does, where they are installed.
 LOADED = """
 import json
 from tlbench.engine import check_provider, loaded_libraries
-from tlbench.errors import ProviderUnavailableError
+from tlbench.core.errors import ProviderUnavailableError
 try:
     check_provider("cuda")
 except ProviderUnavailableError:

@@ -5,9 +5,9 @@ import ctypes
 import onnxruntime
 import pytest
 
+from tlbench.core.errors import ProviderUnavailableError
 from tlbench.engine import check_provider, provider_names, provider_statuses
 from tlbench.engine.providers import PROVIDERS, ort_name, provider_status
-from tlbench.errors import ProviderUnavailableError
 
 HAS_CUDA = provider_status("cuda").loadable
 

@@ -7,10 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 
-from tlbench.engine import open_session
-from tlbench.engine.providers import ort_name
-from tlbench.engine.session import Session, accepts_raw_images
-from tlbench.errors import (
+from tlbench.core.errors import (
     ConfigError,
     MeasurementError,
     ModelError,
@@ -18,6 +15,8 @@ from tlbench.errors import (
     TlbenchError,
     UnknownNameError,
 )
+from tlbench.engine import Session, accepts_raw_images, open_session
+from tlbench.engine.providers import ort_name
 from tlbench.model import OnnxModel
 
 

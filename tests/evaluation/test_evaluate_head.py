@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-from tlbench.errors import ConfigError, DataError
-from tlbench.evaluation import evaluate_head
-from tlbench.heads import HEADS, Head, resolve_params
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.heads import HEADS, Head, evaluate_head, resolve_params
 from tlbench.stats import wilson_interval
 
 X = np.array([[0, 1], [1, 0], [0, 2], [2, 0]], dtype=np.float32)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import f1_score, top_k_accuracy_score
 
-from tlbench.evaluation import evaluate_head
-from tlbench.evaluation.metrics import calibration_error
-from tlbench.heads import HEADS, Head, resolve_params
+from tlbench.heads import HEADS, Head, evaluate_head, resolve_params
+from tlbench.heads.metrics import calibration_error
 
 
 @pytest.fixture(scope="module")

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.errors import DataError
-from tlbench.evaluation import feature_distance
+from tlbench.core.errors import DataError
+from tlbench.heads import feature_distance
 
 
 @pytest.fixture

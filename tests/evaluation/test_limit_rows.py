@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tlbench.errors import ConfigError, DataError
-from tlbench.evaluation import check_training, limit_rows
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.heads import check_training, limit_rows
 
 N_CLASSES = 6
 LABELS = st.lists(st.integers(0, N_CLASSES - 1), min_size=1, max_size=80).map(np.array)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import confusion_matrix, f1_score, top_k_accuracy_score
 
-from tlbench.evaluation.metrics import calibration_error, class_scores, macro_f1, top_k_hits
+from tlbench.heads.metrics import calibration_error, class_scores, macro_f1, top_k_hits
 
 N_CLASSES = 7
 LABELS = st.integers(0, N_CLASSES - 1)

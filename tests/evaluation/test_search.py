@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tlbench.errors import ConfigError, DataError
-from tlbench.evaluation.search import search_notes, search_parameter, validation_rows
-from tlbench.heads import HEADS, Head, SearchSpace, resolve_params
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.heads import (
+    HEADS,
+    Head,
+    SearchSpace,
+    resolve_params,
+    search_notes,
+    search_parameter,
+    validation_rows,
+)
 
 
 @pytest.fixture(scope="module")

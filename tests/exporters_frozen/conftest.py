@@ -9,8 +9,8 @@ import pytest
 from exporters.frozen.backbone import FROZEN
 from exporters.keras.session import keras_session
 from exporters.probes import probe_batches
+from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
-from tlbench.progress import Silent
 
 sys.path.insert(0, str(Path(__file__).parent))  # for graphs.py
 import graphs

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.backbones import file_stem, is_file_name, load_backbone, resolve_model
-from tlbench.errors import ConfigError, UnknownNameError
-from tlbench.progress import Silent
+from tlbench.core.errors import ConfigError, UnknownNameError
+from tlbench.core.progress import Silent
+from tlbench.model import file_stem, is_file_name, load_backbone, resolve_model
 
 
 def test_name_carries_its_argument():

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from exporters.frozen.backbone import FROZEN
-from tlbench.errors import ConfigError, ExportError, UnknownNameError
+from tlbench.core.errors import ConfigError, ExportError, UnknownNameError
+from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
-from tlbench.progress import Silent
 
 pytestmark = pytest.mark.tensorflow
 

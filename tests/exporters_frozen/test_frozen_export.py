@@ -11,7 +11,7 @@ import onnx
 import pytest
 
 from exporters.frozen.export import _Parts
-from tlbench.errors import ConfigError, ExportError
+from tlbench.core.errors import ConfigError, ExportError
 from tlbench.model import OnnxModel, TensorInfo, decode_card, encode_card
 
 pytestmark = pytest.mark.tensorflow
@@ -238,7 +238,7 @@ def test_export_prints_nothing(save, tmp_path):
     """TensorFlow's notice that an operator is deprecated reaches nobody."""
     code = (
         "from pathlib import Path; from exporters.frozen.backbone import FROZEN\n"
-        "from tlbench.model import ExportOptions; from tlbench.progress import Silent\n"
+        "from tlbench.model import ExportOptions; from tlbench.core.progress import Silent\n"
         "options = ExportOptions(input_tensor='DecodeJpeg', output_tensor='pool_3')\n"
         f"backbone = FROZEN.with_argument({str(save())!r})\n"
         f"backbone.export(options, Path({str(tmp_path / 'model.onnx')!r}), Silent())\n"

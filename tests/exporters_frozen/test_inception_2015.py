@@ -14,15 +14,15 @@ import pytest
 
 from exporters.frozen.archive import MEMBER, fetch_archive, is_archive, read_member
 from exporters.frozen.inception import INCEPTIONV3_2015
-from tlbench.errors import (
+from tlbench.core.errors import (
     ConfigError,
     ExportError,
     MissingDependencyError,
     StorageError,
     UnknownNameError,
 )
+from tlbench.core.progress import Silent
 from tlbench.model import BACKBONES, ExportOptions, OnnxModel
-from tlbench.progress import Silent
 
 OTHERS = {
     "cropped_panda.jpg": b"jpeg",

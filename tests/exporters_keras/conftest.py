@@ -5,8 +5,8 @@ import pytest
 
 from exporters.keras.table import INCEPTIONV3
 from exporters.probes import probe_batches
+from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
-from tlbench.progress import Silent
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import pytest
 
 from exporters.keras import table
 from exporters.keras.table import INCEPTIONV3, MOBILENET, RESNET50
-from tlbench.errors import ConfigError, ExportError
+from tlbench.core.errors import ConfigError, ExportError
 from tlbench.model import OnnxModel, TensorInfo, decode_card, encode_card
 
 pytestmark = pytest.mark.tensorflow
@@ -162,7 +162,7 @@ def test_export_prints_nothing(tensorflow, tmp_path):
     """TensorFlow's notices reach neither stdout nor stderr, and no warning does."""
     code = (
         "from pathlib import Path; from exporters.keras.table import CONVNEXTTINY as row\n"
-        "from tlbench.model import ExportOptions; from tlbench.progress import Silent\n"
+        "from tlbench.model import ExportOptions; from tlbench.core.progress import Silent\n"
         "options = ExportOptions(weights='random', input_size=32)\n"
         f"row.export(options, Path({str(tmp_path / 'model.onnx')!r}), Silent())\n"
     )

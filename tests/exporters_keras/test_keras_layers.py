@@ -12,7 +12,7 @@ from exporters.keras.table import (
     MOBILENETV3SMALL,
     VGG16,
 )
-from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.model import OnnxModel
 
 pytestmark = pytest.mark.tensorflow

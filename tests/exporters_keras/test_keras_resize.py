@@ -9,7 +9,7 @@ from exporters.keras.session import keras_session
 from exporters.keras.table import MOBILENET
 from exporters.keras.weights import preprocess
 from exporters.preprocess import BICUBIC, BILINEAR, NEAREST, Preprocessing
-from tlbench.errors import ExportError
+from tlbench.core.errors import ExportError
 
 pytestmark = pytest.mark.tensorflow
 

@@ -8,7 +8,7 @@ import pytest
 
 from exporters.keras.session import keras_session
 from exporters.keras.table import MOBILENET
-from tlbench.errors import ConfigError, MissingDependencyError
+from tlbench.core.errors import ConfigError, MissingDependencyError
 
 pytestmark = pytest.mark.tensorflow
 

@@ -7,17 +7,9 @@ import pytest
 
 from exporters.keras.session import keras_session
 from exporters.keras.train import KERAS, _layer
+from tlbench.heads import Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool, Plan
 from tlbench.heads.forward import forward
-from tlbench.training import (
-    TRAINERS,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalAveragePool,
-    MaxPool,
-    Plan,
-)
+from tlbench.heads.training import TRAINERS
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
 

@@ -7,8 +7,8 @@ import pytest
 
 from exporters.keras.session import keras_session
 from exporters.keras.table import EFFICIENTNETB0, MOBILENET, VGG16
-from tlbench.errors import ConfigError, ExportError
-from tlbench.hashing import sha256_file
+from tlbench.core.errors import ConfigError, ExportError
+from tlbench.core.hashing import sha256_file
 from tlbench.model import ExportOptions
 
 pytestmark = pytest.mark.tensorflow

@@ -11,16 +11,15 @@ from exporters.lite.architecture import blocks
 from exporters.lite.backbone import LITE0
 from exporters.lite.reference import reference_outputs
 from exporters.lite.weights import read_state_dict
-from tlbench.errors import (
+from tlbench.core.errors import (
     ConfigError,
     ExportError,
     MissingDependencyError,
     StorageError,
     UnknownNameError,
 )
-from tlbench.macs import count_macs
-from tlbench.model import BACKBONES, ExportOptions, OnnxModel
-from tlbench.progress import Silent
+from tlbench.core.progress import Silent
+from tlbench.model import BACKBONES, ExportOptions, OnnxModel, count_macs
 
 GOLDEN = np.load(Path(__file__).parents[1] / "reference" / "lite0_torch.npz")
 

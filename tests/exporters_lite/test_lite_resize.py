@@ -17,9 +17,9 @@ from exporters.preprocess import (
     prepend_preprocessing,
 )
 from exporters.probes import probe_batches
-from tlbench.errors import ConfigError, ExportError, UnknownNameError
+from tlbench.core.errors import ConfigError, ExportError, UnknownNameError
+from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions, OnnxModel
-from tlbench.progress import Silent
 
 
 def resized(images, size, resize):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporters.lite.backbone import LITE0
 from exporters.lite.weights import read_state_dict
-from tlbench.errors import ExportError
+from tlbench.core.errors import ExportError
 
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 

@@ -6,9 +6,8 @@ import os
 import numpy as np
 import pytest
 
-from tlbench.errors import StorageError
-from tlbench.features import ArrayStore, content_key
-from tlbench.features.files import check_npz_path, save_npz
+from tlbench.core.errors import StorageError
+from tlbench.features import ArrayStore, check_npz_path, content_key, save_npz
 
 ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -157,7 +156,7 @@ def test_npz_has_the_arrays(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a", "missing/a.npz"])
 def test_a_bad_npz_path_is_refused(tmp_path, name):
-    from tlbench.errors import ConfigError
+    from tlbench.core.errors import ConfigError
 
     with pytest.raises(ConfigError, match=r"\.npz|no folder"):
         check_npz_path(tmp_path / name)

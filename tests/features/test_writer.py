@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.errors import DataError
+from tlbench.core.errors import DataError
 from tlbench.features import RowWriter
 
 

@@ -5,12 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig
+from tlbench.core.progress import Silent
 from tlbench.engine import open_session
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.extraction import load_limited_dataset
-from tlbench.progress import Silent
-from tlbench.results import save_run
+from tlbench.records import save_run
+from tlbench.workflows import RunConfig, run_benchmark
+from tlbench.workflows.steps.features import load_limited_dataset
 
 
 @pytest.fixture

@@ -8,16 +8,19 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tlbench.classifier import CLASSES_KEY, classifier_card
-from tlbench.config import ProtocolConfig, RunConfig
-from tlbench.errors import ConfigError, DataError, ModelError, ResultError, StorageError
-from tlbench.model import OnnxModel
-from tlbench.pipeline import extract_dataset_split, run_benchmark
-from tlbench.pipeline import fuse as fusing
-from tlbench.pipeline.fuse import fuse_run
-from tlbench.pipeline.saved import saved_config
-from tlbench.progress import Silent
-from tlbench.results import decode_run, encode_run, read_run
+from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError, StorageError
+from tlbench.core.progress import Silent
+from tlbench.model import CLASSES_KEY, OnnxModel, classifier_card
+from tlbench.records import decode_run, encode_run, read_run
+from tlbench.workflows import (
+    ProtocolConfig,
+    RunConfig,
+    extract_dataset_split,
+    fuse_run,
+    run_benchmark,
+)
+from tlbench.workflows import fuse as fusing
+from tlbench.workflows.steps.saved_run import saved_config
 
 
 class Heard(Silent):
@@ -263,7 +266,7 @@ def test_a_backbone_of_spatial_features_and_a_top(tmp_path, tiny_path, ask, digi
             latency=False,
         )
     )
-    from tlbench.results import save_run
+    from tlbench.records import save_run
 
     folder = save_run(outcome.result, outcome.predictions, tmp_path / "runs")
     fused = fuse_run(str(folder), head="softmax", destination=tmp_path / "c.onnx")

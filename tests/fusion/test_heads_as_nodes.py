@@ -9,8 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.svm import SVC
 
+from tlbench.core.errors import ConfigError, ModelError, TlbenchError
 from tlbench.engine import feature_output, open_session
-from tlbench.errors import ConfigError, ModelError, TlbenchError
 from tlbench.fusion import PROBABILITY_TOLERANCE, fit_classifier, fuse_graphs
 from tlbench.heads import HEADS, resolve_params
 from tlbench.model import OnnxModel

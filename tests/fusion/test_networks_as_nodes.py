@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
+from tlbench.core.errors import ConfigError
 from tlbench.engine import feature_output
-from tlbench.errors import ConfigError
 from tlbench.fusion import PROBABILITY_TOLERANCE, FittedHead, fuse_graphs
 from tlbench.model import OnnxModel
 

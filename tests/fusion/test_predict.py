@@ -6,11 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlbench.config import RunConfig
-from tlbench.errors import ConfigError, DataError, ModelError, UnreadableImageError
-from tlbench.pipeline import predict
-from tlbench.pipeline.fuse import fuse_run
-from tlbench.pipeline.predict import find_images, predict_images
+from tlbench.core.errors import ConfigError, DataError, ModelError, UnreadableImageError
+from tlbench.workflows import RunConfig, find_images, fuse_run, predict, predict_images
 
 
 @pytest.fixture

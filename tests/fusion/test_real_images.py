@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
+from tlbench.core.progress import Silent
 from tlbench.engine import open_session
-from tlbench.evaluation import fit_head
 from tlbench.fusion import PROBABILITY_TOLERANCE
-from tlbench.heads import HEADS
-from tlbench.pipeline import extract_dataset_split
-from tlbench.pipeline.extraction import load_limited_dataset
-from tlbench.pipeline.fuse import fuse_run
-from tlbench.progress import Silent
+from tlbench.heads import HEADS, fit_head
+from tlbench.workflows import extract_dataset_split, fuse_run
+from tlbench.workflows.steps.features import load_limited_dataset
 
 HEAD_NAMES = ("softmax", "svm-linear", "mlp")
 BATCH = 32

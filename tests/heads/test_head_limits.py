@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.heads import HEADS, resolve_params
 
 THIN = {

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.heads import HEADS, Head, parse_params, resolve_head_params, resolve_params
 
 NAMES = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=8)

@@ -12,11 +12,9 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import check_estimator
 
-from tlbench.evaluation import evaluate_head
-from tlbench.heads import HEADS, resolve_params
+from tlbench.heads import HEADS, Dense, evaluate_head, resolve_params
 from tlbench.heads.estimators.network import NetworkClassifier
-from tlbench.results.accuracy import Epoch
-from tlbench.training import Dense
+from tlbench.records import Epoch
 
 pytestmark = [
     pytest.mark.tensorflow,

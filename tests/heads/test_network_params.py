@@ -5,10 +5,9 @@ from importlib import metadata
 import numpy as np
 import pytest
 
-from tlbench.errors import ConfigError, MissingDependencyError
-from tlbench.heads import HEADS, check_requirements, resolve_params
+from tlbench.core.errors import ConfigError, MissingDependencyError
+from tlbench.heads import HEADS, Dense, check_requirements, resolve_params
 from tlbench.heads.estimators.network import NetworkClassifier
-from tlbench.training import Dense
 
 TRAINED = ("dense", "conv", "cnn4")
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.latency import Plan, Turns, alternate, block_medians
 
 PLAN = Plan(warmup_s=0, min_warmup_calls=1, min_samples=1, min_duration_s=0)

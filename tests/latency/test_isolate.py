@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tlbench.errors import MeasurementError
+from tlbench.core.errors import MeasurementError
 from tlbench.latency import run_isolated
 
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import pytest
 
-from tlbench.environment import available_cpus
 from tlbench.latency import GpuState, Reading, SystemMachine, watch, watch_each
+from tlbench.machine import available_cpus
 
 
 class FakeMachine:

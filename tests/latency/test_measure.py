@@ -4,7 +4,7 @@ import weakref
 
 import pytest
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.latency import EnergyCounter, Plan, measure
 
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 
 import pytest
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.latency import Plan, Served, Timing, find_peak, serve
-from tlbench.results.records import ServerLoad
+from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
 
 PLAN = Plan(warmup_s=0, min_warmup_calls=1, min_samples=700, min_duration_s=0, max_duration_s=1e4)

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from tlbench.errors import ModelError
-from tlbench.lowering import Drift, ImageSample, Lowering
+from tlbench.core.errors import ModelError
 from tlbench.model import (
     CARD_KEY,
+    Drift,
+    ImageSample,
+    Lowering,
     ModelCard,
     OnnxModel,
     Parity,

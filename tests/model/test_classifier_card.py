@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.classifier import (
+from tlbench.core.errors import ModelError
+from tlbench.model import (
     ClassifierCard,
+    OnnxModel,
     Verification,
     classifier_card,
-    decode_classifier_card,
     encode_classes,
     encode_classifier_card,
 )
-from tlbench.errors import ModelError
-from tlbench.model import OnnxModel
+from tlbench.model.classifier import decode_classifier_card
 
 
 def make_card(**changes):

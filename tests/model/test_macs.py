@@ -5,9 +5,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tlbench.errors import ModelError
-from tlbench.macs import count_macs
-from tlbench.model import OnnxModel
+from tlbench.core.errors import ModelError
+from tlbench.model import OnnxModel, count_macs
 
 
 @pytest.fixture

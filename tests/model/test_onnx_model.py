@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
-from tlbench.errors import ModelError
+from tlbench.core.errors import ModelError
 from tlbench.model import OnnxModel, TensorInfo
 
 

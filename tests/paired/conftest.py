@@ -9,8 +9,7 @@ import pytest
 
 from tlbench.compare import open_side
 from tlbench.gate import judge_run, make_baseline
-from tlbench.results import decode_run, save_run
-from tlbench.results.common import Interval
+from tlbench.records import Interval, decode_run, save_run
 from tlbench.stats import wilson_interval
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -13,18 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlbench.compare import open_side
-from tlbench.errors import GateError, ResultError, StorageError
+from tlbench.core.errors import GateError, ResultError, StorageError
 from tlbench.gate import make_baseline
-from tlbench.results.baseline import BASELINE_VERSION
-from tlbench.results.baseline_file import (
-    baseline_schema,
-    decode_baseline,
-    encode_baseline,
-    pack_labels,
-    read_baseline,
-    save_baseline,
-    unpack_labels,
-)
+from tlbench.records import pack_labels, read_baseline, save_baseline, unpack_labels
+from tlbench.records.baseline import BASELINE_VERSION
+from tlbench.records.baseline_file import baseline_schema, decode_baseline, encode_baseline
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / f"baseline-v{BASELINE_VERSION}.json"

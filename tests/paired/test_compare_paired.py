@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlbench.compare import compare_runs, differing_images, open_side
-from tlbench.compare.paired import paired_difference
-from tlbench.errors import ComparisonError, ResultError
+from tlbench.compare import compare_runs, differing_images, open_side, paired_difference
+from tlbench.core.errors import ComparisonError, ResultError
 from tlbench.stats import mcnemar_p, paired_interval
 
 

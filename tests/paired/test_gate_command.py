@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from tlbench.results.gate import VERDICT_VERSION, verdict_schema
+from tlbench.records.gate import VERDICT_VERSION, verdict_schema
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "schema" / f"gate-v{VERDICT_VERSION}.schema.json"

@@ -8,7 +8,8 @@ import jsonschema
 import pytest
 
 from tlbench.gate import Policy, read_policy
-from tlbench.results.baseline_file import baseline_schema, read_baseline, unpack_labels
+from tlbench.records import read_baseline, unpack_labels
+from tlbench.records.baseline_file import baseline_schema
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "gating.md").read_text(encoding="utf-8")

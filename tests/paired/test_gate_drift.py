@@ -6,9 +6,8 @@ import pytest
 
 from tlbench.gate import Policy
 from tlbench.gate.policy import DriftPolicy
-from tlbench.lowering import Drift, ImageSample, Lowering
-from tlbench.results.accuracy import FeatureDrift, PairedDifference
-from tlbench.results.common import Interval
+from tlbench.model import Drift, ImageSample, Lowering
+from tlbench.records import FeatureDrift, Interval, PairedDifference
 
 replace = dataclasses.replace
 

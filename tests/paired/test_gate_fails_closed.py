@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tlbench.compare import open_side
-from tlbench.errors import GateError
+from tlbench.core.errors import GateError
 from tlbench.gate import Policy, judge_run, make_baseline
 from tlbench.gate.policy import AccuracyPolicy
 

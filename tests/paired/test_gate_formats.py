@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.reports.gate_files import verdict_annotations, verdict_junit, verdict_markdown
-from tlbench.results.accuracy import PairedDifference
-from tlbench.results.baseline import BaselineModel
-from tlbench.results.common import Interval
-from tlbench.results.gate import GateCheck, GatedAccuracy, GateVerdict
+from tlbench.records import (
+    BaselineModel,
+    GateCheck,
+    GatedAccuracy,
+    GateVerdict,
+    Interval,
+    PairedDifference,
+)
+from tlbench.reports import verdict_annotations, verdict_junit, verdict_markdown
 
 # Every code point: control characters, line and cell separators, halves of surrogate pairs (which
 # stand for bytes that are no UTF-8 in names of files), and often what means something to a format.

@@ -9,14 +9,12 @@ import pytest
 from onnx import numpy_helper
 
 from tlbench.compare import open_side
-from tlbench.config import RunConfig
-from tlbench.evaluation import evaluate_head
+from tlbench.core.progress import Silent
 from tlbench.gate import Policy, judge_run, make_baseline
 from tlbench.gate.policy import AccuracyPolicy
-from tlbench.heads import HEADS
-from tlbench.pipeline import extract_dataset_split, run_benchmark
-from tlbench.progress import Silent
-from tlbench.results import save_run
+from tlbench.heads import HEADS, evaluate_head
+from tlbench.records import save_run
+from tlbench.workflows import RunConfig, extract_dataset_split, run_benchmark
 
 pytestmark = pytest.mark.slow
 

@@ -5,9 +5,7 @@ import pytest
 
 from tlbench.gate import Policy
 from tlbench.gate.accuracy import judge_accuracy
-from tlbench.results import Predictions
-from tlbench.results.baseline import BaselineAccuracy
-from tlbench.results.baseline_file import pack_labels
+from tlbench.records import BaselineAccuracy, Predictions, pack_labels
 
 N_PAIRS, N_IMAGES = 500, 1017
 ACCURACY = 0.87

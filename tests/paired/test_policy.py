@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tlbench.errors import GateError, UnknownNameError
+from tlbench.core.errors import GateError, UnknownNameError
 from tlbench.gate import Policy, read_policy
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tlbench.config import RunConfig
 from tlbench.engine import Session
+from tlbench.workflows import RunConfig
 
 
 @pytest.fixture

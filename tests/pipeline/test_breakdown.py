@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig, TimingConfig
 from tlbench.engine import open_session
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.breakdown import measure_breakdown
+from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
+from tlbench.workflows.steps.breakdown import measure_breakdown
 
 
 class Classifier:
@@ -47,7 +46,7 @@ def test_each_part_and_the_whole_are_timed_by_themselves(tiny_model, images):
 
 def test_a_device_has_a_way_to_it_and_back(tiny_model, images, monkeypatch):
     """The binding is real; only the claim that its memory is elsewhere is not."""
-    monkeypatch.setattr("tlbench.pipeline.breakdown.device_of", lambda _: "cuda")
+    monkeypatch.setattr("tlbench.workflows.steps.breakdown.device_of", lambda _: "cuda")
     classifier = Classifier()
     with open_session(tiny_model) as session:
         found = measure_breakdown(session, images, classifier, "softmax", n_images=3)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tlbench.config import ProtocolConfig, RunConfig
+from tlbench.cli.repeat import repeat_command
 from tlbench.model import ExportOptions
-from tlbench.pipeline.command import repeat_command
+from tlbench.workflows import ProtocolConfig, RunConfig
 
 
 @pytest.mark.parametrize(

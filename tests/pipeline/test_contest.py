@@ -6,13 +6,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tlbench.config import RunConfig, TimingConfig
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.engine import Session
-from tlbench.errors import ConfigError, UnknownNameError
 from tlbench.latency import EnergyCounter, GpuState, SystemMachine
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.contest import contestant_config
-from tlbench.pipeline.subject import Subject
+from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
+from tlbench.workflows.compare_models import contestant_config
+from tlbench.workflows.steps.timed_model import Subject
 
 TIMING = TimingConfig(
     scenarios=("single",), min_duration_s=0, max_duration_s=20, rounds=8, costs=False

@@ -10,13 +10,11 @@ import pytest
 from onnx import numpy_helper
 from PIL import Image
 
-from tlbench.config import ProtocolConfig, RunConfig
+from tlbench.core.errors import ConfigError, DataError
 from tlbench.datasets import HashedImages
-from tlbench.errors import ConfigError, DataError
-from tlbench.evaluation.protocols import assign_folds
-from tlbench.evaluation.search import validation_rows
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.doubts import n_constant
+from tlbench.heads import assign_folds, validation_rows
+from tlbench.workflows import ProtocolConfig, RunConfig, run_benchmark
+from tlbench.workflows.steps.data_warnings import n_constant
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tlbench.config import RunConfig
+from tlbench.cli.repeat import repeat_command
+from tlbench.core.errors import ConfigError, DataError, ModelError
 from tlbench.engine import Session
-from tlbench.errors import ConfigError, DataError, ModelError
-from tlbench.pipeline import drift as drift_module
-from tlbench.pipeline import run_benchmark
-from tlbench.results.records import Placement
+from tlbench.records import Placement
+from tlbench.workflows import RunConfig, run_benchmark
+from tlbench.workflows import drift as drift_module
 
 
 def disturbed(path, destination, deviation):
@@ -85,7 +85,7 @@ def test_only_the_reference_runs_over_train(config, monkeypatch):
 
 
 def test_the_command_repeats_the_comparison(config):
-    command = run_benchmark(config).result.config.command
+    command = run_benchmark(config, command=repeat_command(config)).result.config.command
     assert command.startswith(f"tlbench drift {config.model} {config.against[0]} --heads centroid")
     assert "baselines" not in command
     assert "latency" not in command

@@ -5,14 +5,14 @@ import sys
 import numpy as np
 import pytest
 
+from tlbench.core.errors import ConfigError
 from tlbench.engine import open_session
-from tlbench.errors import ConfigError
 from tlbench.latency import Plan, watch
 from tlbench.latency import measure as sample
-from tlbench.pipeline.fresh import measure_fresh
-from tlbench.pipeline.inputs import latency_inputs
-from tlbench.pipeline.subject import Job, Subject
 from tlbench.reports.timing import timing_notes
+from tlbench.workflows.steps.fresh_process import measure_fresh
+from tlbench.workflows.steps.inputs import latency_inputs
+from tlbench.workflows.steps.timed_model import Job, Subject
 
 FIRST, SECOND = "0000:3b:00.0", "0000:af:00.0"
 ON_HOST = Job(scenario="single", batch_size=1, boundary="numpy->numpy")
@@ -132,7 +132,7 @@ def requests(monkeypatch):
             device = {"device_bytes": None, "device_note": None}
         return {**seconds, **sizes, **device}
 
-    monkeypatch.setattr("tlbench.pipeline.fresh.run_isolated", answer)
+    monkeypatch.setattr("tlbench.workflows.steps.fresh_process.run_isolated", answer)
     return asked
 
 
@@ -157,7 +157,7 @@ def test_memory_of_a_gpu_that_cannot_be_told_has_its_reason(subject, fake_nvml, 
 @pytest.mark.parametrize(("provider", "is_known"), [("cuda", False), ("cpu", True)])
 def test_a_foreign_file_is_held_against_no_peak_of_a_gpu(subject, monkeypatch, provider, is_known):
     """Without a card its precision is unknown, and a GPU's peaks differ by it many times over."""
-    monkeypatch.setattr("tlbench.pipeline.subject.measured_peak", lambda *_, **__: 1e12)
+    monkeypatch.setattr("tlbench.workflows.steps.timed_model.measured_peak", lambda *_, **__: 1e12)
     ours = subject(provider)
     del ours.__dict__["_peak"]
     monkeypatch.setattr(Subject, "_has_card", property(lambda _: False))

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.config import RunConfig, TimingConfig
-from tlbench.pipeline import run_benchmark
-from tlbench.results import decode_run, encode_run
+from tlbench.records import decode_run, encode_run
+from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
 
 SECOND = "0000:af:00.0"
 BOTH = ("numpy->numpy", "device->device")

@@ -6,8 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig
-from tlbench.pipeline import run_benchmark
+from tlbench.workflows import RunConfig, run_benchmark
 
 
 @pytest.fixture

@@ -8,14 +8,14 @@ import onnx
 import pytest
 from onnx import helper
 
-from tlbench.baselines import BASELINES
-from tlbench.errors import ConfigError, MissingDependencyError
+from tlbench.core.errors import ConfigError, MissingDependencyError
+from tlbench.core.progress import Silent
+from tlbench.features import BASELINES
 from tlbench.heads import Head
 from tlbench.model import CARD_KEY, OnnxModel, decode_card, encode_card
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.layout import feature_shapes, lay_out_heads
-from tlbench.progress import Silent
-from tlbench.results import decode_run, encode_run
+from tlbench.records import decode_run, encode_run
+from tlbench.workflows import run_benchmark
+from tlbench.workflows.steps.head_shapes import feature_shapes, lay_out_heads
 
 needs_keras = [
     pytest.mark.tensorflow,

@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.config import RunConfig, TimingConfig
+from tlbench.core.errors import ConfigError, MeasurementError, UnknownNameError
 from tlbench.engine import Session
-from tlbench.errors import ConfigError, MeasurementError, UnknownNameError
 from tlbench.latency import EnergyCounter
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.subject import Subject
+from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
+from tlbench.workflows.steps.timed_model import Subject
 
 QUICK = TimingConfig(min_samples=64, min_duration_s=0.02, max_duration_s=5.0, costs=False)
 
@@ -95,7 +94,9 @@ def test_costs_are_those_of_a_fresh_process(config):
 
 def test_an_impatient_timing_leaves_the_second_afterwards_out(config, monkeypatch):
     """A run that measures accuracy as well neither waits nor asks whether the machine is steady."""
-    monkeypatch.setattr("tlbench.pipeline.latency.looks_steady", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr(
+        "tlbench.workflows.steps.latency.looks_steady", lambda _: pytest.fail("asked")
+    )
     (result,) = measure(config, scenarios=("single",), costs=True, patient=False).latency
     assert result.idle_cpu_s is None
     assert result.peak_rss_bytes > 1_000_000

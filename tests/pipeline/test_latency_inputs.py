@@ -5,11 +5,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from tlbench.config import RunConfig
-from tlbench.errors import ModelError
+from tlbench.core.errors import ModelError
 from tlbench.model import OnnxModel
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.inputs import latency_inputs
+from tlbench.workflows import RunConfig, run_benchmark
+from tlbench.workflows.steps.inputs import latency_inputs
 
 
 def save_model(path, *shapes, dtype=TensorProto.FLOAT):

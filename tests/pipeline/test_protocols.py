@@ -5,10 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlbench.config import ProtocolConfig
-from tlbench.errors import ConfigError
-from tlbench.pipeline import run_benchmark
-from tlbench.results import decode_run, encode_run
+from tlbench.core.errors import ConfigError
+from tlbench.records import decode_run, encode_run
+from tlbench.workflows import ProtocolConfig, run_benchmark
 
 
 def with_protocol(config, **protocol):

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.config import RunConfig
-from tlbench.errors import ConfigError, UnknownNameError
-from tlbench.pipeline.reproduce import RecipeChoices, reproduce
+from tlbench.cli.repeat import reproduce_command
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.recipes import RECIPES
+from tlbench.workflows import RecipeChoices, RunConfig, reproduce_recipe
 
 RECIPE = """
 name = "digits-2020"
@@ -70,7 +70,7 @@ def config(tmp_path):
 
 
 def run(choices, config, listener=None):
-    return [outcome.result for outcome in reproduce(choices, config, listener)]
+    return [outcome.result for outcome in reproduce_recipe(choices, config, listener)]
 
 
 def test_rows_that_differ_in_the_backbone_alone_are_one(recipe, config, tiny_path):
@@ -113,8 +113,7 @@ def test_the_users_parameters_win(recipe, config, tiny_path):
 def test_the_command_repeats_the_recipe(recipe, config, tiny_path):
     """What the recipe says is not repeated, what the user chose is."""
     choices = RecipeChoices(recipe=recipe, rows=("second",), backbone=str(tiny_path))
-    (result,) = run(choices, replace(config, seed=3))
-    assert result.config.command == (
+    assert reproduce_command(choices, replace(config, seed=3)) == (
         f"tlbench reproduce {recipe} --row second --backbone {tiny_path} --limit-train 200 "
         "--limit-test 100 --seed 3 --no-latency"
     )

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tlbench.cli.repeat import repeat_command
+from tlbench.core.errors import ConfigError, DataError, ModelError, UnknownNameError
+from tlbench.core.progress import Silent
 from tlbench.engine import Session
-from tlbench.errors import ConfigError, DataError, ModelError, UnknownNameError
-from tlbench.pipeline import extract_dataset_split, run_benchmark
-from tlbench.progress import Silent
-from tlbench.results import decode_run, encode_run
+from tlbench.records import decode_run, encode_run
+from tlbench.workflows import extract_dataset_split, run_benchmark
 
 
 def test_a_run_has_the_backbone_and_the_baseline_for_each_head(config):
@@ -142,7 +143,7 @@ def test_latency_keeps_raw_samples_and_warm_up_apart(config):
 
 def test_no_session_is_alive_while_heads_are_fitted(config, monkeypatch):
     """ONNX Runtime's idle threads would spin beside the fit."""
-    import tlbench.pipeline.accuracy as module
+    import tlbench.workflows.steps.accuracy as module
 
     alive = []
     monkeypatch.setattr(Session, "close", lambda self: alive.clear())
@@ -196,7 +197,8 @@ def test_numbers_below_one_are_refused(config, name, value):
 
 
 def test_the_command_repeats_the_run(config):
-    result = run_benchmark(config).result
+    """The command line is the caller's to know; the record keeps it."""
+    result = run_benchmark(config, command=repeat_command(config)).result
     assert result.config.command.startswith(f"tlbench evaluate {config.model} --heads centroid")
     assert "--limit-train 200 --limit-test 100" in result.config.command
 

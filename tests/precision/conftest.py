@@ -9,12 +9,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-import tlbench.registry
+import tlbench.core.registry
 from exporters.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
 from exporters.publish import write_with_card
-from tlbench.lowering import ImageSample
-from tlbench.model import ModelCard, OnnxModel, Parity, Weights
-from tlbench.precision import LoweringOptions
+from tlbench.model import ImageSample, LoweringOptions, ModelCard, OnnxModel, Parity, Weights
 
 SIZE, N_FEATURES = 16, 24
 
@@ -173,7 +171,7 @@ def backbone(monkeypatch):
     module = ModuleType("block_backbone_of_the_tests")
     module.BLOCK = _BlockBackbone()
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    original = tlbench.registry.entry_points
+    original = tlbench.core.registry.entry_points
 
     def entry_points(*, group):
         points = list(original(group=group))
@@ -181,5 +179,5 @@ def backbone(monkeypatch):
             points.append(EntryPoint("block", f"{module.__name__}:BLOCK", group))
         return points
 
-    monkeypatch.setattr(tlbench.registry, "entry_points", entry_points)
+    monkeypatch.setattr(tlbench.core.registry, "entry_points", entry_points)
     return module.BLOCK

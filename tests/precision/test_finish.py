@@ -6,11 +6,9 @@ import pytest
 import exporters.precision.finish as module
 from exporters.precision.finish import measure_drift
 from exporters.precision.int8 import INT8
-from tlbench.errors import ConfigError, ExportError
-from tlbench.lowering import Drift
-from tlbench.model import OnnxModel
-from tlbench.precision import LoweringOptions
-from tlbench.progress import Silent
+from tlbench.core.errors import ConfigError, ExportError
+from tlbench.core.progress import Silent
+from tlbench.model import Drift, LoweringOptions, OnnxModel
 
 
 def test_drift_of_known_vectors():

@@ -3,14 +3,12 @@
 import numpy as np
 import pytest
 
-from tlbench.classifier import classifier_card
-from tlbench.config import RunConfig
+from tlbench.core.progress import Silent
 from tlbench.engine import open_session
-from tlbench.pipeline import run_benchmark
-from tlbench.pipeline.extraction import load_limited_dataset
-from tlbench.pipeline.fuse import fuse_run
-from tlbench.progress import Silent
-from tlbench.results import save_run
+from tlbench.model import classifier_card
+from tlbench.records import save_run
+from tlbench.workflows import RunConfig, fuse_run, run_benchmark
+from tlbench.workflows.steps.features import load_limited_dataset
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])

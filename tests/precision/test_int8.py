@@ -12,9 +12,9 @@ from exporters.precision.int8 import INT8
 from exporters.precision.observe import Observations, observe
 from exporters.precision.quantise import make_plan, quantise, ranges
 from exporters.precision.runtime import BATCH_SIZE, batches, open_session
-from tlbench.errors import ExportError
+from tlbench.core.errors import ExportError
+from tlbench.core.progress import Silent
 from tlbench.model import OnnxModel
-from tlbench.progress import Silent
 
 LAYERS = ("expand", "depthwise", "project", "left", "right")
 

@@ -9,10 +9,9 @@ import pytest
 
 from exporters.precision.parts import split
 from exporters.preprocess import BICUBIC, NEAREST
-from tlbench.errors import ExportError, StorageError
-from tlbench.model import OnnxModel
-from tlbench.precision import PRECISIONS
-from tlbench.progress import Silent
+from tlbench.core.errors import ExportError, StorageError
+from tlbench.core.progress import Silent
+from tlbench.model import PRECISIONS, OnnxModel
 
 
 @pytest.fixture(params=PRECISIONS.names())

@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.datasets import Dataset, Split
-from tlbench.errors import ConfigError, DataError, UnreadableImageError
-from tlbench.pipeline.lowering import CALIBRATION_IMAGES, HELD_OUT_IMAGES, lowering_request
+from tlbench.workflows.steps.conversion import CALIBRATION_IMAGES, HELD_OUT_IMAGES, lowering_request
 
 
 class _Refusing:

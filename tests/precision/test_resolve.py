@@ -4,11 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.backbones import resolve_model
-from tlbench.errors import ConfigError
-from tlbench.model import ExportOptions
-from tlbench.precision import LoweringRequest
-from tlbench.progress import Silent
+from tlbench.core.errors import ConfigError
+from tlbench.core.progress import Silent
+from tlbench.model import ExportOptions, LoweringRequest, resolve_model
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tlbench.config import RunConfig, TimingConfig
-from tlbench.errors import ConfigError, UnknownNameError
-from tlbench.pipeline import extract_dataset_split, lowering, run, run_benchmark
-from tlbench.progress import Silent
+from tlbench.cli.repeat import repeat_command
+from tlbench.core.errors import ConfigError, UnknownNameError
+from tlbench.core.progress import Silent
+from tlbench.records import Interval, LatencyRatio, decode_run, encode_run
 from tlbench.reports.console import render
-from tlbench.results import decode_run, encode_run
-from tlbench.results.records import Interval, LatencyRatio
+from tlbench.workflows import RunConfig, TimingConfig, extract_dataset_split, run, run_benchmark
+from tlbench.workflows.steps import conversion as lowering
 
 
 @pytest.fixture
@@ -113,7 +113,7 @@ def test_the_run_survives_its_json_and_shows_both_heads(config):
     accuracy_table = text.partition("Accuracy")[2].partition("Metrics")[0]
     assert sum(line.split()[:1] == ["backbone*"] for line in accuracy_table.splitlines()) == 1
     assert max(map(len, text.splitlines())) <= 80
-    assert "--precision int8" in result.config.command
+    assert "--precision int8" in repeat_command(config)
 
 
 def test_the_headline_is_about_the_refitted_head(config):

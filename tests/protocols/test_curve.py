@@ -7,10 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.errors import ConfigError, DataError
-from tlbench.evaluation import evaluate_head, search_parameter
-from tlbench.evaluation.protocols import balanced_rows, check_sizes, learning_curve
-from tlbench.heads import HEADS, SearchSpace, resolve_params
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.heads import (
+    HEADS,
+    SearchSpace,
+    balanced_rows,
+    check_sizes,
+    evaluate_head,
+    learning_curve,
+    resolve_params,
+    search_parameter,
+)
 
 CLASSES = ("ant", "bee", "cat")
 

@@ -9,10 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import PredefinedSplit, cross_val_score
 
-from tlbench.errors import ConfigError, DataError
-from tlbench.evaluation import search_parameter
-from tlbench.evaluation.protocols import assign_folds, check_folds, cross_validate
-from tlbench.heads import HEADS, Head, SearchSpace, resolve_params
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.heads import (
+    HEADS,
+    Head,
+    SearchSpace,
+    assign_folds,
+    check_folds,
+    cross_validate,
+    resolve_params,
+    search_parameter,
+)
 
 
 @given(

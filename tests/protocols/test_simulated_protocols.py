@@ -5,8 +5,7 @@ from statistics import NormalDist
 import numpy as np
 import pytest
 
-from tlbench.evaluation.protocols import balanced_rows, cross_validate
-from tlbench.heads import Head, SearchSpace
+from tlbench.heads import Head, SearchSpace, balanced_rows, cross_validate
 
 N_COLUMNS = 20
 

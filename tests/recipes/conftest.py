@@ -5,9 +5,7 @@ from dataclasses import replace
 import pytest
 
 from tlbench.recipes import parse_recipe
-from tlbench.results import decode_run
-from tlbench.results.accuracy import CrossValidation, Fold
-from tlbench.results.records import Interval
+from tlbench.records import CrossValidation, Fold, Interval, decode_run
 from tlbench.stats import wilson_interval
 
 TEXT = """
@@ -115,6 +113,6 @@ def make_run(golden_path):
 def golden_path():
     from pathlib import Path
 
-    from tlbench.results.records import SCHEMA_VERSION
+    from tlbench.records.run import SCHEMA_VERSION
 
     return Path(__file__).parents[1] / "golden" / f"run-v{SCHEMA_VERSION}.json"

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tlbench.baselines import BASELINES
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.datasets import DATASETS
-from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.features import BASELINES
 from tlbench.heads import HEADS, parse_params, resolve_head_params
 from tlbench.model import BACKBONES, ExportOptions
 from tlbench.recipes import RECIPES, find_recipe, find_rows

@@ -4,9 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.recipes import Export, judge
-from tlbench.recipes.records import Figure
-from tlbench.results.records import DataFile
+from tlbench.recipes import Export, Figure, judge
+from tlbench.records import DataFile
 
 
 def verdicts(reproduction):

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.errors import ConfigError, UnknownNameError
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.recipes import Export, parse_recipe, read_recipe
 
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.results import decode_run
-from tlbench.results.records import SCHEMA_VERSION
+from tlbench.records import decode_run
+from tlbench.records.run import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).parents[1] / "golden" / f"run-v{SCHEMA_VERSION}.json"
 

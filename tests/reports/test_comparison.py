@@ -7,9 +7,7 @@ import unicodedata
 import msgspec
 import pytest
 
-from tlbench.reports.comparison import comparison_document, render_comparison
-from tlbench.results.common import Interval
-from tlbench.results.comparison import (
+from tlbench.records import (
     AccuracyDifference,
     ComparedAccuracy,
     ComparedRun,
@@ -17,9 +15,11 @@ from tlbench.results.comparison import (
     Comparison,
     Difference,
     Fact,
+    Interval,
     SpeedUp,
     Unpaired,
 )
+from tlbench.reports import comparison_document, render_comparison
 
 replace = dataclasses.replace
 

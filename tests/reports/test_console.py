@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tlbench.records import encode_run
 from tlbench.reports import RENDERERS
 from tlbench.reports.console import render
 from tlbench.reports.tables import accuracy_table
 from tlbench.reports.timing import latency_table
-from tlbench.results import encode_run
 
 # Skin tones change the width of what stands before them, and Unicode versions disagree on the width
 # of letters that are not assigned yet: rich has its own table.

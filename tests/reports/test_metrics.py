@@ -4,9 +4,9 @@ import dataclasses
 
 import pytest
 
+from tlbench.records import ClassScore, Metrics
 from tlbench.reports.console import render
 from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
-from tlbench.results.accuracy import ClassScore, Metrics
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
+from tlbench.records import ClassifiedImage, ClassifiedImages
 from tlbench.reports.predictions import predictions_csv, predictions_document, predictions_table
-from tlbench.results.classified import ClassifiedImage, ClassifiedImages
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pytest_benchmark.stats import Stats
 
-from tlbench.errors import ResultError
+from tlbench.core.errors import ResultError
 from tlbench.reports import RENDERERS
 from tlbench.reports.pytest_benchmark import render, sample_statistics
 

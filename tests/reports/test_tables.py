@@ -4,12 +4,7 @@ import dataclasses
 
 import pytest
 
-from tlbench.reports.tables import (
-    accuracy_table,
-    extraction_table,
-    headline,
-    title_parts,
-)
+from tlbench.reports.tables import accuracy_table, extraction_table, headline, title_parts
 
 
 def _column(table, name):

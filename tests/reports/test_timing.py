@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from tlbench.records import Breakdown, Check, Percentile
 from tlbench.reports.timing import (
     breakdown_table,
     contestants_table,
@@ -13,7 +14,6 @@ from tlbench.reports.timing import (
     timing_notes,
     verdict_lines,
 )
-from tlbench.results.records import Breakdown, Check, Percentile
 
 
 def _column(table, name):

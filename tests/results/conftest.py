@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hypothesis import strategies as st
 
-from tlbench.results import decode_run
-from tlbench.results.records import SCHEMA_VERSION, RunResult
+from tlbench.records import RunResult, decode_run
+from tlbench.records.run import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

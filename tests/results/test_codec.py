@@ -7,9 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tlbench.errors import ResultError
-from tlbench.results import decode_run, encode_run, plain_value
-from tlbench.results.records import SCHEMA_VERSION
+from tlbench.core.errors import ResultError
+from tlbench.records import decode_run, encode_run, plain_value
+from tlbench.records.run import SCHEMA_VERSION
 
 
 @pytest.fixture

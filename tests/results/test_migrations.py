@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.errors import ResultError
-from tlbench.results import decode_run, migrations
-from tlbench.results.migrations import migrate
-from tlbench.results.records import SCHEMA_VERSION
+from tlbench.core.errors import ResultError
+from tlbench.records import decode_run, migrations
+from tlbench.records.migrations import migrate
+from tlbench.records.run import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

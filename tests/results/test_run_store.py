@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta, timezone
 import numpy as np
 import pytest
 
-from tlbench.errors import ResultError, StorageError
-from tlbench.results import find_run, new_run_id, read_run, save_run, store
+from tlbench.core.errors import ResultError, StorageError
+from tlbench.records import find_run, new_run_id, read_run, save_run, store
 
 
 @pytest.fixture

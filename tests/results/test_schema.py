@@ -6,8 +6,8 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tlbench.results import encode_run, json_schema
-from tlbench.results.records import SCHEMA_VERSION
+from tlbench.records import encode_run, json_schema
+from tlbench.records.run import SCHEMA_VERSION
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schema" / f"run-v{SCHEMA_VERSION}.schema.json"
 

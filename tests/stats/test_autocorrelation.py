@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm, rankdata
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats import autocorrelation, autocorrelation_time
 
 SAMPLES = st.lists(st.integers(1, 20).map(float), min_size=1, max_size=80)

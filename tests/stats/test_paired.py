@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, norm
 
-from tlbench.errors import ConfigError, DataError
+from tlbench.core.errors import ConfigError, DataError
 from tlbench.stats import mcnemar_p, paired_interval
 
 COUNTS = st.tuples(st.integers(0, 400), st.integers(0, 400))

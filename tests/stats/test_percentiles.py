@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, poisson
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats import percentile, samples_needed
 
 SAMPLES = st.lists(st.floats(0, 1e6, allow_subnormal=False), min_size=1, max_size=200)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multinomial
 
-from tlbench.errors import ConfigError, DataError
+from tlbench.core.errors import ConfigError, DataError
 from tlbench.stats import DropTest, drop_power, images_needed, smallest_drop
 
 TESTS = {

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats import percentile, quantile_interval
 
 SAMPLES = st.lists(st.floats(1e-6, 1e6), min_size=6, max_size=200)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from tlbench.errors import ConfigError, DataError
+from tlbench.core.errors import ConfigError, DataError
 from tlbench.stats import corrected_resampled_interval, wilson_interval
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr, theilslopes
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats import trend
 
 SAMPLES = st.lists(st.integers(1, 10**6).map(float), min_size=1, max_size=120)

@@ -3,7 +3,7 @@
 import pytest
 from scipy import stats
 
-from tlbench.errors import ConfigError, DataError
+from tlbench.core.errors import ConfigError, DataError
 from tlbench.stats import welch_interval
 
 

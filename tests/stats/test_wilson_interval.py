@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binom, binomtest
 
-from tlbench.errors import ConfigError, DataError
+from tlbench.core.errors import ConfigError, DataError
 from tlbench.stats import wilson_interval
 
 COUNTS = st.integers(1, 20_000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))

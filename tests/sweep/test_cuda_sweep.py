@@ -12,8 +12,9 @@ import pytest
 import sweep_cells
 from cuda_sweep import Cell, main, plan, sweep, write_machine
 
-from tlbench.environment import Gpu, capture_environment
-from tlbench.errors import MeasurementError, ResultError
+from tlbench.core.errors import MeasurementError, ResultError
+from tlbench.machine import capture_environment
+from tlbench.machine.environment import Gpu
 
 
 def cell(kind="parity", variant="default", batch_size=2, options=None, model="a.onnx", **more):

@@ -15,13 +15,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tlbench.classifier import classifier_card
+from tlbench.core.progress import Silent
 from tlbench.engine import open_session
 from tlbench.fusion import PROBABILITY_TOLERANCE
-from tlbench.pipeline import fuse as fusing
-from tlbench.pipeline.extraction import load_limited_dataset
-from tlbench.progress import Silent
-from tlbench.reports.model import model_document
+from tlbench.model import classifier_card
+from tlbench.reports import model_document
+from tlbench.workflows import fuse as fusing
+from tlbench.workflows.steps.features import load_limited_dataset
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

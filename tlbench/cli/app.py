@@ -24,9 +24,7 @@ from tlbench.cli.predict import predict
 from tlbench.cli.report import report
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.run import run
-from tlbench.errors import TlbenchError
-
-__all__ = ["app", "main"]
+from tlbench.core.errors import TlbenchError
 
 app = typer.Typer(
     name="tlbench",

@@ -7,8 +7,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["baseline", "save"]
-
 baseline = typer.Typer(
     help="Keep runs as the small files that tlbench gate needs.",
     no_args_is_help=True,
@@ -48,9 +46,9 @@ def save(
 ) -> None:
     """Save the predictions, times and drifts of a run as a small file that belongs in git."""
     from tlbench.compare import open_side
+    from tlbench.core.units import format_bytes
     from tlbench.gate import make_baseline
-    from tlbench.results.baseline_file import save_baseline
-    from tlbench.units import format_bytes
+    from tlbench.records import save_baseline
 
     found = make_baseline(
         open_side(run, output), entries=o.split_names(entries), latency=not no_latency

@@ -7,8 +7,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["compare"]
-
 
 def compare(
     runs: Annotated[
@@ -51,8 +49,7 @@ def compare(
     """
     from tlbench.cli.stdout import stdout_layout, write_report
     from tlbench.compare import compare_runs, differing_images, open_side
-    from tlbench.reports.comparison import comparison_document, render_comparison
-    from tlbench.reports.differing import differing_csv
+    from tlbench.reports import comparison_document, differing_csv, render_comparison
 
     sides = [open_side(run, output) for run in runs]
     found = compare_runs(sides, allow_unlike=allow_unlike)

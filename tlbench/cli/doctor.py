@@ -8,9 +8,7 @@ import typer
 from tlbench.cli import options as o
 
 if TYPE_CHECKING:
-    from tlbench.environment import Environment
-
-__all__ = ["doctor"]
+    from tlbench.machine import Environment
 
 
 def doctor(
@@ -23,10 +21,10 @@ def doctor(
     ] = None,
 ) -> None:
     """Say what this machine can measure."""
-    from tlbench.config import default_cache_dir
+    from tlbench.core.units import labelled
     from tlbench.engine import check_provider, onnxruntime_facts, provider_statuses
-    from tlbench.environment import capture_environment
-    from tlbench.units import labelled
+    from tlbench.machine import capture_environment
+    from tlbench.workflows import default_cache_dir
 
     build, providers = onnxruntime_facts()
     environment = capture_environment(onnxruntime_build=build, providers=providers)
@@ -42,7 +40,7 @@ def doctor(
 
 
 def _facts(environment: "Environment") -> list[tuple[str, str]]:
-    from tlbench.units import format_bytes
+    from tlbench.core.units import format_bytes
 
     ram = "unknown" if environment.ram_bytes is None else format_bytes(environment.ram_bytes)
     gpus = [f"{gpu.name}, driver {gpu.driver}" for gpu in environment.gpus]

@@ -6,9 +6,7 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config, measure_and_show
-from tlbench.errors import ConfigError
-
-__all__ = ["drift"]
+from tlbench.core.errors import ConfigError
 
 
 def drift(

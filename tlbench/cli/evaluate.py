@@ -4,8 +4,6 @@ from tlbench.cli import options as o
 from tlbench.cli.measure import make_config, measure_and_show
 from tlbench.cli.protocols import ProtocolOptions
 
-__all__ = ["evaluate"]
-
 
 def evaluate(
     model: o.Model,

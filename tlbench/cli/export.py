@@ -8,8 +8,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["Pooling", "Resize", "export"]
-
 
 class Pooling(StrEnum):
     """How a spatial layer is pooled."""
@@ -112,11 +110,10 @@ def export(
     verified against the source framework on the same images before it is written. A conversion
     starts from that verified file, and is compared with it on train images.
     """
-    from tlbench.backbones import file_stem
     from tlbench.cli.progress import listening
-    from tlbench.model import ExportOptions
-    from tlbench.pipeline.lowering import export_at_precision
-    from tlbench.reports.model import describe_model
+    from tlbench.model import ExportOptions, file_stem
+    from tlbench.reports import describe_model
+    from tlbench.workflows import export_at_precision
 
     suffix = "" if precision == "fp32" else f"-{precision}"
     with listening(quiet=quiet) as listener:

@@ -9,8 +9,6 @@ import typer
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config
 
-__all__ = ["SplitName", "extract"]
-
 
 class SplitName(StrEnum):
     """A split of a dataset."""
@@ -40,8 +38,8 @@ def extract(
     the split, whose class is labels[i].
     """
     from tlbench.cli.progress import listening
-    from tlbench.features.files import check_npz_path, save_npz
-    from tlbench.pipeline import extract_dataset_split
+    from tlbench.features import check_npz_path, save_npz
+    from tlbench.workflows import extract_dataset_split
 
     at = "" if engine.precision == "fp32" else f"-{engine.precision}"
     stem = f"{Path(model).stem}{at}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"

@@ -7,8 +7,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["fuse"]
-
 
 def fuse(
     run: Annotated[
@@ -39,8 +37,8 @@ def fuse(
     every test image of the run.
     """
     from tlbench.cli.progress import listening
-    from tlbench.pipeline.fuse import fuse_run
-    from tlbench.reports.model import describe_model
+    from tlbench.reports import describe_model
+    from tlbench.workflows import fuse_run
 
     with listening(quiet=quiet) as listener:
         model = fuse_run(

@@ -7,8 +7,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["gate"]
-
 
 def gate(
     run: Annotated[
@@ -65,9 +63,14 @@ def gate(
     from tlbench.cli.stdout import stdout_layout
     from tlbench.compare import open_side
     from tlbench.gate import Policy, judge_run, read_policy
-    from tlbench.reports.gate import render_verdict, verdict_document
-    from tlbench.reports.gate_files import verdict_annotations, verdict_junit, verdict_markdown
-    from tlbench.results.baseline_file import read_baseline
+    from tlbench.records import read_baseline
+    from tlbench.reports import (
+        render_verdict,
+        verdict_annotations,
+        verdict_document,
+        verdict_junit,
+        verdict_markdown,
+    )
 
     rules = read_policy(policy) if policy else Policy()
     found = judge_run(
@@ -91,7 +94,7 @@ def gate(
 
 
 def _write(path: Path, text: str, *, mode: str = "w") -> None:
-    from tlbench.errors import StorageError
+    from tlbench.core.errors import StorageError
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,6 @@ from dataclasses import dataclass, is_dataclass
 from functools import wraps
 from typing import Any
 
-__all__ = ["OptionGroup", "spread"]
-
 
 @dataclass(frozen=True, kw_only=True)
 class OptionGroup:
@@ -17,7 +15,7 @@ class OptionGroup:
     """
 
     def settings(self) -> dict[str, Any]:
-        """Return the fields of `tlbench.config.RunConfig` that the options mean, by name."""
+        """Return the fields of `tlbench.workflows.RunConfig` that the options mean."""
         return dict(vars(self))
 
 

@@ -4,8 +4,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["inspect"]
-
 
 def inspect(
     model: o.Model,
@@ -15,10 +13,10 @@ def inspect(
     quiet: o.Quiet = False,
 ) -> None:
     """Show card, inputs, outputs, size and cost of a model."""
-    from tlbench.backbones import resolve_model
     from tlbench.cli.progress import listening
-    from tlbench.config import default_cache_dir
-    from tlbench.reports.model import describe_model, model_document
+    from tlbench.model import resolve_model
+    from tlbench.reports import describe_model, model_document
+    from tlbench.workflows import default_cache_dir
 
     with listening(quiet=quiet) as listener:
         found = resolve_model(model, cache_dir=cache_dir or default_cache_dir(), listener=listener)

@@ -8,8 +8,6 @@ from tlbench.cli import options as o
 from tlbench.cli import timing as t
 from tlbench.cli.measure import make_config, measure_and_show
 
-__all__ = ["latency"]
-
 
 def latency(
     models: Annotated[

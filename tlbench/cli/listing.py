@@ -8,8 +8,6 @@ import typer
 if TYPE_CHECKING:
     from tlbench.engine import ProviderStatus
 
-__all__ = ["Kind", "list_entries"]
-
 
 class Kind(StrEnum):
     """What can be listed."""
@@ -30,7 +28,7 @@ def list_entries(
     ] = None,
 ) -> None:
     """List backbones, datasets, heads, providers and more."""
-    from tlbench.units import labelled
+    from tlbench.core.units import labelled
 
     for one in [kind] if kind else list(Kind):
         rows = _rows(one)
@@ -46,7 +44,7 @@ def list_entries(
 
 
 def _rows(kind: Kind) -> list[tuple[str, str]]:
-    from tlbench.registry import Registry
+    from tlbench.core.registry import Registry
 
     if kind is Kind.PROVIDERS:
         from tlbench.engine import provider_statuses

@@ -9,16 +9,15 @@ from tlbench.cli.groups import OptionGroup
 from tlbench.cli.options import SavingOptions
 
 if TYPE_CHECKING:
-    from tlbench.config import RunConfig
+    from tlbench.workflows import RunConfig
 
-__all__ = ["INTERRUPTED", "make_config", "measure_and_show", "show"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def make_config(groups: Iterable[OptionGroup], **values: Any) -> "RunConfig":
     """Return the configuration that groups of options and further *values* mean."""
-    from tlbench.config import RunConfig
+    from tlbench.workflows import RunConfig
 
     for group in groups:
         values |= group.settings()
@@ -32,12 +31,13 @@ def measure_and_show(config: "RunConfig", saving: SavingOptions) -> None:
     measured until then saved.
     """
     from tlbench.cli.progress import listening
-    from tlbench.pipeline import run_benchmark
-    from tlbench.results import save_run
+    from tlbench.cli.repeat import repeat_command
+    from tlbench.records import save_run
+    from tlbench.workflows import run_benchmark
 
     try:
         with listening(quiet=saving.quiet) as listener:
-            outcome = run_benchmark(config, listener)
+            outcome = run_benchmark(config, listener, command=repeat_command(config))
     except KeyboardInterrupt as interrupt:
         typer.echo("tlbench: interrupted before anything was measured; nothing is saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt

@@ -9,34 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from tlbench.cli.groups import OptionGroup
-from tlbench.errors import ConfigError
-
-__all__ = [
-    "CacheDir",
-    "DataDir",
-    "DatasetName",
-    "EngineOptions",
-    "FolderOptions",
-    "Format",
-    "HeadNames",
-    "HeadParams",
-    "Model",
-    "NoCache",
-    "NoLatency",
-    "Output",
-    "OutputFormat",
-    "PrecisionName",
-    "ProviderOptions",
-    "Quiet",
-    "SampleOptions",
-    "SavingOptions",
-    "SessionOptions",
-    "Strict",
-    "TaskOptions",
-    "Threads",
-    "split_names",
-    "split_options",
-]
+from tlbench.core.errors import ConfigError
 
 
 class OutputFormat(StrEnum):

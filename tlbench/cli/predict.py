@@ -8,8 +8,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["PredictionFormat", "predict"]
-
 
 class PredictionFormat(StrEnum):
     """What goes to stdout."""
@@ -53,8 +51,8 @@ def predict(
     from tlbench.cli.measure import make_config
     from tlbench.cli.progress import listening
     from tlbench.cli.stdout import stdout_layout
-    from tlbench.pipeline.predict import find_images, predict_images
     from tlbench.reports import predictions as reports
+    from tlbench.workflows import find_images, predict_images
 
     with listening(quiet=quiet) as listener:
         found = predict_images(

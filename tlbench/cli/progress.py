@@ -5,12 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tlbench.progress import Listener, Silent
+from tlbench.core.progress import Listener, Silent
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
-
-__all__ = ["listening", "make_listener"]
 
 
 class _Warnings(Silent):

@@ -6,9 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tlbench.cli.groups import OptionGroup
-from tlbench.errors import ConfigError
-
-__all__ = ["ProtocolOptions", "split_sizes"]
+from tlbench.core.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ class ProtocolOptions(OptionGroup):
 
     def settings(self) -> dict[str, Any]:
         """Return them as one configuration of protocols."""
-        from tlbench.config import ProtocolConfig
+        from tlbench.workflows import ProtocolConfig
 
         protocol = ProtocolConfig(
             folds=self.folds,

@@ -7,8 +7,6 @@ import typer
 
 from tlbench.cli import options as o
 
-__all__ = ["report"]
-
 
 def report(
     run: Annotated[
@@ -27,8 +25,8 @@ def report(
     """Show a saved run again, in any format."""
     from tlbench.cli.measure import show
     from tlbench.cli.stdout import write_report
+    from tlbench.records import find_run, read_run
     from tlbench.reports import RENDERERS
-    from tlbench.results import find_run, read_run
 
     path = find_run(run, output)
     found, location = read_run(run, output), str(path.parent)

@@ -8,9 +8,7 @@ from tlbench.cli import options as o
 from tlbench.cli.measure import INTERRUPTED, make_config, show
 
 if TYPE_CHECKING:
-    from tlbench.results.records import RunResult
-
-__all__ = ["reproduce"]
+    from tlbench.records import RunResult
 
 
 def reproduce(
@@ -48,9 +46,9 @@ def reproduce(
     a list of runs is printed.
     """
     from tlbench.cli.progress import listening
-    from tlbench.pipeline.reproduce import RecipeChoices
-    from tlbench.pipeline.reproduce import reproduce as run_recipe
-    from tlbench.results import save_run
+    from tlbench.cli.repeat import reproduce_command
+    from tlbench.records import save_run
+    from tlbench.workflows import RecipeChoices, reproduce_recipe
 
     config = make_config(
         [session, sample, folders],
@@ -63,7 +61,9 @@ def reproduce(
     runs: list[RunResult] = []
     try:
         with listening(quiet=saving.quiet) as listener:
-            for outcome in run_recipe(choices, config, listener):
+            for outcome in reproduce_recipe(
+                choices, config, listener, command=reproduce_command(choices, config)
+            ):
                 listener.finish()
                 folder = save_run(outcome.result, outcome.predictions, saving.output)
                 runs.append(outcome.result)
@@ -81,6 +81,6 @@ def reproduce(
 
 def _as_list(runs: "list[RunResult]") -> str:
     """Return the runs as a JSON list, each as it is saved."""
-    from tlbench.results import encode_run
+    from tlbench.records import encode_run
 
     return "[" + ",\n".join(encode_run(run).decode().rstrip() for run in runs) + "]"

@@ -5,8 +5,6 @@ from tlbench.cli import timing as t
 from tlbench.cli.measure import make_config, measure_and_show
 from tlbench.cli.protocols import ProtocolOptions
 
-__all__ = ["run"]
-
 
 def run(
     model: o.Model = "efficientnet-lite0",
@@ -30,7 +28,7 @@ def run(
     """
     from dataclasses import replace
 
-    from tlbench.config import QUICK_TIMING
+    from tlbench.workflows import QUICK_TIMING
 
     config = make_config(
         [task, engine, sample, protocol, folders],

@@ -3,8 +3,6 @@
 import sys
 from pathlib import Path
 
-__all__ = ["stdout_layout", "write_report"]
-
 
 def stdout_layout() -> tuple[int, bool]:
     """Return the columns to use on stdout, and whether it takes colours.
@@ -20,7 +18,7 @@ def stdout_layout() -> tuple[int, bool]:
 
 def write_report(text: str, destination: Path) -> None:
     """Write a report to a file; raise StorageError if that cannot be done."""
-    from tlbench.errors import StorageError
+    from tlbench.core.errors import StorageError
 
     try:
         destination.write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -7,19 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlbench.cli.options import split_names
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tlbench.config import TimingConfig
+    from tlbench.workflows import TimingConfig
 
-__all__ = [
-    "Breakdown",
-    "NoCosts",
-    "NoSpin",
-    "ScenarioOptions",
-    "TimingOptions",
-    "make_timing",
-]
 
 NoSpin = Annotated[
     bool,
@@ -100,7 +92,7 @@ class TimingOptions:
     no_costs: NoCosts = False
 
     def settings(self) -> dict[str, Any]:
-        """Return the fields of `tlbench.config.TimingConfig` that the options mean, by name."""
+        """Return the fields of `tlbench.workflows.TimingConfig` that the options mean."""
         values = vars(self) | {"spin": not self.no_spin, "costs": not self.no_costs}
         return {name: value for name, value in values.items() if not name.startswith("no_")}
 
@@ -115,7 +107,7 @@ def make_timing(
     ConfigError
         If a batch size is no whole number.
     """
-    from tlbench.config import TimingConfig
+    from tlbench.workflows import TimingConfig
 
     # The usual size is left to the run, so that its own command line stays short.
     sizes = () if scenario.batch_size == "32" else split_names(scenario.batch_size)

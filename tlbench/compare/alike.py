@@ -9,10 +9,7 @@ from typing import Any
 
 from tlbench.compare.sides import Side
 from tlbench.model import ModelCard
-from tlbench.results.comparison import Difference
-from tlbench.results.records import AccuracyResult, LatencyResult, ModelInfo
-
-__all__ = ["accuracy_differences", "timing_differences"]
+from tlbench.records import AccuracyResult, Difference, LatencyResult, ModelInfo
 
 _DIGITS = 12  # of a digest, for people
 

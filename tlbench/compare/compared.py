@@ -18,8 +18,8 @@ from tlbench.compare.facts import facts_of
 from tlbench.compare.match import match_accuracy, match_timings
 from tlbench.compare.paired import PairedSides
 from tlbench.compare.sides import Side, accuracy_name, letter_of, timing_name
-from tlbench.errors import ComparisonError
-from tlbench.results.comparison import (
+from tlbench.core.errors import ComparisonError
+from tlbench.records import (
     AccuracyDifference,
     ComparedRun,
     Comparison,
@@ -27,8 +27,6 @@ from tlbench.results.comparison import (
     SpeedUp,
     Unpaired,
 )
-
-__all__ = ["compare_runs", "differing_images"]
 
 
 def compare_runs(sides: Sequence[Side], *, allow_unlike: bool = False) -> Comparison:

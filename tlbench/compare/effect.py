@@ -2,28 +2,18 @@
 
 from statistics import median
 
-from tlbench.results.accuracy import PairedDifference
-from tlbench.results.common import Interval
-from tlbench.results.comparison import (
+from tlbench.records import (
     AccuracyDifference,
+    AccuracyResult,
     ComparedAccuracy,
     ComparedTiming,
     Difference,
+    Interval,
+    LatencyResult,
+    PairedDifference,
     SpeedUp,
 )
-from tlbench.results.records import AccuracyResult, LatencyResult
 from tlbench.stats import autocorrelation_time, quantile_interval
-
-__all__ = [
-    "ACCURACY_SCOPE",
-    "ENERGY_SCOPE",
-    "PAIRED_SCOPE",
-    "SPEED_UP_SCOPE",
-    "accuracy_difference",
-    "compared_accuracy",
-    "compared_timing",
-    "speed_up",
-]
 
 SPEED_UP_SCOPE = (
     "The interval of a speed-up covers the sampling noise within each run, at 95 % or more. The "

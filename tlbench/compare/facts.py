@@ -3,10 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from tlbench.compare.sides import Side
-from tlbench.environment import Environment
-from tlbench.results.comparison import Fact
-
-__all__ = ["facts_of"]
+from tlbench.machine import Environment
+from tlbench.records import Fact
 
 _UNKNOWN = "unknown"
 _DIGITS = 12

@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from tlbench.compare.sides import Side
-from tlbench.errors import ComparisonError
-from tlbench.results import entry_name
-from tlbench.results.records import AccuracyResult, LatencyResult
-
-__all__ = ["Match", "match_accuracy", "match_timings"]
+from tlbench.core.errors import ComparisonError
+from tlbench.records import AccuracyResult, LatencyResult, entry_name
 
 _T = TypeVar("_T")
 

@@ -4,20 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlbench.arrays import LabelArray
 from tlbench.compare.sides import Side
-from tlbench.results import Predictions, check_predictions, entry_name, read_predictions
-from tlbench.results.accuracy import AccuracyResult, PairedDifference
-from tlbench.results.common import Interval
-from tlbench.results.comparison import DifferingImage
+from tlbench.core.arrays import LabelArray
+from tlbench.records import (
+    AccuracyResult,
+    DifferingImage,
+    Interval,
+    PairedDifference,
+    Predictions,
+    check_predictions,
+    entry_name,
+    read_predictions,
+)
 from tlbench.stats import mcnemar_p, paired_interval
-
-__all__ = [
-    "PairedSides",
-    "paired_difference",
-    "predictions_of",
-    "why_other_images",
-]
 
 _CONFIDENCE = 0.95
 

@@ -6,11 +6,8 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import TypeVar
 
-from tlbench.errors import ComparisonError, ResultError
-from tlbench.results import find_run, read_run
-from tlbench.results.records import AccuracyResult, LatencyResult, ModelInfo, RunResult
-
-__all__ = ["Side", "accuracy_name", "letter_of", "open_side", "timing_name"]
+from tlbench.core.errors import ComparisonError, ResultError
+from tlbench.records import AccuracyResult, LatencyResult, ModelInfo, RunResult, find_run, read_run
 
 _SEPARATOR = "#"
 
@@ -110,7 +107,7 @@ def open_side(name: str, output: Path) -> Side:
     Parameters
     ----------
     name : str
-        A run as `tlbench.results.find_run` takes it, and if that finds nothing, one with a label.
+        A run as `tlbench.records.find_run` takes it, and if that finds nothing, one with a label.
     output : Path
         Folder that runs are saved in.
 

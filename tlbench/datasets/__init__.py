@@ -10,16 +10,20 @@ from tlbench.datasets.base import (
     Split,
     load_dataset,
 )
+from tlbench.datasets.decode import SUFFIXES, quiet_pillow
+from tlbench.datasets.folder import ImageFiles
 from tlbench.datasets.leaks import Digests, HashedImages, Leaks, Spread, find_leaks, find_spread
 
 __all__ = [
     "DATASETS",
+    "SUFFIXES",
     "Dataset",
     "DatasetLoader",
     "DatasetRequest",
     "Digests",
     "Grouping",
     "HashedImages",
+    "ImageFiles",
     "Leaks",
     "SourceFile",
     "Split",
@@ -27,4 +31,5 @@ __all__ = [
     "find_leaks",
     "find_spread",
     "load_dataset",
+    "quiet_pillow",
 ]

@@ -6,22 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from tlbench.arrays import ImageArray, Images, LabelArray
-from tlbench.errors import DataError
-from tlbench.hashing import sha256_array, sha256_value
-from tlbench.progress import Listener, Silent
-from tlbench.registry import Registry
-
-__all__ = [
-    "DATASETS",
-    "Dataset",
-    "DatasetLoader",
-    "DatasetRequest",
-    "Grouping",
-    "SourceFile",
-    "Split",
-    "load_dataset",
-]
+from tlbench.core.arrays import ImageArray, Images, LabelArray
+from tlbench.core.errors import DataError
+from tlbench.core.hashing import sha256_array, sha256_value
+from tlbench.core.progress import Listener, Silent
+from tlbench.core.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

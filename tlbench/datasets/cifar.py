@@ -8,14 +8,12 @@ from typing import Final
 
 import numpy as np
 
-from tlbench.arrays import ImageArray, LabelArray
+from tlbench.core.arrays import ImageArray, LabelArray
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.core.registry import unknown_name
 from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, SourceFile, Split
 from tlbench.datasets.fetch import fetch_archive
 from tlbench.datasets.unpickle import read_pickle
-from tlbench.errors import ConfigError, DataError
-from tlbench.registry import unknown_name
-
-__all__ = ["load_cifar10", "load_cifar100", "load_cifar100_coarse"]
 
 _SIDE: Final = 32
 _ROW_BYTES: Final = 3 * _SIDE * _SIDE

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from tlbench.arrays import ImageArray
-from tlbench.errors import UnreadableImageError
+from tlbench.core.arrays import ImageArray
+from tlbench.core.errors import UnreadableImageError
 
 if TYPE_CHECKING:
     from PIL import Image
 
-__all__ = ["SUFFIXES", "decode_image", "quiet_pillow"]
 
 SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})
 """Endings, in lower case, of the files that `decode_image` reads."""

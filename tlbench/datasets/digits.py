@@ -6,8 +6,6 @@ import numpy as np
 
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
 
-__all__ = ["load"]
-
 _HIGHEST_VALUE: Final = 16
 _SPLIT_SEED: Final = 0
 """The halves belong to the dataset: whatever the seed of a run, its results compare with others."""

@@ -7,11 +7,9 @@ import zlib
 from collections.abc import Collection
 from pathlib import Path
 
-from tlbench.download import download
-from tlbench.errors import DataError, DownloadError, StorageError
-from tlbench.progress import Listener
-
-__all__ = ["fetch_archive"]
+from tlbench.core.download import download
+from tlbench.core.errors import DataError, DownloadError, StorageError
+from tlbench.core.progress import Listener
 
 
 def fetch_archive(

@@ -6,14 +6,12 @@ from typing import Final
 
 import numpy as np
 
-from tlbench.arrays import ImageArray, LabelArray
+from tlbench.core.arrays import ImageArray, LabelArray
+from tlbench.core.errors import DataError
+from tlbench.core.hashing import sha256_file, sha256_value
+from tlbench.core.progress import Listener
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
 from tlbench.datasets.decode import SUFFIXES, decode_image, quiet_pillow
-from tlbench.errors import DataError
-from tlbench.hashing import sha256_file, sha256_value
-from tlbench.progress import Listener
-
-__all__ = ["ImageFiles", "load"]
 
 _LAYOUT: Final = "PATH/train/<class>/* with PATH/test/<class>/*, or PATH/<class>/*"
 _TEST_SHARE: Final = 5  # one image in five

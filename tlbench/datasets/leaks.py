@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.arrays import BoolArray, ImageArray, Images, LabelArray
-
-__all__ = ["Digests", "HashedImages", "Leaks", "Spread", "find_leaks", "find_spread"]
+from tlbench.core.arrays import BoolArray, ImageArray, Images, LabelArray
 
 # Of 128 bits two of a billion images agree by chance once in 10^20 data sets.
 _DIGEST_BYTES = 16

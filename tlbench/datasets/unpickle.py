@@ -18,9 +18,7 @@ from typing import Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import DataError
-
-__all__ = ["parse_pickle", "read_pickle"]
+from tlbench.core.errors import DataError
 
 # All that may be named in a file, under the module names of numpy 1 and numpy 2.
 _GLOBALS: Final = {

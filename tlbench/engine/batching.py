@@ -5,10 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlbench.arrays import ImageArray, Images, LabelArray
-from tlbench.errors import UnreadableImageError
-
-__all__ = ["Batch", "Loaded", "chunks", "load_batches"]
+from tlbench.core.arrays import ImageArray, Images, LabelArray
+from tlbench.core.errors import UnreadableImageError
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tlbench.core.errors import ConfigError
 from tlbench.engine.create import NO_GRAPH, graph_options
 from tlbench.engine.providers import failed_run
-from tlbench.errors import ConfigError
-
-__all__ = ["BoundBatch", "device_number_of", "device_of"]
 
 # Providers whose memory ONNX Runtime's Python interface can allocate; the others take the host's.
 _DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}

@@ -6,15 +6,6 @@ from typing import Any
 
 from tlbench.engine.providers import ort_name
 
-__all__ = [
-    "NO_GRAPH",
-    "captures_graph",
-    "create_session",
-    "graph_options",
-    "session_options",
-    "session_settings",
-]
-
 # ONNX Runtime's number for "neither capture a CUDA graph nor replay one".
 NO_GRAPH = -1
 

@@ -8,14 +8,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from tlbench.arrays import ImageArray, Images, LabelArray
+from tlbench.core.arrays import ImageArray, Images, LabelArray
+from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
+from tlbench.core.progress import Listener, Silent
 from tlbench.engine.batching import chunks, load_batches
 from tlbench.engine.prefetch import prefetch
-from tlbench.environment import available_cpus
-from tlbench.errors import ConfigError, DataError, UnreadableImageError
-from tlbench.progress import Listener, Silent
-
-__all__ = ["Extraction", "extract_features"]
+from tlbench.machine import available_cpus
 
 # Enough to hide a slow decode behind a batch, few enough that memory stays small.
 _AHEAD = 3

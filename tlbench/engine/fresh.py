@@ -10,10 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from tlbench.errors import GpuUnreadableError
-from tlbench.nvidia import open_gpu_at
-
-__all__ = ["main", "peak_rss_bytes"]
+from tlbench.core.errors import GpuUnreadableError
+from tlbench.machine import open_gpu_at
 
 
 def peak_rss_bytes() -> int:

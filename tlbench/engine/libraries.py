@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["loaded_libraries"]
-
 _MAPS = Path("/proc/self/maps")
 _FILE = re.compile(r"/lib(cudart|cublas|cudnn|nvinfer)\.so[.\d]*$")
 

@@ -10,9 +10,7 @@ from numpy.typing import NDArray
 from tlbench.engine.binding import BoundBatch, device_number_of, device_of
 from tlbench.engine.create import create_session
 from tlbench.engine.providers import ort_name
-from tlbench.environment import available_cpus
-
-__all__ = ["measured_peak"]
+from tlbench.machine import available_cpus
 
 _HOST_SIZE, _DEVICE_SIZE = 1024, 8192
 _N_TRIES = 5

@@ -14,23 +14,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from tlbench.errors import MeasurementError, ProviderUnavailableError
-from tlbench.registry import unknown_name
-
-__all__ = [
-    "PROVIDERS",
-    "ProviderStatus",
-    "check_provider",
-    "failed_run",
-    "onnxruntime_facts",
-    "ort_name",
-    "provider_names",
-    "provider_status",
-    "provider_statuses",
-    "quiet_runtime",
-    "runtime_reason",
-    "runtime_version",
-]
+from tlbench.core.errors import MeasurementError, ProviderUnavailableError
+from tlbench.core.registry import unknown_name
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.arrays import FloatArray, ImageArray
+from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.errors import ConfigError, ModelError, ProviderUnavailableError
 from tlbench.engine.binding import BoundBatch, device_number_of, device_of
 from tlbench.engine.create import (
     NO_GRAPH,
@@ -20,12 +21,9 @@ from tlbench.engine.create import (
     session_settings,
 )
 from tlbench.engine.providers import check_provider, failed_run, ort_name, runtime_reason
-from tlbench.environment import available_cpus, cuda_variables
-from tlbench.errors import ConfigError, ModelError, ProviderUnavailableError
+from tlbench.machine import available_cpus, cuda_variables
 from tlbench.model import OnnxModel, TensorInfo
-from tlbench.results.records import Placement
-
-__all__ = ["Session", "accepts_raw_images", "feature_output", "open_session"]
+from tlbench.records import Placement
 
 # Operators that carry the arithmetic of a network. Shape arithmetic and layout changes on the CPU
 # are normal in a run on an accelerator; one of these there is not a run on that accelerator.

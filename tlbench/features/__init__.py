@@ -1,6 +1,24 @@
-"""The content-addressed store of features, and of the predictions made on them."""
+"""Feature baselines, and the content-addressed store of features and predictions."""
 
+from tlbench.features.baselines import (
+    BASELINES,
+    Baseline,
+    BaselineFeatures,
+    compute_baseline,
+)
+from tlbench.features.files import check_npz_path, save_npz
 from tlbench.features.store import ArrayStore, StoredArrays, content_key
 from tlbench.features.writer import RowWriter
 
-__all__ = ["ArrayStore", "RowWriter", "StoredArrays", "content_key"]
+__all__ = [
+    "BASELINES",
+    "ArrayStore",
+    "Baseline",
+    "BaselineFeatures",
+    "RowWriter",
+    "StoredArrays",
+    "check_npz_path",
+    "compute_baseline",
+    "content_key",
+    "save_npz",
+]

@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ConfigError, StorageError
-
-__all__ = ["check_npz_path", "save_npz"]
+from tlbench.core.errors import ConfigError, StorageError
 
 
 def check_npz_path(path: Path) -> Path:

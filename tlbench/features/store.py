@@ -20,11 +20,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import StorageError
-from tlbench.hashing import sha256_file, sha256_value
-from tlbench.results.codec import plain_value
-
-__all__ = ["LAYOUT_VERSION", "ArrayStore", "PendingEntry", "StoredArrays", "content_key"]
+from tlbench.core.errors import StorageError
+from tlbench.core.hashing import sha256_file, sha256_value
+from tlbench.records import plain_value
 
 # 1: the first. Part of every key, so that a change of layout leaves old entries unread.
 LAYOUT_VERSION = 1

@@ -7,10 +7,8 @@ from typing import BinaryIO, Self
 
 import numpy as np
 
-from tlbench.arrays import BoolArray, FloatArray, LabelArray
-from tlbench.errors import DataError
-
-__all__ = ["RowWriter"]
+from tlbench.core.arrays import BoolArray, FloatArray, LabelArray
+from tlbench.core.errors import DataError
 
 _BLOCK_ROWS = 4096
 

@@ -7,10 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.arrays import FloatArray, LabelArray
-from tlbench.errors import ConfigError
-
-__all__ = ["PROBABILITY_TOLERANCE", "FittedHead", "fit_classifier"]
+from tlbench.core.arrays import FloatArray, LabelArray
+from tlbench.core.errors import ConfigError
 
 # Largest difference from scikit-learn's probabilities that a file may have.
 PROBABILITY_TOLERANCE = 1e-5

@@ -12,12 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.fusion.fitted import FittedHead
 from tlbench.fusion.networks import add_network
 from tlbench.fusion.nodes import Nodes
-
-__all__ = ["add_head"]
 
 _ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity": None}
 _BINARY = 2

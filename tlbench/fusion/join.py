@@ -3,17 +3,15 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from tlbench.classifier import LABEL_OUTPUT, PROBABILITIES_OUTPUT
-from tlbench.errors import ModelError
+from tlbench.core.errors import ModelError
 from tlbench.fusion.fitted import FittedHead
 from tlbench.fusion.heads import add_head
 from tlbench.fusion.nodes import Arithmetic, Nodes
-from tlbench.model import OnnxModel, TensorInfo
+from tlbench.model import LABEL_OUTPUT, PROBABILITIES_OUTPUT, OnnxModel, TensorInfo
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["fuse_graphs"]
 
 _LEAST_OPSET = 13  # ReduceSum and Squeeze take their axes as an input since then
 _ROWS = 2  # dimensions of a matrix of features

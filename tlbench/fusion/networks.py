@@ -7,8 +7,6 @@ import numpy as np
 
 from tlbench.fusion.nodes import Nodes
 
-__all__ = ["add_network"]
-
 _MAP = 3  # dimensions of an example: height, width, channels
 
 

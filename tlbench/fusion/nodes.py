@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["PREFIX", "Arithmetic", "Nodes"]
 
 Arithmetic = Literal["float32", "float64"]
 

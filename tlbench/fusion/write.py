@@ -9,19 +9,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlbench.classifier import (
+from tlbench.core.errors import StorageError
+from tlbench.model import (
     CLASSES_KEY,
     CLASSIFIER_KEY,
     ClassifierCard,
     encode_classes,
     encode_classifier_card,
 )
-from tlbench.errors import StorageError
 
 if TYPE_CHECKING:
     import onnx
-
-__all__ = ["attach_card", "part_beside", "publish", "save_model"]
 
 
 def attach_card(model: "onnx.ModelProto", card: ClassifierCard) -> None:

@@ -6,17 +6,20 @@ from functools import lru_cache
 
 import numpy as np
 
-from tlbench.arrays import LabelArray
-from tlbench.compare.paired import paired_difference
+from tlbench.compare import paired_difference
+from tlbench.core.arrays import LabelArray
+from tlbench.core.units import format_count, format_p, format_percent, format_points
 from tlbench.gate.policy import AccuracyPolicy
-from tlbench.results import Predictions
-from tlbench.results.baseline import BaselineAccuracy
-from tlbench.results.baseline_file import unpack_labels
-from tlbench.results.gate import GateCheck, GatedAccuracy, Outcome, Sensitivity
+from tlbench.records import (
+    BaselineAccuracy,
+    GateCheck,
+    GatedAccuracy,
+    Outcome,
+    Predictions,
+    Sensitivity,
+    unpack_labels,
+)
 from tlbench.stats import DropTest, images_needed, mcnemar_p, smallest_drop
-from tlbench.units import format_count, format_p, format_percent, format_points
-
-__all__ = ["POWER", "JudgedAccuracy", "judge_accuracy", "judge_floors", "outcome_of"]
 
 POWER = 0.95
 

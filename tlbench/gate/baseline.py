@@ -3,27 +3,25 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from tlbench.compare import Side
-from tlbench.compare.effect import compared_timing
-from tlbench.compare.paired import predictions_of
-from tlbench.environment import Environment
-from tlbench.errors import GateError
-from tlbench.hashing import sha256_array
-from tlbench.results import Predictions, entry_name
-from tlbench.results.baseline import (
+from tlbench.compare import Side, compared_timing, predictions_of
+from tlbench.core.errors import GateError
+from tlbench.core.hashing import sha256_array
+from tlbench.machine import Environment
+from tlbench.records import (
     Baseline,
     BaselineAccuracy,
     BaselineData,
     BaselineDrift,
     BaselineModel,
     BaselineTiming,
+    LatencyResult,
     Machine,
+    ModelInfo,
+    Predictions,
+    RunResult,
+    entry_name,
+    pack_labels,
 )
-from tlbench.results.baseline_file import pack_labels
-from tlbench.results.latency import LatencyResult
-from tlbench.results.records import ModelInfo, RunResult
-
-__all__ = ["drifts_of", "machine_of", "make_baseline", "model_identity", "timing_summary"]
 
 # Feature baselines such as pixels do not depend on the model, so that a gate has no use for them.
 _ENTRIES = ("backbone*.*",)

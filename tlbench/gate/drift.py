@@ -1,10 +1,7 @@
 """Drift rule: how far the features may be from those of a reference."""
 
 from tlbench.gate.policy import DriftPolicy
-from tlbench.results.baseline import BaselineDrift
-from tlbench.results.gate import GateCheck
-
-__all__ = ["judge_drifts"]
+from tlbench.records import BaselineDrift, GateCheck
 
 # A conversion is no measurement that a run could have left out: an fp32 model has none.
 _CONVERSION = "conversion to "

@@ -1,21 +1,25 @@
 """A run held against a baseline: every rule of the policy, and a verdict that fails closed."""
 
 from tlbench import __version__
-from tlbench.compare import Side
-from tlbench.compare.paired import predictions_of
-from tlbench.errors import GateError
+from tlbench.compare import Side, predictions_of
+from tlbench.core.errors import GateError
+from tlbench.core.hashing import sha256_array
 from tlbench.gate.accuracy import JudgedAccuracy, judge_accuracy, judge_floors
 from tlbench.gate.baseline import drifts_of, machine_of, model_identity
 from tlbench.gate.drift import judge_drifts
 from tlbench.gate.latency import judge_latency
 from tlbench.gate.policy import Policy
-from tlbench.hashing import sha256_array
-from tlbench.results import Predictions, entry_name, plain_value
-from tlbench.results.baseline import Baseline, BaselineData
-from tlbench.results.gate import GateCheck, GateVerdict
-from tlbench.results.records import DatasetInfo, RunResult
-
-__all__ = ["judge_run"]
+from tlbench.records import (
+    Baseline,
+    BaselineData,
+    DatasetInfo,
+    GateCheck,
+    GateVerdict,
+    Predictions,
+    RunResult,
+    entry_name,
+    plain_value,
+)
 
 _DIGITS = 12  # of a digest, for people
 

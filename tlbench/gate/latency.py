@@ -2,15 +2,10 @@
 
 from dataclasses import fields
 
+from tlbench.core.units import format_factor, format_seconds
 from tlbench.gate.baseline import timing_summary
 from tlbench.gate.policy import LatencyPolicy
-from tlbench.results.baseline import BaselineTiming, Machine
-from tlbench.results.common import Interval
-from tlbench.results.gate import GateCheck, GatedTiming
-from tlbench.results.latency import LatencyResult
-from tlbench.units import format_factor, format_seconds
-
-__all__ = ["judge_latency", "name_of"]
+from tlbench.records import BaselineTiming, GateCheck, GatedTiming, Interval, LatencyResult, Machine
 
 _RULE = "latency"
 # In which two timings of like machines must be alike. The precision may differ: whether a

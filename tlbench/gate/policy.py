@@ -11,10 +11,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from tlbench.errors import ConfigError, GateError
-from tlbench.registry import unknown_name
-
-__all__ = ["AccuracyPolicy", "DriftPolicy", "LatencyPolicy", "Policy", "read_policy"]
+from tlbench.core.errors import ConfigError, GateError
+from tlbench.core.registry import unknown_name
 
 WhenNotJudged = Literal["skip", "fail"]
 

@@ -6,24 +6,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Any, Protocol, TypeAlias
 
-from tlbench.arrays import FloatArray, LabelArray
-from tlbench.errors import ConfigError, MissingDependencyError, UnknownNameError
-from tlbench.registry import Registry, unknown_name
-
-__all__ = [
-    "HEADS",
-    "Classifier",
-    "Head",
-    "ParamValue",
-    "Params",
-    "SearchSpace",
-    "check_requirements",
-    "ignore_shape",
-    "keep_params",
-    "parse_params",
-    "resolve_head_params",
-    "resolve_params",
-]
+from tlbench.core.arrays import FloatArray, LabelArray
+from tlbench.core.errors import ConfigError, MissingDependencyError, UnknownNameError
+from tlbench.core.registry import Registry, unknown_name
 
 ParamValue: TypeAlias = int | float | bool | str | None
 Params: TypeAlias = Mapping[str, ParamValue]

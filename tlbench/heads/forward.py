@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from tlbench.arrays import FloatArray
-from tlbench.training import (
+from tlbench.core.arrays import FloatArray
+from tlbench.heads.training import (
     Conv,
     Dense,
     Dropout,
@@ -15,8 +15,6 @@ from tlbench.training import (
     LayerWeights,
     MaxPool,
 )
-
-__all__ = ["forward"]
 
 # Rows that go through the layers together: convolutions need side squared times their input.
 _BLOCK_ROWS = 256
@@ -36,7 +34,7 @@ def forward(
     shape : tuple of int
         Shape of one example.
     layers, weights
-        From a `tlbench.training.Plan` and what a trainer returned for it.
+        From a `tlbench.heads.training.Plan` and what a trainer returned for it.
 
     Returns
     -------

@@ -2,8 +2,6 @@
 
 from tlbench.heads.base import Classifier, Head, Params, SearchSpace
 
-__all__ = ["SOFTMAX", "SVM_LINEAR", "SVM_LINEAR_FAST"]
-
 # Inverse strength of the L2 penalty of softmax, on standardised features. Cross-validated on the
 # training images of small CIFAR copies with 1,280 features, 0.001 to 0.01 lie within a point for
 # 10 and 20 classes; 100 classes of ten images each lose twelve points at 0.001, two at 0.005.

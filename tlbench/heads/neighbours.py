@@ -1,10 +1,8 @@
 """Heads that compare an image with stored ones: nearest neighbours and nearest class centre."""
 
-from tlbench.arrays import LabelArray
-from tlbench.errors import ConfigError
+from tlbench.core.arrays import LabelArray
+from tlbench.core.errors import ConfigError
 from tlbench.heads.base import Classifier, Head, Params
-
-__all__ = ["CENTROID", "KNN"]
 
 
 def _knn(params: Params, seed: int) -> Classifier:

@@ -6,12 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from tlbench.arrays import LabelArray
-from tlbench.errors import ConfigError
+from tlbench.core.arrays import LabelArray
+from tlbench.core.errors import ConfigError
 from tlbench.heads.base import Classifier, Head, Params, ParamValue
-from tlbench.training import Conv, Dense, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool
-
-__all__ = ["CNN4", "CONV", "DENSE"]
+from tlbench.heads.training import Conv, Dense, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool
 
 _REQUIRES = ("tensorflow", "keras", "tf2onnx")
 _SHAPE = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
@@ -27,7 +25,7 @@ _TRAINING: dict[str, ParamValue] = {
 
 def _classifier(layers: tuple[Layer, ...], params: Params, seed: int) -> Classifier:
     from tlbench.heads.estimators.network import NetworkClassifier
-    from tlbench.training import TRAINERS
+    from tlbench.heads.training import TRAINERS
 
     _word(params, "validation", ("random", "last"))
     _word(params, "rules", ("keras-3", "keras-2"))

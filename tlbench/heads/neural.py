@@ -4,10 +4,8 @@ import math
 
 import numpy as np
 
-from tlbench.arrays import LabelArray
+from tlbench.core.arrays import LabelArray
 from tlbench.heads.base import Classifier, Head, Params
-
-__all__ = ["MLP"]
 
 _VALIDATION_FRACTION = 0.1
 _LEAST = 2

@@ -4,11 +4,9 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.latency.clock import Clock, SystemClock
 from tlbench.latency.measure import Plan, Sampler, Timing
-
-__all__ = ["Turns", "alternate", "block_medians"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,9 +1,7 @@
 """How the outcome of a check is put into a record, the same for all of them."""
 
-from tlbench.results.records import Check
-from tlbench.units import format_percent
-
-__all__ = ["decide", "more_or_less", "unknown"]
+from tlbench.core.units import format_percent
+from tlbench.records import Check
 
 
 def decide(  # noqa: PLR0917 - the columns of a table

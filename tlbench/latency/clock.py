@@ -3,8 +3,6 @@
 import time
 from typing import Protocol
 
-__all__ = ["Clock", "SystemClock", "tick_s"]
-
 
 class Clock(Protocol):
     """Two readings, both in seconds from an arbitrary start, and a way to wait."""

@@ -6,21 +6,11 @@ The bounds are choices; each says here what it rests on.
 from collections.abc import Sequence
 from statistics import median
 
+from tlbench.core.units import format_percent
 from tlbench.latency.checks import decide, more_or_less, unknown
 from tlbench.latency.evidence import Evidence
 from tlbench.latency.throttle import clocked_down
-from tlbench.results.records import Check
-from tlbench.units import format_percent
-
-__all__ = [
-    "CLOCKED_DOWN",
-    "OTHER_LOAD",
-    "SHOWN",
-    "SLOWDOWN",
-    "clock_speed",
-    "gpu_clock",
-    "other_load",
-]
+from tlbench.records import Check
 
 # Processors kept busy by others, as a share of those this process may use. An idle machine's own
 # housekeeping was seen at 0.5 to 2 %; one other busy process on two processors is 50 %.

@@ -7,10 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tlbench.errors import GpuUnreadableError
-from tlbench.nvidia import NvidiaGpu, open_gpu
-
-__all__ = ["EnergyCounter", "energy_meter", "nvml_counter", "rapl_counter"]
+from tlbench.core.errors import GpuUnreadableError
+from tlbench.machine import NvidiaGpu, open_gpu
 
 POWERCAP = Path("/sys/class/powercap")
 

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from tlbench.latency.throttle import GpuState
 
-__all__ = ["Evidence"]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:

@@ -6,9 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from tlbench.errors import MeasurementError
-
-__all__ = ["run_isolated"]
+from tlbench.core.errors import MeasurementError
 
 
 def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:

@@ -10,10 +10,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from tlbench.environment import available_cpus
 from tlbench.latency.throttle import GpuState
-
-__all__ = ["Machine", "Observed", "Reading", "SystemMachine", "watch", "watch_each"]
+from tlbench.machine import available_cpus
 
 # A lap is some 10 µs, and the fastest within this time is the processor's speed. Short and many: on
 # a shared machine a neighbour on the same core doubles most laps for tenths of a second.

@@ -3,11 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.latency.clock import Clock, SystemClock
 from tlbench.latency.energy import EnergyCounter, energy_meter
-
-__all__ = ["Plan", "Sampler", "Timing", "measure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,11 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.latency.clock import Clock, SystemClock
 from tlbench.latency.measure import Plan, Sampler, Timing
-from tlbench.results.records import ServerLoad
+from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
-
-__all__ = ["Served", "find_peak", "serve"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 
 from tlbench.stats import autocorrelation, samples_needed, trend
 
-__all__ = ["ORDERED", "looks_steady"]
-
 # At a significance of 0.1 % no order of fewer samples is a trend.
 ORDERED = 12
 

@@ -2,10 +2,8 @@
 
 from collections.abc import Sequence
 
-from tlbench.results.records import Interval, Percentile
+from tlbench.records import Interval, Percentile
 from tlbench.stats import autocorrelation, percentile, quantile_interval, samples_needed
-
-__all__ = ["REPORTED", "summarise_median", "summarise_percentiles"]
 
 REPORTED = (0.5, 0.9, 0.95, 0.99)
 

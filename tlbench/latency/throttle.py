@@ -4,10 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tlbench.errors import GpuUnreadableError
-from tlbench.nvidia import NvidiaGpu, open_gpu
-
-__all__ = ["GpuState", "clocked_down", "gpu_state"]
+from tlbench.core.errors import GpuUnreadableError
+from tlbench.machine import NvidiaGpu, open_gpu
 
 # Bits of nvmlClocksEventReasons that slow a measurement; "idle" and clocks set by hand do not.
 _REASONS = {

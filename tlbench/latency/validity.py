@@ -7,15 +7,13 @@ and never passes in silence.
 import math
 from collections.abc import Sequence
 
+from tlbench.core.units import format_percent, format_seconds
 from tlbench.latency.checks import decide, more_or_less, unknown
 from tlbench.latency.disturbance import clock_speed, gpu_clock, other_load
 from tlbench.latency.evidence import Evidence
 from tlbench.latency.steady import ORDERED
-from tlbench.results.records import Check
+from tlbench.records import Check
 from tlbench.stats import autocorrelation, samples_needed, trend
-from tlbench.units import format_percent, format_seconds
-
-__all__ = ["judge", "reasons_of"]
 
 # A sample must last so many ticks of the clock: quantisation then stays below one percent.
 TICKS = 100

@@ -4,11 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from tlbench.core.progress import Listener
+from tlbench.core.registry import Registry
 from tlbench.model.card import ModelCard
-from tlbench.progress import Listener
-from tlbench.registry import Registry
-
-__all__ = ["BACKBONES", "Backbone", "BackboneWithArgument", "ExportOptions"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

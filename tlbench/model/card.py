@@ -5,18 +5,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from tlbench.errors import ModelError
-from tlbench.lowering import Lowering
-
-__all__ = [
-    "CARD_KEY",
-    "ModelCard",
-    "Parity",
-    "Weights",
-    "decode_card",
-    "encode_card",
-    "read_card",
-]
+from tlbench.core.errors import ModelError
+from tlbench.model.conversion import Lowering
 
 CARD_KEY = "tlbench.card"
 

@@ -5,14 +5,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tlbench.errors import ModelError
-from tlbench.hashing import sha256_file
+from tlbench.core.errors import ModelError
+from tlbench.core.hashing import sha256_file
 from tlbench.model.card import CARD_KEY, ModelCard, decode_card
 
 if TYPE_CHECKING:
     import onnx
-
-__all__ = ["OnnxModel", "TensorInfo"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,6 @@ from importlib import resources
 
 from tlbench.recipes.parse import read_recipe
 
-__all__ = [
-    "CIFAR100_CAPSTONE_2018",
-    "CIFAR100_RIVALS_2018",
-    "KERAS_SHALLOW_2017",
-    "LAZYBONES_2016",
-    "SOFTMAX_2016",
-]
-
 _FOLDER = resources.files("tlbench.recipes")
 
 LAZYBONES_2016 = read_recipe(_FOLDER / "lazybones-2016.toml")

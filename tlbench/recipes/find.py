@@ -3,11 +3,9 @@
 import os
 from pathlib import Path
 
+from tlbench.core.registry import Registry, unknown_name
 from tlbench.recipes.parse import read_recipe
 from tlbench.recipes.records import Recipe, Row
-from tlbench.registry import Registry, unknown_name
-
-__all__ = ["RECIPES", "find_recipe", "find_rows"]
 
 RECIPES: Registry[Recipe] = Registry("recipes")
 

@@ -5,19 +5,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from tlbench.core.units import format_count
 from tlbench.recipes.records import Figure, Recipe, Row
-from tlbench.results.accuracy import (
+from tlbench.records import (
     AccuracyResult,
     CrossValidation,
+    ModelInfo,
     PublishedFigure,
     PublishedSpeed,
     Reproduction,
+    RunResult,
 )
-from tlbench.results.records import ModelInfo, RunResult
 from tlbench.stats import welch_interval
-from tlbench.units import format_count
-
-__all__ = ["judge"]
 
 
 def judge(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:

@@ -11,11 +11,9 @@ from typing import Any
 
 import msgspec
 
-from tlbench.errors import ConfigError, TlbenchError
+from tlbench.core.errors import ConfigError, TlbenchError
+from tlbench.core.registry import unknown_name
 from tlbench.recipes.records import Recipe
-from tlbench.registry import unknown_name
-
-__all__ = ["parse_recipe", "read_recipe"]
 
 
 def read_recipe(path: Path | Traversable) -> Recipe:

@@ -7,9 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tlbench.errors import ConfigError
-
-__all__ = ["Export", "Figure", "ParamValue", "Recipe", "Row", "Source", "Speed"]
+from tlbench.core.errors import ConfigError
 
 ParamValue = bool | int | float | str
 

@@ -2,10 +2,8 @@
 
 from typing import Protocol
 
-from tlbench.registry import Registry
-from tlbench.results.records import RunResult
-
-__all__ = ["RENDERERS", "Renderer"]
+from tlbench.core.registry import Registry
+from tlbench.records import RunResult
 
 
 class Renderer(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tlbench.records import AccuracyDifference, Comparison, Difference, SpeedUp, plain_value
 from tlbench.reports.comparison_tables import (
     accuracy_difference_table,
     differing_table,
@@ -17,15 +18,6 @@ from tlbench.reports.comparison_tables import (
     timings_of,
 )
 from tlbench.reports.layout import laid_out, section, title_line, titled
-from tlbench.results import plain_value
-from tlbench.results.comparison import (
-    AccuracyDifference,
-    Comparison,
-    Difference,
-    SpeedUp,
-)
-
-__all__ = ["comparison_document", "render_comparison"]
 
 
 def comparison_document(comparison: Comparison) -> str:

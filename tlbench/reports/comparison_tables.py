@@ -2,33 +2,22 @@
 
 from collections.abc import Sequence
 
-from tlbench.reports.tables import Table, format_interval, format_rate
-from tlbench.results.accuracy import PairedDifference
-from tlbench.results.comparison import (
-    AccuracyDifference,
-    ComparedAccuracy,
-    ComparedTiming,
-    Comparison,
-    SpeedUp,
-)
-from tlbench.units import (
+from tlbench.core.units import (
     format_factor,
     format_p,
     format_percent,
     format_points,
     format_seconds,
 )
-
-__all__ = [
-    "accuracy_difference_table",
-    "differing_table",
-    "paired_table",
-    "runs_table",
-    "speed_up_table",
-    "timing_name",
-    "timing_table",
-    "timings_of",
-]
+from tlbench.records import (
+    AccuracyDifference,
+    ComparedAccuracy,
+    ComparedTiming,
+    Comparison,
+    PairedDifference,
+    SpeedUp,
+)
+from tlbench.reports.tables import Table, format_interval, format_rate
 
 # Words of `tlbench latency --boundary`; the arrow in full is too wide for a column.
 _BOUNDARIES = {"numpy->numpy": "numpy", "device->device": "device"}

@@ -8,12 +8,8 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from tlbench.reports.drift import (
-    drift_letters,
-    drift_table,
-    drifted_accuracy_table,
-    drifted_models,
-)
+from tlbench.records import Reproduction, RunResult
+from tlbench.reports.drift import drift_letters, drift_table, drifted_accuracy_table, drifted_models
 from tlbench.reports.layout import column_widths, laid_out, section, title_line, titled, wrapped
 from tlbench.reports.metrics import grouped_table, metrics_table, search_table, worst_classes
 from tlbench.reports.protocols import (
@@ -22,13 +18,7 @@ from tlbench.reports.protocols import (
     learning_curve_table,
 )
 from tlbench.reports.reproduction import published_table, reproduction_lines
-from tlbench.reports.tables import (
-    Table,
-    accuracy_table,
-    extraction_table,
-    headline,
-    title_parts,
-)
+from tlbench.reports.tables import Table, accuracy_table, extraction_table, headline, title_parts
 from tlbench.reports.timing import (
     breakdown_table,
     contestants_table,
@@ -38,9 +28,6 @@ from tlbench.reports.timing import (
     timing_notes,
     verdict_lines,
 )
-from tlbench.results.records import Reproduction, RunResult
-
-__all__ = ["render"]
 
 
 def render(
@@ -88,7 +75,8 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         ]
     if location is not None:
         sections.append(section("Saved", Text(location, overflow="fold")))
-    sections.append(section("Repeat", Text(run.config.command, overflow="fold")))
+    if run.config.command:
+        sections.append(section("Repeat", Text(run.config.command, overflow="fold")))
     return Group(*parts, *sections)
 
 

@@ -4,9 +4,7 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
-from tlbench.results.comparison import DifferingImage
-
-__all__ = ["differing_csv"]
+from tlbench.records import DifferingImage
 
 
 def differing_csv(images: Iterable[DifferingImage], classes: Sequence[str]) -> str:

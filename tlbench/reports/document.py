@@ -1,9 +1,6 @@
 """The run itself: exactly the JSON of ``run.json``."""
 
-from tlbench.results import encode_run
-from tlbench.results.records import RunResult
-
-__all__ = ["render"]
+from tlbench.records import RunResult, encode_run
 
 
 def render(

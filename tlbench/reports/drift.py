@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from string import ascii_uppercase
 
+from tlbench.core.units import format_percent
+from tlbench.records import FeatureDrift
 from tlbench.reports.tables import Table
-from tlbench.results.records import FeatureDrift
-from tlbench.units import format_percent
-
-__all__ = ["drift_letters", "drift_table", "drifted_accuracy_table", "drifted_models"]
 
 
 def drift_letters(drifts: Sequence[FeatureDrift]) -> dict[str, str]:

@@ -5,6 +5,7 @@ import json
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from tlbench.records import GateVerdict, plain_value
 from tlbench.reports.gate_tables import (
     accuracy_rows,
     checks_table,
@@ -14,10 +15,6 @@ from tlbench.reports.gate_tables import (
     verdict_parts,
 )
 from tlbench.reports.layout import laid_out, section, title_line, titled
-from tlbench.results import plain_value
-from tlbench.results.gate import GateVerdict
-
-__all__ = ["render_verdict", "verdict_document"]
 
 
 def verdict_document(verdict: GateVerdict) -> str:

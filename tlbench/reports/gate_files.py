@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from tlbench.records import GateVerdict
 from tlbench.reports.gate_tables import (
     OUTCOMES,
     accuracy_rows,
@@ -14,9 +15,6 @@ from tlbench.reports.gate_tables import (
     verdict_parts,
 )
 from tlbench.reports.tables import Table
-from tlbench.results.gate import GateVerdict
-
-__all__ = ["verdict_annotations", "verdict_junit", "verdict_markdown"]
 
 _TITLE = "tlbench gate"
 # What XML 1.0 cannot hold, not even escaped.

@@ -2,10 +2,7 @@
 
 from collections.abc import Sequence
 
-from tlbench.reports.tables import Table
-from tlbench.results.common import Interval
-from tlbench.results.gate import GateCheck, GatedAccuracy, GatedTiming, GateVerdict, Sensitivity
-from tlbench.units import (
+from tlbench.core.units import (
     format_count,
     format_factor,
     format_p,
@@ -13,16 +10,15 @@ from tlbench.units import (
     format_points,
     format_seconds,
 )
-
-__all__ = [
-    "OUTCOMES",
-    "accuracy_rows",
-    "checks_table",
-    "compared_line",
-    "sensitivity_lines",
-    "timing_rows",
-    "verdict_parts",
-]
+from tlbench.records import (
+    GateCheck,
+    GatedAccuracy,
+    GatedTiming,
+    GateVerdict,
+    Interval,
+    Sensitivity,
+)
+from tlbench.reports.tables import Table
 
 OUTCOMES = {"pass": "pass", "fail": "FAIL", "skip": "not judged"}
 # The worst first.

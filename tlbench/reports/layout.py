@@ -12,8 +12,6 @@ from rich.text import Text
 
 from tlbench.reports.tables import Table
 
-__all__ = ["column_widths", "laid_out", "section", "title_line", "titled", "wrapped"]
-
 _LABEL_WIDTH = 11
 _INDENT = 2
 _GAP = 2

@@ -2,11 +2,9 @@
 
 from collections.abc import Sequence
 
+from tlbench.core.units import format_count, format_percent, format_seconds
+from tlbench.records import AccuracyResult
 from tlbench.reports.tables import Table, format_interval
-from tlbench.results.accuracy import AccuracyResult
-from tlbench.units import format_count, format_percent, format_seconds
-
-__all__ = ["grouped_table", "metrics_table", "search_table", "worst_classes"]
 
 _N_WORST = 5
 _ABSENT = "-"

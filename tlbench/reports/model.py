@@ -4,22 +4,18 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tlbench.classifier import ClassifierCard, classifier_card
-from tlbench.errors import ModelError
-from tlbench.lowering import Lowering
-from tlbench.macs import count_macs
-from tlbench.model import ModelCard, OnnxModel, TensorInfo
-from tlbench.results import plain_value
-from tlbench.results.schema import document_schema
-from tlbench.units import format_bytes, labelled
-
-__all__ = [
-    "DESCRIPTION_VERSION",
-    "ModelDescription",
-    "describe_model",
-    "model_document",
-    "model_schema",
-]
+from tlbench.core.errors import ModelError
+from tlbench.core.units import format_bytes, labelled
+from tlbench.model import (
+    ClassifierCard,
+    Lowering,
+    ModelCard,
+    OnnxModel,
+    TensorInfo,
+    classifier_card,
+    count_macs,
+)
+from tlbench.records import document_schema, plain_value
 
 # History of the schema of a description. 1: the first.
 DESCRIPTION_VERSION = 1

@@ -4,9 +4,7 @@ import csv
 import io
 import json
 
-from tlbench.results.classified import ClassifiedImage, ClassifiedImages, PredictionsDocument
-
-__all__ = ["predictions_csv", "predictions_document", "predictions_table"]
+from tlbench.records import ClassifiedImage, ClassifiedImages, PredictionsDocument
 
 _NARROWEST_NAME = 12
 

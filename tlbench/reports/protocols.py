@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 from statistics import mean, stdev
 
+from tlbench.core.units import format_count, format_percent, format_seconds
+from tlbench.records import CrossValidation, LearningCurve, LearningPoint, Search
 from tlbench.reports.tables import Table, format_interval
-from tlbench.results.accuracy import CrossValidation, LearningCurve, LearningPoint, Search
-from tlbench.units import format_count, format_percent, format_seconds
-
-__all__ = ["cross_validation_table", "inner_search_table", "learning_curve_table"]
 
 
 def cross_validation_table(results: Sequence[CrossValidation]) -> Table:

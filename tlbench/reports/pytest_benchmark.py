@@ -9,12 +9,9 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from tlbench.environment import Environment
-from tlbench.errors import ResultError
-from tlbench.results import plain_value
-from tlbench.results.records import LatencyResult, RunResult
-
-__all__ = ["render", "sample_statistics"]
+from tlbench.core.errors import ResultError
+from tlbench.machine import Environment
+from tlbench.records import LatencyResult, RunResult, plain_value
 
 # The release whose files these are like. Its ``hd15iqr`` differs from that of older ones.
 _FORMAT_VERSION = "5.3.1"

@@ -2,12 +2,9 @@
 
 from collections.abc import Sequence
 
+from tlbench.core.units import format_percent, format_seconds
+from tlbench.records import PublishedFigure, Reproduction, RunResult
 from tlbench.reports.tables import Table, format_interval
-from tlbench.results.accuracy import PublishedFigure, Reproduction
-from tlbench.results.records import RunResult
-from tlbench.units import format_percent, format_seconds
-
-__all__ = ["published_table", "reproduction_lines"]
 
 
 def published_table(found: Reproduction) -> Table:

@@ -3,23 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from tlbench.results.records import (
-    AccuracyResult,
-    ExtractionResult,
-    Interval,
-    RunResult,
-)
-from tlbench.units import format_count, format_percent, format_seconds
-
-__all__ = [
-    "Table",
-    "accuracy_table",
-    "extraction_table",
-    "format_interval",
-    "format_rate",
-    "headline",
-    "title_parts",
-]
+from tlbench.core.units import format_count, format_percent, format_seconds
+from tlbench.records import AccuracyResult, ExtractionResult, Interval, RunResult
 
 
 @dataclass(frozen=True, slots=True)

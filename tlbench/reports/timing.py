@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Sequence
 from string import ascii_uppercase
 
-from tlbench.reports.tables import Table, format_rate
-from tlbench.results.records import (
+from tlbench.core.units import format_bytes, format_percent, format_seconds
+from tlbench.records import (
     Breakdown,
     Contestant,
     LatencyRatio,
@@ -12,17 +12,7 @@ from tlbench.results.records import (
     Percentile,
     RunResult,
 )
-from tlbench.units import format_bytes, format_percent, format_seconds
-
-__all__ = [
-    "breakdown_table",
-    "contestants_table",
-    "costs_table",
-    "latency_table",
-    "ratio_table",
-    "timing_notes",
-    "verdict_lines",
-]
+from tlbench.reports.tables import Table, format_rate
 
 _SHOWN = (0.5, 0.9, 0.99)
 # Where nobody could look at these, silence would be taken for a quiet machine.

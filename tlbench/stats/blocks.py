@@ -9,10 +9,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats.samples import Series, checked_samples, require_fraction
-
-__all__ = ["RatioEstimate", "ratio_interval"]
 
 # Up to here the null distribution is counted out; its counts, at most 2**50, are exact in int64.
 _MOST_EXACT = 50

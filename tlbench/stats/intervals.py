@@ -3,10 +3,8 @@
 import math
 from statistics import NormalDist
 
-from tlbench.errors import DataError
+from tlbench.core.errors import DataError
 from tlbench.stats.samples import require_fraction
-
-__all__ = ["wilson_interval"]
 
 
 def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> tuple[float, float]:

@@ -9,10 +9,8 @@ import math
 from statistics import NormalDist
 from typing import Literal
 
-from tlbench.errors import DataError
+from tlbench.core.errors import DataError
 from tlbench.stats.samples import require_fraction
-
-__all__ = ["Alternative", "check_disagreements", "mcnemar_p", "paired_interval"]
 
 Alternative = Literal["two-sided", "drop"]
 

@@ -4,10 +4,8 @@ import math
 from collections.abc import Sequence
 from functools import cache
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats.samples import require_fraction
-
-__all__ = ["percentile", "samples_needed"]
 
 
 @cache

@@ -12,11 +12,9 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats.paired import Alternative, check_disagreements, mcnemar_p
 from tlbench.stats.samples import require_fraction
-
-__all__ = ["DropTest", "drop_power", "images_needed", "smallest_drop"]
 
 _Ints: TypeAlias = NDArray[np.int64]
 

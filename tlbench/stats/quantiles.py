@@ -6,10 +6,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats.samples import checked_samples, require_fraction
-
-__all__ = ["quantile_interval"]
 
 
 def quantile_interval(

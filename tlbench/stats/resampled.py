@@ -4,10 +4,8 @@ import math
 from collections.abc import Sequence
 from statistics import mean, stdev
 
-from tlbench.errors import DataError
+from tlbench.core.errors import DataError
 from tlbench.stats.samples import require_fraction
-
-__all__ = ["corrected_resampled_interval"]
 
 
 def corrected_resampled_interval(

@@ -6,9 +6,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.errors import ConfigError
-
-__all__ = ["Series", "average_ranks", "checked_samples", "require_fraction"]
+from tlbench.core.errors import ConfigError
 
 Series: TypeAlias = NDArray[np.float64]
 """One number for each call, shape (n_samples,), in the order measured."""

@@ -7,10 +7,8 @@ from statistics import NormalDist
 
 import numpy as np
 
-from tlbench.errors import ConfigError
+from tlbench.core.errors import ConfigError
 from tlbench.stats.samples import Series, average_ranks, checked_samples, require_fraction
-
-__all__ = ["Autocorrelation", "Trend", "autocorrelation", "autocorrelation_time", "trend"]
 
 # One-sided. Half of the one per cent of false alarms that a run may have.
 _AUTOCORRELATION_SIGNIFICANCE = 0.005

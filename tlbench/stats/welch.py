@@ -2,10 +2,8 @@
 
 import math
 
-from tlbench.errors import DataError
+from tlbench.core.errors import DataError
 from tlbench.stats.samples import require_fraction
-
-__all__ = ["welch_interval"]
 
 
 def welch_interval(

@@ -6,8 +6,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
-__all__ = ["class_codes"]
-
 
 def class_codes(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
     """Return the classes in order, and for each label the index of its class.

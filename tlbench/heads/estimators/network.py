@@ -9,12 +9,10 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from tlbench.arrays import FloatArray
+from tlbench.core.arrays import FloatArray
 from tlbench.heads.estimators.classes import class_codes
 from tlbench.heads.forward import forward
-from tlbench.training import TRAINERS, Dense, Layer, Plan
-
-__all__ = ["NetworkClassifier"]
+from tlbench.heads.training import TRAINERS, Dense, Layer, Plan
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # no stubs
@@ -40,7 +38,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     keep_best : bool
         Whether the weights are those of the epoch with the lowest validation loss.
     rules : {"keras-3", "keras-2"}
-        Which Keras's RMSprop and cross-entropy; see `tlbench.training.Plan`.
+        Which Keras's RMSprop and cross-entropy; see `tlbench.heads.training.Plan`.
     random_state : int
         For initial weights, dropout, the order of the rows, and which are held out. An int: a run's
         seed, not a generator with a state.

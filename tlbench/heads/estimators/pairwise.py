@@ -14,8 +14,6 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tlbench.heads.estimators.classes import class_codes
 
-__all__ = ["PairwiseLinearSVC"]
-
 _Array = NDArray[np.float64]
 
 _KERNEL_BYTES = 2 << 30

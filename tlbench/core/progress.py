@@ -1,0 +1,47 @@
+"""How long work reports its progress: measuring code calls a Listener and never prints."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+
+class Listener(Protocol):
+    """Receives what happens during long work. One task runs at a time."""
+
+    def start(self, task: str, total: int | None = None, unit: str = "") -> None:
+        """Begin *task* of *total* steps (None when the number is not known)."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Report *steps* more steps of the current task as done."""
+
+    def finish(self) -> None:
+        """End the current task."""
+
+    def warn(self, message: str) -> None:
+        """Tell the user something that changes what the result means."""
+
+
+class Silent:
+    """A listener that ignores everything."""
+
+    def start(self, task: str, total: int | None = None, unit: str = "") -> None:
+        """Do nothing."""
+
+    def advance(self, steps: int = 1) -> None:
+        """Do nothing."""
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+    def warn(self, message: str) -> None:
+        """Do nothing."""
+
+
+@contextmanager
+def task(listener: Listener, name: str, total: int | None = None, unit: str = "") -> Iterator[None]:
+    """Report a task as begun, and as ended whatever happens in it."""
+    listener.start(name, total, unit)
+    try:
+        yield
+    finally:
+        listener.finish()

@@ -1,0 +1,87 @@
+"""Find plugins by name through entry points, and import each only when it is asked for."""
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar, cast
+
+from tlbench.core.errors import ConfigError, MissingDependencyError, UnknownNameError
+
+T = TypeVar("T")
+
+
+def unknown_name(kind: str, name: str, known: list[str]) -> UnknownNameError:
+    """Build the error for a name that is not among the *known* ones, with the nearest as a hint."""
+    nearest = _nearest(name, known)
+    hint = f" Did you mean {nearest!r}?" if nearest else ""
+    return UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
+
+
+def _nearest(name: str, known: list[str]) -> str | None:
+    """Return the name that was probably meant: alike but for case, or begun and not finished."""
+    folded = {other.casefold(): other for other in reversed(known)}
+    if close := difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5):
+        return folded[close[0]]
+    begun = [other for other in known if name and other.casefold().startswith(name.casefold())]
+    return begun[0] if begun else None
+
+
+@dataclass(frozen=True, slots=True)
+class Registry(Generic[T]):
+    """The entries of one entry-point group; built-in ones come through the same door as a plugin's.
+
+    Parameters
+    ----------
+    kind : str
+        What the entries are, in the plural: ``"datasets"`` reads the group ``tlbench.datasets``.
+    """
+
+    kind: str
+
+    @property
+    def group(self) -> str:
+        """Name of the entry-point group."""
+        return f"tlbench.{self.kind}"
+
+    def _points(self) -> dict[str, EntryPoint]:
+        found: dict[str, EntryPoint] = {}
+        for point in entry_points(group=self.group):
+            other = found.get(point.name)
+            # The same target twice is one package seen through two path entries, not a conflict.
+            if other is not None and other.value != point.value:
+                msg = (
+                    f"Two plugins offer {point.name!r} in {self.group}: {other.value} and "
+                    f"{point.value}. Uninstall one of them."
+                )
+                raise ConfigError(msg)
+            found[point.name] = point
+        return found
+
+    def names(self) -> list[str]:
+        """Return all names, sorted; imports nothing."""
+        return sorted(self._points())
+
+    def load(self, name: str) -> T:
+        """Import and return one entry.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such name; the message lists the known ones and the nearest.
+        MissingDependencyError
+            If the module behind the name cannot be imported, or lacks what the entry point names.
+        """
+        points = self._points()
+        if name not in points:
+            raise unknown_name(self.kind.removesuffix("s"), name, sorted(points))
+        try:
+            return cast("T", points[name].load())
+        except (ImportError, AttributeError) as error:
+            msg = f"{name!r} in {self.group} cannot be imported from {points[name].value}: {error}"
+            raise MissingDependencyError(msg) from error
+
+    def items(self) -> Iterator[tuple[str, T]]:
+        """Load every entry, in the order of the names."""
+        for name in self.names():
+            yield name, self.load(name)

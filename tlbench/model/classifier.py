@@ -1,0 +1,99 @@
+"""A classifier file: a backbone with a fitted head behind it, and the card that says so."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import msgspec
+
+from tlbench.model.card import read_card
+from tlbench.model.file import OnnxModel
+
+CLASSIFIER_KEY = "tlbench.classifier"
+CLASSES_KEY = "tlbench.classes"
+LABEL_OUTPUT = "label"
+PROBABILITIES_OUTPUT = "probabilities"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """How the file answered for every image of the run's test split, before it was written.
+
+    Every label was the reference's; else there would be no file.
+
+    Attributes
+    ----------
+    reference : str
+        What the answers were compared with, and its version.
+    max_difference : float
+        Largest absolute difference of one probability.
+    """
+
+    reference: str
+    n_images: int
+    max_difference: float
+    runtime: str
+    provider: str
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierCard:
+    """What a classifier file is, as JSON in its metadata, beside the card of its backbone.
+
+    Attributes
+    ----------
+    head, params : str, dict
+        The head, and every parameter that it was fitted with.
+    classes : tuple of str
+        Class names; ``label`` is an index into it, ``probabilities`` has a column for each.
+    probabilities : str
+        What they are, for people: not every head has probabilities of its own.
+    arithmetic : {"float32", "float64"}
+        Of the head's products and sums.
+    backbone_sha256 : str
+        Digest of the backbone's file that the run measured.
+    dataset, dataset_fingerprint, n_train : str, str, int
+        What the head was fitted on.
+    n_test, n_correct, accuracy_fraction : int, int, float
+        As the run measured them on its test split.
+    run : str
+        Id of that run.
+    """
+
+    card_version: int = 1
+    head: str
+    params: dict[str, Any]
+    classes: tuple[str, ...]
+    probabilities: str
+    arithmetic: Literal["float32", "float64"]
+    backbone_sha256: str
+    dataset: str
+    dataset_fingerprint: str
+    n_train: int
+    n_test: int
+    n_correct: int
+    accuracy_fraction: float
+    run: str
+    verification: Verification
+    software: dict[str, str] = field(default_factory=dict)
+
+
+def encode_classifier_card(card: ClassifierCard) -> str:
+    """Return the card as JSON text."""
+    return msgspec.json.encode(card).decode()
+
+
+def encode_classes(classes: tuple[str, ...]) -> str:
+    """Return the class names as a JSON list, for readers that know no card."""
+    return msgspec.json.encode(classes).decode()
+
+
+def decode_classifier_card(text: str) -> ClassifierCard:
+    """Read a card from JSON text; raise ModelError if it is damaged or of a later version."""
+    return read_card(text, ClassifierCard, of="classifier", remedy="Fuse it again (tlbench fuse).")
+
+
+def classifier_card(model: OnnxModel) -> ClassifierCard | None:
+    """Return the card of a classifier file, or None for any other model."""
+    text = model.metadata(CLASSIFIER_KEY)
+    return None if text is None else decode_classifier_card(text)

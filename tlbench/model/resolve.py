@@ -1,0 +1,224 @@
+"""From what the user typed to an ONNX file: a path, or a backbone exported on first use."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
+
+from tlbench import __version__
+from tlbench.core.errors import ConfigError, ModelError, StorageError
+from tlbench.core.hashing import sha256_file, sha256_value
+from tlbench.core.progress import Listener
+from tlbench.core.registry import unknown_name
+from tlbench.model.backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions
+from tlbench.model.file import OnnxModel
+from tlbench.model.precision import PRECISIONS, LoweringRequest
+
+
+def export_backbone(
+    name: str, options: ExportOptions, destination: Path, listener: Listener
+) -> OnnxModel:
+    """Export the backbone *name* to *destination*; see `tlbench.model.Backbone.export`."""
+    backbone = load_backbone(name)
+    _refuse_folder(destination)
+    backbone.export(options, destination, listener)
+    return OnnxModel(destination)
+
+
+def load_backbone(name: str) -> Backbone:
+    """Return the backbone *name*; ``frozen:FILE.pb`` carries an argument after a colon.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no backbone of that name.
+    ConfigError
+        If there is, and it takes no argument.
+    """
+    name, colon, argument = name.partition(":")
+    backbone = BACKBONES.load(name)
+    if not colon:
+        return backbone
+    if not isinstance(backbone, BackboneWithArgument):
+        msg = f"Backbone {name} takes nothing after a colon, but {argument!r} stands there."
+        raise ConfigError(msg)
+    return backbone.with_argument(argument)
+
+
+def file_stem(name: str) -> str:
+    """Return what a file made of the backbone *name* is called, without a suffix."""
+    return Path(name.partition(":")[2]).stem or name.rstrip(":")
+
+
+def lower_model(
+    source: OnnxModel, request: LoweringRequest, destination: Path, listener: Listener
+) -> OnnxModel:
+    """Convert *source* to another precision; see `tlbench.model.precision.Precision.convert`."""
+    precision = PRECISIONS.load(request.precision)
+    _refuse_folder(destination)
+    precision.convert(source, destination, request.options, listener)
+    return OnnxModel(destination)
+
+
+def resolve_model(
+    model: str,
+    *,
+    cache_dir: Path,
+    listener: Listener,
+    options: ExportOptions | None = None,
+    lowering: LoweringRequest | None = None,
+) -> OnnxModel:
+    """Return the model that *model* means.
+
+    Parameters
+    ----------
+    model : str
+        A path that ends in ``.onnx``, or the name of a backbone, which is exported into
+        ``cache_dir/models`` unless the same export lies there already.
+    options : ExportOptions or None
+        How it is exported; each set of options has a file of its own.
+    lowering : LoweringRequest or None
+        The precision to convert a backbone to, likewise kept in ``cache_dir/models``; None for
+        fp32.
+
+    Raises
+    ------
+    ModelError
+        If the file is missing or no ONNX model.
+    UnknownNameError
+        If there is no backbone of that name.
+    ConfigError
+        If a precision or another export is asked for, and *model* is a file; or the backbone's
+        name carries an argument.
+    """
+    options = options or ExportOptions()
+    if is_file_name(model):
+        path = Path(model).expanduser()
+        if options != ExportOptions():
+            _refuse_file_to_export(model, options)
+        if lowering is not None:
+            refuse_file_at_precision(model, lowering.precision)
+        return OnnxModel(path)
+    if _has_argument(model):
+        load_backbone(model)  # it may not exist, or take no argument
+        name = f"{file_stem(model)}.onnx"
+        msg = (
+            f"{model} is exported once and by itself, because its export has options of its own: "
+            f"tlbench export {model} -o {name}. Then measure {name}."
+        )
+        raise ConfigError(msg)
+    if model not in BACKBONES.names():
+        raise unknown_name("backbone", model, BACKBONES.names())
+    options = replace(options, download_dir=cache_dir / "downloads")
+    folder = cache_dir / "models"
+    source = _cached_or_made(
+        folder / f"{model}-{_export_key(BACKBONES.load(model), options)}.onnx",
+        lambda destination: export_backbone(model, options, destination, listener),
+        listener,
+    )
+    if lowering is None:
+        return source
+    return _cached_or_made(
+        folder / f"{model}-{lowering.precision}-{_lowering_key(source, lowering)}.onnx",
+        lambda destination: lower_model(source, lowering, destination, listener),
+        listener,
+    )
+
+
+def is_file_name(model: str) -> bool:
+    """Tell whether *model* means a file, and not the name of a backbone."""
+    path = Path(model).expanduser()
+    if path.suffix.lower() == ".onnx":
+        return True
+    return not _has_argument(model) and (os.sep in model or path.is_file())
+
+
+def _has_argument(model: str) -> bool:
+    name, colon, _ = model.partition(":")
+    return bool(colon) and name in BACKBONES.names()
+
+
+def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
+    """Raise ConfigError: a file has the precision that it has."""
+    msg = (
+        f"--precision {precision} converts a backbone that is given by its name; {model} is a file "
+        f"and has its precision already. Run tlbench export BACKBONE --precision {precision} -o "
+        "FILE, then measure that file without --precision."
+    )
+    raise ConfigError(msg)
+
+
+def _refuse_file_to_export(model: str, options: ExportOptions) -> NoReturn:
+    usual = ExportOptions()
+    asked = ", ".join(
+        f"{slot}={getattr(options, slot)}"
+        for slot in ExportOptions.__slots__
+        if getattr(options, slot) != getattr(usual, slot)
+    )
+    msg = (
+        f"{asked} is about the export of a backbone that is given by its name; {model} is a file "
+        "and was exported already. Name a backbone, or leave that out."
+    )
+    raise ConfigError(msg)
+
+
+def _cached_or_made(
+    destination: Path, make: Callable[[Path], OnnxModel], listener: Listener
+) -> OnnxModel:
+    """Return the model at *destination* in the cache, making it first if need be."""
+    if destination.is_file():
+        try:
+            cached = OnnxModel(destination)
+            if cached.card is not None:
+                return cached
+            problem = "it has no card"
+        except ModelError as error:
+            problem = str(error)
+        listener.warn(f"{destination} is damaged ({problem}); it is exported again.")
+        with contextlib.suppress(OSError):
+            destination.unlink()
+    try:
+        return make(destination)
+    except StorageError as error:
+        msg = f"{error} (The cache is chosen with --cache-dir or TLBENCH_CACHE.)"
+        raise StorageError(msg) from error
+
+
+def _refuse_folder(destination: Path) -> None:
+    if destination.is_dir():
+        msg = f"{destination} is a folder. Name a file after -o."
+        raise StorageError(msg)
+
+
+def _lowering_key(source: OnnxModel, request: LoweringRequest) -> str:
+    """Identify a conversion: the file it starts from, the images it sees, the software."""
+    options = request.options
+    return sha256_value(
+        [
+            request.precision,
+            source.sha256,
+            asdict(options.sample),
+            options.reduce_range,
+            options.min_cosine,
+            PRECISIONS.load(request.precision).software(),
+        ]
+    )[:16]
+
+
+def _export_key(backbone: Backbone, options: ExportOptions) -> str:
+    """Identify an export: options, exporting software, content of a weights file."""
+    versions = {"tlbench": __version__, "onnx": metadata.version("onnx")}
+    for distribution in backbone.requires:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[distribution] = metadata.version(distribution)
+    weights = options.weights
+    if weights not in {"imagenet", "random"} and Path(weights).is_file():
+        weights = sha256_file(Path(weights))
+    values = {slot: getattr(options, slot) for slot in ExportOptions.__slots__} | {
+        "weights": weights
+    }
+    del values["download_dir"]  # where a download is kept changes nothing
+    return sha256_value([backbone.name, values, versions])[:16]

@@ -1,0 +1,215 @@
+"""What was measured of classifier heads: accuracy, and what lies behind one figure.
+
+Counts are kept beside every fraction, so that an interval or a test can be computed again.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from tlbench.records.common import Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassScore:
+    """One class of the test split, in the order of the dataset's classes."""
+
+    n_test: int  # images of the class
+    n_correct: int  # of these, predicted as the class
+    n_predicted: int  # images of any class that were predicted as this one
+
+    @property
+    def accuracy_fraction(self) -> float | None:
+        """Share of the class's images that were found (recall); None without images."""
+        return self.n_correct / self.n_test if self.n_test else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metrics:
+    """Further figures of the predictions that gave an accuracy."""
+
+    macro_f1_fraction: float  # mean over the classes that have test images or were predicted
+    top5_fraction: float | None = None  # None: no scores, or five or fewer classes in train
+    calibration_error_fraction: float | None = None  # None: the head gives no probabilities
+    calibration_bins: int | None = None  # of equal width in (0, 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupedScore:
+    """Accuracy of the group that the predicted class belongs to: coarse labels from fine ones."""
+
+    grouping: str
+    n_groups: int
+    n_correct: int
+    accuracy_fraction: float
+    interval: Interval
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """How one parameter of a head was chosen on held-out training images, never on the test."""
+
+    parameter: str
+    values: tuple[float, ...]  # in the order tried
+    n_correct: tuple[int, ...]  # on the validation images, for each value
+    n_validation: int
+    n_unconverged: int  # values for which the solver stopped early
+    chosen: float
+    at_edge: bool  # the best value is the first or last of the range
+    elapsed_s: float  # of all fits and predictions of the search, without the fit that follows it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """One pass of a trained head over its training images."""
+
+    loss: float
+    accuracy_fraction: float
+    validation_loss: float | None = None
+    validation_accuracy_fraction: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccuracyResult:
+    """Accuracy of one head on one kind of features."""
+
+    features: str  # "backbone", or the name of a feature baseline such as "pixels"
+    head: str
+    params: dict[str, Any]  # every parameter of the head, defaults included
+    n_train: int
+    n_test: int
+    n_correct: int
+    accuracy_fraction: float
+    interval: Interval
+    fit_s: float
+    predict_s: float  # for all n_test images together
+    baseline: bool
+    from_store: bool = False  # fitted in an earlier run; the times are that run's
+    notes: tuple[str, ...] = ()  # for example: the solver did not converge
+    # Precision of the features that the head was fitted on, where it is not that of the features
+    # that it was tested on: "fp32" for a head that meets a converted backbone.
+    fitted_on: str | None = None
+    metrics: Metrics | None = None  # None in runs of schema versions 1 and 2
+    per_class: tuple[ClassScore, ...] = ()
+    grouped: tuple[GroupedScore, ...] = ()
+    search: Search | None = None
+    curve: tuple[Epoch, ...] = ()  # of heads that are trained in epochs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fold:
+    """One fold of a cross-validation."""
+
+    n_train: int
+    n_test: int
+    n_correct: int
+    fit_s: float
+    search: Search | None = None  # on this fold's training images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CrossValidation:
+    """Stratified k-fold cross-validation of one head over all images, train and test together."""
+
+    features: str
+    head: str
+    params: dict[str, Any]  # without the one that was searched: each fold has its own
+    seed: int
+    folds: tuple[Fold, ...]
+    mean_fraction: float  # of the folds' accuracies
+    deviation_fraction: float  # their standard deviation with n - 1, as papers print it
+    interval: Interval  # of the mean
+    baseline: bool
+    from_store: bool = False
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningPoint:
+    """Accuracy on the whole test split after training on so many images of each class."""
+
+    images_per_class: int
+    seed: int  # which images those were
+    n_train: int
+    n_test: int
+    n_correct: int
+    search: Search | None = None  # on this point's training images
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningCurve:
+    """Accuracy of one head against the number of training images, for several seeds."""
+
+    features: str
+    head: str
+    params: dict[str, Any]  # without the one that was searched: each point has its own
+    points: tuple[LearningPoint, ...]
+    baseline: bool
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Two sets of predictions on the same images; the first is the reference."""
+
+    n_images: int
+    only_first_correct: int
+    only_second_correct: int
+    difference_fraction: float  # accuracy of the second less that of the first
+    interval: Interval  # of the difference
+    p_value: float  # exact McNemar test, two-sided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureDrift:
+    """Features of one provider, precision or export against a reference, down to accuracy.
+
+    Accuracies are those of a head that was fitted on the reference features, tried on both.
+    """
+
+    label: str
+    reference: str
+    relative_error: float  # norm of the difference by norm of the reference, all test images
+    smallest_cosine: float
+    median_cosine: float
+    head: str
+    reference_fraction: float
+    fraction: float
+    paired: PairedDifference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedFigure:
+    """One published figure beside what was measured in its place."""
+
+    name: str
+    published_fraction: float
+    published_deviation_fraction: float | None = None
+    measured_fraction: float | None = None  # None: it was not measured; the reasons say why
+    measured_deviation_fraction: float | None = None  # of folds, with n - 1
+    interval: Interval | None = None
+    verdict: Literal["reproduced", "not reproduced", "not comparable"]
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedSpeed:
+    """A published time for one image, from low to high: information, never judged."""
+
+    name: str
+    low_s: float
+    high_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reproduction:
+    """A published experiment that was repeated."""
+
+    recipe: str
+    row: str  # which of the recipe's runs
+    title: str
+    source: str
+    protocol: str
+    weights: str  # identity of the weights that were used
+    figures: tuple[PublishedFigure, ...]
+    speeds: tuple[PublishedSpeed, ...] = ()
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,277 @@
+"""From a saved run to one classifier file: fit the head again, join, verify, write."""
+
+import warnings
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError
+from tlbench.core.progress import Listener, Silent
+from tlbench.engine import feature_output, runtime_version
+from tlbench.fusion import (
+    PROBABILITY_TOLERANCE,
+    FittedHead,
+    attach_card,
+    fit_classifier,
+    fuse_graphs,
+    part_beside,
+    publish,
+    save_model,
+)
+from tlbench.heads import BLAS_THREADS, HEADS
+from tlbench.model import ClassifierCard, OnnxModel, Verification
+from tlbench.records import (
+    AccuracyResult,
+    Predictions,
+    RunResult,
+    check_predictions,
+    entry_name,
+    find_run,
+    read_predictions,
+    read_run,
+)
+from tlbench.workflows.steps.features import SplitFeatures, Workplace, extract_split
+from tlbench.workflows.steps.predictions import classify_images
+from tlbench.workflows.steps.saved_run import saved_config
+
+if TYPE_CHECKING:
+    import onnx
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A run, and its result of the head that is fused."""
+
+    run: RunResult
+    measured: AccuracyResult
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Reference:
+    """scikit-learn's answers for the rows *index* of the test split."""
+
+    index: NDArray[np.int64]
+    labels: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+
+
+def fuse_run(
+    name: str,
+    *,
+    head: str,
+    destination: Path,
+    output: Path = Path("runs"),
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    listener: Listener | None = None,
+) -> OnnxModel:
+    """Put the backbone of a run and one of its heads into one ONNX file.
+
+    Parameters
+    ----------
+    name : str
+        The run: its folder, its ``run.json``, its id in *output*, or ``last``.
+    head : str
+        One of the run's heads.
+    data_dir, cache_dir : Path or None
+        Where the dataset and the features lie now; None for where they lay in the run.
+
+    Returns
+    -------
+    OnnxModel
+        Input as the backbone's; outputs ``label``, int64 (N,), an index into the class names, and
+        ``probabilities``, float32 (N, n_classes).
+
+    Raises
+    ------
+    TlbenchError
+        If the run cannot be repeated as it was, the head has no ONNX form, or the joined graph
+        does not answer as scikit-learn does on every test image. Nothing is written then.
+
+    Notes
+    -----
+    Features come from the store, or from the network where the store has lost them. The head is
+    fitted with the run's parameters and must predict what the run predicted. The joined graph is
+    tried in float32 first; where that changes a label or a probability, its head computes in
+    float64, and the listener is told.
+    """
+    listener = listener or Silent()
+    path = find_run(name, output)
+    run = read_run(str(path), output)
+    source = _Source(run, _measured(run, head))
+    before = _saved(source, path.parent)
+    config = saved_config(run, data_dir=data_dir, cache_dir=cache_dir)
+    with part_beside(destination) as part, Workplace.opened(config, listener) as workplace:
+        _check_same(run, workplace)
+        train = extract_split(workplace, workplace.dataset.train, "train")
+        test = extract_split(workplace, workplace.dataset.test, "test")
+        workplace.close_session()  # its idle threads would spin beside the fit
+        fitted = _fit(source.measured, train, workplace)
+        labels = fitted.predict(test.features)
+        _check_predictions(source, before, test, labels)
+        reference = _Reference(test.index, labels, fitted.probabilities(test.features))
+        fused, card = _verified(source, fitted, reference, workplace, part)
+        attach_card(fused, card)
+        save_model(fused, part)
+        publish(part, destination)
+    return OnnxModel(destination)
+
+
+def _measured(run: RunResult, head: str) -> AccuracyResult:
+    """Return the run's result of *head* on the backbone's own features."""
+    ours = [r for r in run.accuracy if r.features == "backbone" and r.fitted_on is None]
+    for result in ours:
+        if result.head == head:
+            return result
+    if not ours:
+        raise ResultError(f"Run {run.id} measured no accuracy: make one with tlbench run.")
+    known = ", ".join(dict.fromkeys(r.head for r in ours))
+    msg = f"Run {run.id} has no head {head!r}; its heads: {known}. Name one of these with --head."
+    raise ConfigError(msg)
+
+
+def _saved(source: _Source, folder: Path) -> Predictions:
+    """Return the run's predictions, which lie beside its record."""
+    found = read_predictions(folder)
+    if found is None:
+        msg = (
+            f"There is no predictions.npz in {folder}: without a run's predictions nothing can be "
+            "held against them. Copy the run's whole folder, or repeat the run."
+        )
+        raise ResultError(msg)
+    check_predictions(source.run, found)
+    return found
+
+
+def _check_same(run: RunResult, workplace: Workplace) -> None:
+    """Raise unless model and data are those of the run."""
+    again = f"Repeat the run: {run.config.command}".rstrip(": ") + "."
+    if workplace.model.sha256 != run.model.sha256:
+        msg = (
+            f"{workplace.model.path} is not the model of run {run.id}: its SHA-256 begins with "
+            f"{workplace.model.sha256[:12]}, the run's with {run.model.sha256[:12]}. {again}"
+        )
+        raise ModelError(msg)
+    if run.dataset is None or workplace.dataset.fingerprint != run.dataset.fingerprint:
+        msg = f"Dataset {workplace.dataset.name!r} is not what run {run.id} measured. {again}"
+        raise DataError(msg)
+
+
+def _fit(measured: AccuracyResult, train: SplitFeatures, workplace: Workplace) -> FittedHead:
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    head, seed = HEADS.load(measured.head), workplace.config.seed
+    params, _ = head.adapt(measured.params, train.labels)
+    workplace.listener.start(f"fit {head.name} on backbone")
+    try:
+        # The warnings of the fit stand in the run's notes.
+        with warnings.catch_warnings(), threadpool_limits(limits=BLAS_THREADS, user_api="blas"):
+            warnings.simplefilter("ignore")
+            return fit_classifier(
+                head.name,
+                lambda: head.build(params, seed),
+                train.features,
+                train.labels,
+                n_classes=len(workplace.dataset.classes),
+                seed=seed,
+            )
+    finally:
+        workplace.listener.finish()
+
+
+def _check_predictions(
+    source: _Source, before: Predictions, test: SplitFeatures, labels: NDArray[np.int64]
+) -> None:
+    """Raise ResultError unless the head fitted now predicts what the run's did."""
+    run, head = source.run, source.measured.head
+    if not np.array_equal(before.index, test.index):
+        msg = f"The predictions of run {run.id} are not those of its test images. Repeat the run."
+        raise ResultError(msg)
+    expected = before.entries[entry_name(source.measured)]
+    if n_other := int(np.count_nonzero(expected != labels)):
+        msg = (
+            f"Head {head!r}, fitted again, predicts {n_other} of {len(labels)} test images other "
+            f"than run {run.id} did: software or processor are not the same. "
+            + f"Repeat the run: {run.config.command}".rstrip(": ")
+        )
+        raise ResultError(msg)
+
+
+def _verified(
+    source: _Source,
+    fitted: FittedHead,
+    reference: _Reference,
+    workplace: Workplace,
+    part: Path,
+) -> "tuple[onnx.ModelProto, ClassifierCard]":
+    """Return a graph that answers as scikit-learn does, and its card."""
+    run, measured, problem = source.run, source.measured, ""
+    for arithmetic in ("float32", "float64"):
+        if problem:
+            workplace.listener.warn(f"In float32 {problem}; the head computes in float64.")
+        fused = fuse_graphs(workplace.model, feature_output(workplace.model), fitted, arithmetic)
+        save_model(fused, part)
+        problem, verification = _verify(OnnxModel(part), reference, workplace)
+        if problem:
+            continue
+        assert run.dataset is not None
+        return fused, ClassifierCard(
+            head=measured.head,
+            params=measured.params,
+            classes=run.dataset.classes,  # as printable text, whatever the folders are called
+            probabilities=fitted.probabilities_are,
+            arithmetic=arithmetic,
+            backbone_sha256=workplace.model.sha256,
+            dataset=run.dataset.name,
+            dataset_fingerprint=run.dataset.fingerprint,
+            n_train=measured.n_train,
+            n_test=measured.n_test,
+            n_correct=measured.n_correct,
+            accuracy_fraction=measured.accuracy_fraction,
+            run=run.id,
+            verification=verification,
+            software={
+                name: metadata.version(name)
+                for name in ("tlbench", "scikit-learn", "numpy", "onnx")
+            },
+        )
+    msg = (
+        f"The joined graph does not answer as scikit-learn does: in float64 {problem}. Nothing was "
+        "written. On an accelerator, repeat the run with --provider cpu and fuse that."
+    )
+    raise ModelError(msg)
+
+
+def _verify(
+    model: OnnxModel, reference: _Reference, workplace: Workplace
+) -> tuple[str, Verification]:
+    """Return what is wrong, or nothing, and the record of the comparison."""
+    config = workplace.config
+    workplace.listener.start("verify against scikit-learn", len(workplace.dataset.test), "images")
+    try:
+        found = classify_images(
+            model, workplace.dataset.test.images, config, listener=workplace.listener
+        )
+    finally:
+        workplace.listener.finish()
+    if not np.array_equal(found.index, reference.index):
+        raise DataError("Other test images can be read now than in the run. Repeat the run.")
+    difference = float(np.abs(found.probabilities - reference.probabilities).max())
+    n_other = int(np.count_nonzero(found.labels != reference.labels))
+    record = Verification(
+        reference=f"scikit-learn {metadata.version('scikit-learn')}",
+        n_images=len(found.index),
+        max_difference=difference,
+        runtime=runtime_version(),
+        provider=config.provider,
+        batch_size=config.batch_size,
+    )
+    if n_other:
+        return f"{n_other} of {len(found.index)} labels differ", record
+    if not difference <= PROBABILITY_TOLERANCE:
+        return f"a probability differs by {difference:.1e}", record
+    return "", record

@@ -1,0 +1,156 @@
+"""Repeat a published experiment: a run for each row of its recipe, held against its figures."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from tlbench.core.errors import ConfigError
+from tlbench.core.progress import Listener, Silent
+from tlbench.model import ExportOptions, is_file_name, resolve_model
+from tlbench.recipes import Recipe, Row, find_recipe, find_rows, judge
+from tlbench.workflows.config import ProtocolConfig, RunConfig
+from tlbench.workflows.run import RunOutcome, run_benchmark
+
+_NAMED_WEIGHTS = {"imagenet", "random"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeChoices:
+    """What a user changes of a recipe.
+
+    Attributes
+    ----------
+    recipe : str
+        Name of a recipe, or the path of a TOML file.
+    rows : tuple of str
+        Names of the rows to run; empty for all.
+    backbone : str or None
+        Instead of each row's own: a name, or the path of an ``.onnx`` file.
+    weights : str or None
+        As for ``tlbench export --weights``; None for the backbone's usual ones.
+    """
+
+    recipe: str
+    rows: tuple[str, ...] = ()
+    backbone: str | None = None
+    weights: str | None = None
+
+
+def reproduce_recipe(
+    choices: RecipeChoices,
+    config: RunConfig,
+    listener: Listener | None = None,
+    *,
+    command: str = "",
+) -> Iterator[RunOutcome]:
+    """Run the rows of a recipe, one after another.
+
+    Parameters
+    ----------
+    config : RunConfig
+        What a recipe leaves open: provider, threads, limits, seed, folders. Its ``head_params``
+        are laid over those of the recipe, and its ``latency`` turns timing off.
+    command : str
+        Command line that repeats the experiment, for the record.
+
+    Yields
+    ------
+    RunOutcome
+        With ``reproduction`` in its result; not saved yet.
+
+    Raises
+    ------
+    TlbenchError
+        If anything is unknown or unavailable. Recipe, rows and heads are looked at first.
+    """
+    listener = listener or Silent()
+    recipe = find_recipe(choices.recipe)
+    rows = _chosen_rows(recipe, choices, listener)
+    if choices.weights is not None and is_file_name(choices.backbone or ""):
+        msg = (
+            f"--weights is about the export of a backbone; {choices.backbone} is a file and has "
+            "its weights. Leave --weights out, or name a backbone."
+        )
+        raise ConfigError(msg)
+    for row in rows:
+        row_config = _config_of(row, choices, config, listener)
+        outcome = run_benchmark(row_config, listener, command=command)
+        result = replace(outcome.result, reproduction=judge(recipe, row, outcome.result))
+        yield RunOutcome(result, outcome.predictions)
+
+
+def _chosen_rows(recipe: Recipe, choices: RecipeChoices, listener: Listener) -> list[Row]:
+    """Return the rows to run: those asked for, and none twice."""
+    rows = find_rows(recipe, choices.rows)
+    if choices.backbone is not None:
+        # Rows that differ in the backbone alone are now the same: the first stays.
+        return list({_without_backbone(row): row for row in reversed(rows)}.values())[::-1]
+    is_path = choices.weights is not None and choices.weights not in _NAMED_WEIGHTS
+    others = [row for row in rows if row.backbone != rows[0].backbone]
+    if is_path and others:
+        names = ", ".join(f"{row.name} ({row.backbone})" for row in others)
+        listener.warn(
+            f"{choices.weights} is taken for weights of {rows[0].backbone}; left out: {names}. "
+            "Choose rows with --row."
+        )
+        return [row for row in rows if row not in others]
+    return rows
+
+
+def _without_backbone(row: Row) -> str:
+    return repr((row.dataset, row.heads, row.export, row.folds))
+
+
+def _config_of(
+    row: Row, choices: RecipeChoices, config: RunConfig, listener: Listener
+) -> RunConfig:
+    """Return the configuration of a row's run."""
+    model = choices.backbone or row.backbone
+    export = ExportOptions()
+    if not is_file_name(model):
+        chosen = dict(row.export.chosen)
+        if model != row.backbone:
+            chosen.pop("layer", None)  # a name in another network
+        if choices.weights is not None:
+            chosen["weights"] = choices.weights
+        export = ExportOptions(**chosen)  # type: ignore[arg-type]  # checked in the recipe
+    timing = replace(config.timing, scenarios=("single",), costs=False)
+    changed = replace(
+        config,
+        model=model,
+        export=export,
+        dataset=row.dataset,
+        heads=tuple(row.heads),
+        baselines=row.baselines,
+        head_params=_head_params(row, config.head_params),
+        protocol=ProtocolConfig(folds=row.folds),
+        latency=config.latency and bool(row.speeds),
+        timing=timing,
+    )
+    if not _is_random(changed, listener):
+        return changed
+    # Random weights have a time and no accuracy.
+    if not config.latency:
+        msg = (
+            f"{model} with random weights has no accuracy worth measuring, and --no-latency leaves "
+            "nothing else. Leave out one of the two."
+        )
+        raise ConfigError(msg)
+    return replace(changed, accuracy=False, latency=True, protocol=ProtocolConfig())
+
+
+def _is_random(config: RunConfig, listener: Listener) -> bool:
+    if not is_file_name(config.model):
+        return config.export.weights == "random"
+    model = resolve_model(config.model, cache_dir=config.cache_dir, listener=listener)
+    return model.card is not None and model.card.weights.kind == "random"
+
+
+def _head_params(row: Row, overrides: Sequence[str]) -> tuple[str, ...]:
+    """Lay the user's parameters over the recipe's."""
+    names = {text.partition("=")[0].strip() for text in overrides}
+    kept = []
+    for text in row.head_params:
+        name = text.partition("=")[0]
+        if name not in names and name.rpartition(".")[2] not in names:
+            kept.append(text)
+    return (*kept, *overrides)

@@ -1,0 +1,193 @@
+"""Latency of one open session in every scenario that was asked for."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+from tlbench.core.errors import MeasurementError
+from tlbench.core.progress import Listener
+from tlbench.engine import Session
+from tlbench.latency import (
+    ORDERED,
+    Plan,
+    Served,
+    Timing,
+    find_peak,
+    looks_steady,
+    measure,
+    serve,
+    watch,
+)
+from tlbench.records import FreshProcess, LatencyResult
+from tlbench.stats import samples_needed
+from tlbench.workflows.config import RunConfig, TimingConfig
+from tlbench.workflows.steps.fresh_process import measure_fresh
+from tlbench.workflows.steps.inputs import LatencyInputs
+from tlbench.workflows.steps.timed_model import Job, Subject
+
+_IDLE_S = 1.0
+
+
+def jobs_of(config: RunConfig, inputs: LatencyInputs) -> list[Job]:
+    """Return what is to be timed, in the order asked for.
+
+    A file that fixes the batch is measured at that batch and no other: one image after another
+    only where it is one.
+    """
+    timing = config.timing
+    sizes = timing.batch_sizes or (config.batch_size,)
+    if inputs.fixed_batch is not None:
+        sizes = (inputs.fixed_batch,)
+    jobs = []
+    for scenario in timing.scenarios:
+        single = inputs.fixed_batch or 1
+        is_batched = scenario == "offline" or single > 1
+        for boundary in timing.boundaries:
+            if boundary == "device->device" and scenario in {"cold", "server"}:
+                continue  # a request arrives at the host
+            for size in sizes if is_batched else (1,):
+                name = "offline" if is_batched and scenario == "single" else scenario
+                jobs.append(Job(scenario=name, batch_size=size, boundary=boundary))
+    return list(dict.fromkeys(jobs))
+
+
+def plan_for(timing: TimingConfig, job: Job) -> Plan:
+    """Return when a timing ends: a batch needs samples for its median only."""
+    n_samples = timing.min_samples
+    if job.scenario == "offline":
+        n_samples = ORDERED  # enough for a median, and to tell a trend
+    elif job.scenario == "server":  # so that one late request in a hundred can be told from two
+        n_samples = max(n_samples, samples_needed(0.99))
+    return Plan(
+        min_samples=n_samples,
+        min_duration_s=timing.min_duration_s,
+        max_duration_s=timing.max_duration_s,
+        pause_s=timing.pause_s if job.scenario == "paced" else 0.0,
+    )
+
+
+def measure_latency(
+    session: Session, inputs: LatencyInputs, config: RunConfig, listener: Listener
+) -> Iterator[LatencyResult]:
+    """Yield a result for each job; after Ctrl-C the last one is incomplete and nothing follows."""
+    subject = Subject(session, inputs)
+    jobs = jobs_of(config, inputs)
+    for number, job in enumerate(jobs):
+        listener.start(f"latency, {job}")
+        result = _measure_job(subject, job, config.timing, is_first=number == 0)
+        listener.finish()
+        yield result
+        if not result.complete:
+            return
+
+
+def _measure_job(
+    subject: Subject, job: Job, timing: TimingConfig, *, is_first: bool
+) -> LatencyResult:
+    if job.scenario == "cold":
+        return _cold(subject, job, timing)
+    more: dict[str, Any] = {}
+    calls, _ = subject.calls(job)
+    plan = plan_for(timing, job)
+    with watch(subject.machine) as observed:
+        if job.scenario == "server":
+            served = _serve(subject, job, timing, plan)
+            found, more["server"] = served.timing, served.load
+        else:
+            found = measure(
+                calls,
+                plan,
+                clock=subject.clock,
+                energy=subject.energy,
+                is_steady=looks_steady if timing.patient else None,
+            )
+    if job.scenario == "paced":
+        more["pause_s"] = timing.pause_s
+    if timing.costs and found.complete:
+        try:
+            if is_first and timing.patient:
+                more["idle_cpu_s"] = _idle_cpu_s(subject)
+            if job.scenario in {"single", "offline"}:
+                more |= memory_of(subject, job)
+        except KeyboardInterrupt:
+            found = replace(found, complete=False)
+    return subject.result(job, found, observed, **more)
+
+
+def _idle_cpu_s(subject: Subject) -> float:
+    """Return the processor time of this process in the second after a call: threads that spin."""
+    subject.session.run(subject.inputs.batches(subject.inputs.fixed_batch or 1)[0])
+    before = subject.clock.cpu_s()
+    subject.clock.sleep_s(_IDLE_S)
+    return subject.clock.cpu_s() - before
+
+
+def memory_of(subject: Subject, job: Job) -> dict[str, Any]:
+    """Return the memory of a fresh process, as fields of the record."""
+    fresh = measure_fresh(subject.session, subject.inputs, job.batch_size, 1)
+    return {
+        "peak_rss_bytes": max(fresh.peak_rss_bytes),
+        "device_bytes": max(fresh.device_bytes, default=None),
+        "device_note": fresh.device_note,
+    }
+
+
+def _cold(subject: Subject, job: Job, timing: TimingConfig) -> LatencyResult:
+    """Time to the first answer of a process that has everything to load but Python itself."""
+    cpu_before = _children_cpu_s()
+    with watch(subject.machine) as observed:
+        fresh = measure_fresh(subject.session, subject.inputs, job.batch_size, timing.processes)
+    samples = _until_first_answer(fresh)
+    found = Timing(
+        first_s=samples[0],
+        warmup_s=(),
+        samples_s=samples,
+        cpu_s=_children_cpu_s() - cpu_before,  # the interpreter's start and the imports included
+        wall_s=sum(samples),
+    )
+    return subject.result(
+        job,
+        found,
+        observed,
+        fresh=fresh,
+        peak_rss_bytes=max(fresh.peak_rss_bytes),
+        device_bytes=max(fresh.device_bytes, default=None),
+        device_note=fresh.device_note,
+    )
+
+
+def _children_cpu_s() -> float:
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def _until_first_answer(fresh: FreshProcess) -> tuple[float, ...]:
+    return tuple(c + f for c, f in zip(fresh.create_s, fresh.first_s, strict=True))
+
+
+def _serve(subject: Subject, job: Job, timing: TimingConfig, plan: Plan) -> Served:
+    calls, _ = subject.calls(job)
+
+    def serve_at(qps: float) -> Served:
+        return serve(
+            calls,
+            qps=qps,
+            latency_bound_s=timing.latency_bound_s,
+            plan=plan,
+            clock=subject.clock,
+        )
+
+    if not timing.find_peak:
+        assert timing.qps is not None  # checked in the configuration
+        return serve_at(timing.qps)
+    quick = measure(calls, Plan(min_samples=11, min_duration_s=0.3), clock=subject.clock)
+    typical = median(quick.samples_s)
+    if typical > timing.latency_bound_s:
+        msg = (
+            f"No rate can be served: one image takes {typical:.4f} s by itself, the bound is "
+            f"{timing.latency_bound_s} s. Raise --latency-bound."
+        )
+        raise MeasurementError(msg)
+    return find_peak(serve_at, ceiling_qps=1 / typical)
