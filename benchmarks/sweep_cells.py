@@ -46,7 +46,7 @@ def timing(cell):
             min_duration_s=0.01 if cell.quick else 1.0,
             max_duration_s=5.0 if cell.quick else 15.0,
             costs=cell.costs,
-            patient=False,
+            extend_until_steady=False,
         ),
     )
     return run_benchmark(config).result

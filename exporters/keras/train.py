@@ -17,8 +17,8 @@ from tlbench.heads import (
     Layer,
     LayerWeights,
     MaxPool,
-    Plan,
     Trained,
+    TrainingSpec,
 )
 
 _Set = tuple[FloatArray, LabelArray]
@@ -37,42 +37,44 @@ class KerasTrainer:
         with keras_session():
             pass
 
-    def train(self, plan: Plan, examples: _Set, validation: _Set | None) -> Trained:
-        """Train the network of *plan*; see `tlbench.heads.training.Trainer`."""
+    def train(self, spec: TrainingSpec, examples: _Set, validation: _Set | None) -> Trained:
+        """Train the network of *spec*; see `tlbench.heads.training.Trainer`."""
         with keras_session() as frameworks:
             # Sums in a fixed order: an op that could not promise it would refuse to run.
             frameworks.tf.config.experimental.enable_op_determinism()
-            return _train(frameworks, plan, examples, validation)
+            return _train(frameworks, spec, examples, validation)
 
 
-def _train(frameworks: Frameworks, plan: Plan, examples: _Set, validation: _Set | None) -> Trained:
+def _train(
+    frameworks: Frameworks, spec: TrainingSpec, examples: _Set, validation: _Set | None
+) -> Trained:
     keras = frameworks.keras
     # One stream of numbers a layer and one for the order: nobody's global generator is touched.
-    order_seed, *seeds = np.random.SeedSequence(plan.seed).generate_state(len(plan.layers) + 1)
+    order_seed, *seeds = np.random.SeedSequence(spec.seed).generate_state(len(spec.layers) + 1)
     model = keras.Sequential(
         [
-            keras.Input(plan.shape),
-            *(_layer(keras, *pair) for pair in zip(plan.layers, seeds, strict=True)),
+            keras.Input(spec.shape),
+            *(_layer(keras, *pair) for pair in zip(spec.layers, seeds, strict=True)),
         ]
     )
     model.compile(
-        optimizer=_optimizer(keras, plan),
-        loss=_loss(keras, plan),
+        optimizer=_optimizer(keras, spec),
+        loss=_loss(keras, spec),
         metrics=["accuracy"],
         jit_compile=False,  # compiling takes longer than it saves on a network of this size
     )
     generator = np.random.default_rng(order_seed)
     history, best, kept = [], np.inf, None
-    for _ in range(plan.epochs):
+    for _ in range(spec.epochs):
         figures = _epoch(
-            model, plan, model.train_on_batch, examples, generator.permutation(len(examples[0]))
+            model, spec, model.train_on_batch, examples, generator.permutation(len(examples[0]))
         )
         if validation is not None:
             tried = _epoch(
-                model, plan, model.test_on_batch, validation, np.arange(len(validation[0]))
+                model, spec, model.test_on_batch, validation, np.arange(len(validation[0]))
             )
             figures |= {f"validation_{name}": value for name, value in tried.items()}
-            if plan.keep_best and tried["loss"] < best:
+            if spec.keep_best and tried["loss"] < best:
                 best, kept = tried["loss"], model.get_weights()
         history.append(figures)
     if kept is not None:
@@ -80,11 +82,11 @@ def _train(frameworks: Frameworks, plan: Plan, examples: _Set, validation: _Set 
     return Trained(weights=_weights(model), history=tuple(history))
 
 
-def _optimizer(keras: Any, plan: Plan) -> Any:  # noqa: ANN401
-    if plan.optimizer == "adam":
-        return keras.optimizers.Adam(learning_rate=plan.learning_rate)
-    if plan.rules == "keras-3":
-        return keras.optimizers.RMSprop(learning_rate=plan.learning_rate)
+def _optimizer(keras: Any, spec: TrainingSpec) -> Any:  # noqa: ANN401
+    if spec.optimizer == "adam":
+        return keras.optimizers.Adam(learning_rate=spec.learning_rate)
+    if spec.rules == "keras-3":
+        return keras.optimizers.RMSprop(learning_rate=spec.learning_rate)
     ops = keras.ops
 
     class Keras2RMSprop(keras.optimizers.RMSprop):  # type: ignore[misc]
@@ -94,11 +96,11 @@ def _optimizer(keras: Any, plan: Plan) -> Any:  # noqa: ANN401
             root = ops.sqrt(square) + self.epsilon
             self.assign_sub(variable, learning_rate * gradient / root)
 
-    return Keras2RMSprop(learning_rate=plan.learning_rate, epsilon=_KERAS2_EPSILON)
+    return Keras2RMSprop(learning_rate=spec.learning_rate, epsilon=_KERAS2_EPSILON)
 
 
-def _loss(keras: Any, plan: Plan) -> Any:  # noqa: ANN401
-    if plan.rules == "keras-3":
+def _loss(keras: Any, spec: TrainingSpec) -> Any:  # noqa: ANN401
+    if spec.rules == "keras-3":
         return "sparse_categorical_crossentropy"
     ops = keras.ops
 
@@ -112,17 +114,17 @@ def _loss(keras: Any, plan: Plan) -> Any:  # noqa: ANN401
 
 def _epoch(
     model: Any,  # noqa: ANN401 - Keras has no stubs
-    plan: Plan,
+    spec: TrainingSpec,
     step: Any,  # noqa: ANN401
     data: _Set,
     order: NDArray[np.integer[Any]],
 ) -> dict[str, float]:
     """Take *step* on all rows in this order, and return the means over them."""
     sums = np.zeros(2)
-    for start in range(0, len(order), plan.batch_size):
-        rows = order[start : start + plan.batch_size]
+    for start in range(0, len(order), spec.batch_size):
+        rows = order[start : start + spec.batch_size]
         model.reset_metrics()  # some releases do it themselves, others go on with their mean
-        figures = step(data[0][rows].reshape(-1, *plan.shape), data[1][rows], return_dict=True)
+        figures = step(data[0][rows].reshape(-1, *spec.shape), data[1][rows], return_dict=True)
         sums += len(rows) * np.array([figures["loss"], figures["accuracy"]], dtype=np.float64)
     loss, accuracy = (sums / len(order)).tolist()
     return {"loss": loss, "accuracy_fraction": accuracy}

@@ -13,7 +13,7 @@ from exporters.publish import write_with_card
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener
-from tlbench.model import Drift, Lowering, LoweringOptions, ModelCard, OnnxModel
+from tlbench.model import Conversion, ConversionOptions, Drift, ModelCard, OnnxModel
 
 
 def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:
@@ -49,7 +49,7 @@ def finish(
     model: onnx.ModelProto,
     source: OnnxModel,
     destination: Path,
-    options: LoweringOptions,
+    options: ConversionOptions,
     listener: Listener,
     *,
     precision: str,
@@ -85,7 +85,7 @@ def finish(
             "Calibrate on images like yours (--calibrate), or accept it with a lower --min-cosine."
         )
         raise ExportError(msg)
-    lowering = Lowering(
+    conversion = Conversion(
         precision=precision,
         method=method,
         software=software_versions(),
@@ -95,7 +95,7 @@ def finish(
         kept_in_float=kept_in_float,
         drift=drift,
     )
-    card = replace(source.card, precision=precision, lowering=lowering)
+    card = replace(source.card, precision=precision, conversion=conversion)
     write_with_card(model, card, destination)
     return card
 

@@ -8,7 +8,7 @@ import onnx
 
 from exporters.precision.software import ByOnnxRuntime
 from tlbench.core.progress import Listener
-from tlbench.model import LoweringOptions, ModelCard, OnnxModel
+from tlbench.model import ConversionOptions, ModelCard, OnnxModel
 
 # A float16 has 11 bits: features that agree to three digits have a cosine above 0.9999. What is
 # below this has overflowed or lost a layer. See docs/precisions.md.
@@ -24,7 +24,7 @@ class _Fp16(ByOnnxRuntime):
     needs_calibration: bool = False
 
     def convert(
-        self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener
+        self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
         """Convert the network; see `tlbench.model.precision.Precision`."""
         from exporters.precision.finish import finish

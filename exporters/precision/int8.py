@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from exporters.precision.software import ByOnnxRuntime
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener
-from tlbench.model import LoweringOptions, ModelCard, OnnxModel
+from tlbench.model import ConversionOptions, ModelCard, OnnxModel
 
 if TYPE_CHECKING:
     import onnx
 
     from exporters.precision.parts import Parts
-    from exporters.precision.quantise import Plan
+    from exporters.precision.quantise import QuantisationPlan
 
 
 # For one image, the worst of them. Where a head was refitted, no accuracy was lost down to 0.95 and
@@ -35,7 +35,7 @@ class _Int8(ByOnnxRuntime):
     needs_calibration: bool = True
 
     def convert(
-        self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener
+        self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
         """Quantise the network; see `tlbench.model.precision.Precision`."""
         from exporters.precision.finish import finish
@@ -65,7 +65,9 @@ class _Int8(ByOnnxRuntime):
         )
 
 
-def _quantised(parts: "Parts", plan: "Plan", options: LoweringOptions) -> "onnx.ModelProto":
+def _quantised(
+    parts: "Parts", plan: "QuantisationPlan", options: ConversionOptions
+) -> "onnx.ModelProto":
     """Observe the float network, quantise it, correct its biases and quantise it again."""
     from exporters.precision.bias import correct_biases, correctable
     from exporters.precision.observe import float_tensors, observe

@@ -22,7 +22,7 @@ RANGE_QUANTILE = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class QuantisationPlan:
     """Which nodes are quantised, by name, and what stays in float, for people."""
 
     quantised: tuple[str, ...]
@@ -30,7 +30,7 @@ class Plan:
     kept_in_float: tuple[str, ...]
 
 
-def make_plan(network: onnx.ModelProto) -> Plan:
+def make_plan(network: onnx.ModelProto) -> QuantisationPlan:
     """Choose the nodes; nodes without a name are given one, in place.
 
     The first weighted layer and what lies before it stay in float: its input is the image, whose
@@ -63,7 +63,7 @@ def make_plan(network: onnx.ModelProto) -> Plan:
         raise ExportError(msg)
     layers = [f"{node.op_type} {node.name}" for node in excluded if node.op_type in _WEIGHTED]
     others = {node.op_type for node in nodes} - OPERATORS
-    return Plan(
+    return QuantisationPlan(
         quantised=tuple(node.name for node in quantised),
         excluded=tuple(node.name for node in excluded),
         kept_in_float=("preprocessing", *layers, *sorted(others)),
@@ -83,7 +83,7 @@ def ranges(observations: Observations) -> dict[str, tuple[float, float]]:
 
 def quantise(
     network: onnx.ModelProto,
-    plan: Plan,
+    plan: QuantisationPlan,
     limits: dict[str, tuple[float, float]],
     *,
     reduce_range: bool,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tlbench.core.errors import MissingDependencyError
-from tlbench.features import BASELINES, Baseline
+from tlbench.features import BASELINES, FeatureBaseline
 
 SIZES = [(32, 32), (8, 8), (1, 1), (64, 48), (33, 20), (300, 5)]
 
@@ -30,7 +30,7 @@ def baseline(request):
 
 def test_a_baseline_is_known_by_its_own_name(baseline):
     """The entry point has the name that the records will show, and a line for the list."""
-    assert isinstance(baseline, Baseline)
+    assert isinstance(baseline, FeatureBaseline)
     assert BASELINES.load(baseline.name) is baseline
     assert baseline.summary.endswith(".")
 
@@ -102,7 +102,7 @@ def test_hog_does_not_change_with_the_contrast():
 def test_importing_the_baselines_loads_nothing_heavy():
     """Listing them stays quick: Pillow and scikit-image are loaded by the first image."""
     code = (
-        "import sys; from tlbench.baselines import BASELINES; list(BASELINES.items()); "
+        "import sys; from tlbench.features import BASELINES; list(BASELINES.items()); "
         "sys.exit(any(name in sys.modules for name in ('PIL', 'skimage', 'sklearn')))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

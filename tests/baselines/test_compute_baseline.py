@@ -5,7 +5,7 @@ import pytest
 
 from tlbench.core.errors import DataError, UnreadableImageError
 from tlbench.core.progress import Silent
-from tlbench.features import Baseline, compute_baseline
+from tlbench.features import FeatureBaseline, compute_baseline
 
 
 class Recorder(Silent):
@@ -46,7 +46,7 @@ def mean_and_max(image):
     return np.array([image.mean(), image.max()], dtype=np.float32)
 
 
-BASELINE = Baseline(name="mean", summary="Mean and largest value.", extract=mean_and_max)
+BASELINE = FeatureBaseline(name="mean", summary="Mean and largest value.", extract=mean_and_max)
 
 
 def compute(images, *, baseline=BASELINE, strict=False, listener=None):
@@ -101,7 +101,7 @@ def test_no_images_are_an_error():
 
 def test_rows_of_different_lengths_are_an_error_that_names_the_baseline():
     """A plugin whose features depend on the image's size is at fault."""
-    ragged = Baseline(
+    ragged = FeatureBaseline(
         name="ragged", summary="", extract=lambda image: np.ones(int(image[0, 0, 0]) + 1)
     )
     with pytest.raises(DataError, match=r"'ragged'.*\(2,\) for image 1.*\(1,\)"):

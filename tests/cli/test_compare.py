@@ -16,7 +16,7 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.fixture
 def saved(tmp_path):
     """Save variations of the golden run of schema version 1; return their paths."""
-    old = decode_run((GOLDEN / "run-v1.json").read_bytes(), "run-v1.json")
+    old = decode_run((GOLDEN / "run-simple.json").read_bytes(), "run-simple.json")
 
     def save(run_id, **timing):
         latency = tuple(dataclasses.replace(one, **timing) for one in old.latency)
@@ -32,7 +32,7 @@ def saved(tmp_path):
 def test_an_old_file_is_compared_with_a_new_one(tlbench, saved):
     """A run saved by the first tlbench, with one of today, by file and by id."""
     saved("new", provider="cuda")
-    done = tlbench("compare", GOLDEN / "run-v1.json", "new")
+    done = tlbench("compare", GOLDEN / "run-simple.json", "new")
     assert done.code == 0, done.err
     assert "Speed-up" in done.out
     assert "cuda" in done.out
@@ -49,7 +49,7 @@ def test_three_runs(tlbench, saved):
 
 def test_unlike_runs_are_exit_code_2_in_one_line(tlbench, saved):
     saved("new", precision="fp16")
-    done = tlbench("compare", GOLDEN / "run-v1.json", "new")
+    done = tlbench("compare", GOLDEN / "run-simple.json", "new")
     assert (done.code, done.out) == (2, "")
     assert done.err.count("\n") == 1
     assert "precision fp32 against fp16" in done.err
@@ -58,7 +58,7 @@ def test_unlike_runs_are_exit_code_2_in_one_line(tlbench, saved):
 
 def test_unlike_runs_can_be_allowed(tlbench, saved):
     saved("new", precision="fp16")
-    done = tlbench("compare", GOLDEN / "run-v1.json", "new", "--allow-unlike")
+    done = tlbench("compare", GOLDEN / "run-simple.json", "new", "--allow-unlike")
     assert done.code == 0
     assert "fp32/fp16" in done.out
     assert "precision fp32 against fp16" in done.out
@@ -71,7 +71,7 @@ def test_unlike_runs_can_be_allowed(tlbench, saved):
         (["new", "new"], "named 2 times"),
         (["new", "absent"], "No run 'absent'"),
         (["new", "absent#a"], "No run 'absent'"),
-        (["new", "new#a"], "has no contestant 'a'"),
+        (["new", "new#a"], "has no candidate 'a'"),
     ],
     ids=str,
 )
@@ -85,10 +85,10 @@ def test_runs_that_cannot_be_compared_are_exit_code_2(tlbench, saved, runs, said
 def test_a_contestant_is_named_behind_a_hash(tlbench, saved):
     """A run in which several took turns, against a run of one model."""
     saved("new")
-    done = tlbench("compare", "new", GOLDEN / "run-v2.json")
+    done = tlbench("compare", "new", GOLDEN / "run-candidates.json")
     assert done.code == 2
     assert "#a'" in done.err
-    done = tlbench("compare", "new", f"{GOLDEN / 'run-v2.json'}#a")
+    done = tlbench("compare", "new", f"{GOLDEN / 'run-candidates.json'}#a")
     assert done.code == 0, done.err
     assert "20260131-142530-1f3a#a" in done.out
 
@@ -96,14 +96,14 @@ def test_a_contestant_is_named_behind_a_hash(tlbench, saved):
 def test_a_hash_in_the_name_of_a_folder_is_no_label(tlbench, saved):
     """What exists as it stands is not taken apart."""
     folder = saved("new#1")
-    done = tlbench("compare", GOLDEN / "run-v1.json", folder)
+    done = tlbench("compare", GOLDEN / "run-simple.json", folder)
     assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize("style", ["console", "json"])
 def test_a_comparison_can_go_to_a_file(tlbench, saved, style):
     saved("new")
-    arguments = ("compare", GOLDEN / "run-v1.json", "new", "--format", style)
+    arguments = ("compare", GOLDEN / "run-simple.json", "new", "--format", style)
     shown = tlbench(*arguments)
     done = tlbench(*arguments, "-o", "out.txt")
     assert (done.code, done.out) == (0, "")
@@ -112,7 +112,7 @@ def test_a_comparison_can_go_to_a_file(tlbench, saved, style):
 
 def test_a_file_that_cannot_be_written_is_exit_code_2(tlbench, saved):
     saved("new")
-    done = tlbench("compare", GOLDEN / "run-v1.json", "new", "-o", "absent/out.txt")
+    done = tlbench("compare", GOLDEN / "run-simple.json", "new", "-o", "absent/out.txt")
     assert done.code == 2
     assert "cannot be written" in done.err
 
@@ -121,8 +121,8 @@ def test_runs_are_looked_for_under_output(tlbench, saved):
     """As `tlbench report` does."""
     saved("new")
     Path("runs").rename("elsewhere")
-    assert tlbench("compare", GOLDEN / "run-v1.json", "new").code == 2
-    assert tlbench("compare", GOLDEN / "run-v1.json", "last", "--output", "elsewhere").code == 0
+    assert tlbench("compare", GOLDEN / "run-simple.json", "new").code == 2
+    assert tlbench("compare", GOLDEN / "run-simple.json", "last", "--output", "elsewhere").code == 0
 
 
 def test_no_measuring_code_is_loaded(saved):
@@ -130,7 +130,7 @@ def test_no_measuring_code_is_loaded(saved):
     folder = saved("new")
     source = (
         "import sys; sys.modules['onnxruntime'] = None; from tlbench.cli import main; "
-        f"sys.argv = ['tlbench', 'compare', {str(GOLDEN / 'run-v1.json')!r}, {str(folder)!r}]\n"
+        f"sys.argv = ['tlbench', 'compare', {str(GOLDEN / 'run-simple.json')!r}, {str(folder)!r}]\n"
         "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code\n"
         "assert not {'sklearn', 'onnx'} & set(sys.modules)\n"
         "assert not [n for n in sys.modules if n.startswith(('tlbench.engine', 'tlbench.latency'))]"

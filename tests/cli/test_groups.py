@@ -9,7 +9,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tlbench.cli.groups import OptionGroup, spread
+from tlbench.cli.groups import OptionGroup, flatten_options
 from tlbench.cli.measure import make_config
 from tlbench.cli.options import (
     EngineOptions,
@@ -57,12 +57,12 @@ def command(received):
 def invoke(command):
     """Run the command as typer does, with these words."""
     app = typer.Typer()
-    app.command()(spread(command))
+    app.command()(flatten_options(command))
     return lambda *words: CliRunner().invoke(app, words)
 
 
 def test_a_group_stands_where_its_parameter_stood(command):
-    names = list(inspect.signature(spread(command)).parameters)
+    names = list(inspect.signature(flatten_options(command)).parameters)
     assert names == ["name", "first", "height", "wide", "last"]
 
 
@@ -87,7 +87,7 @@ def test_a_command_without_groups_stays_as_it_is(received):
         """Say it."""
         received.append(name)
 
-    flat = spread(plain)
+    flat = flatten_options(plain)
     assert inspect.signature(flat) == inspect.signature(plain)
     flat(name="this")
     assert received == ["this"]
@@ -97,7 +97,7 @@ def test_an_option_in_two_groups_is_a_mistake_of_ours():
     def twice(*, size: Size, other: Size) -> None: ...
 
     with pytest.raises(ValueError, match="duplicate parameter name: 'height'"):
-        spread(twice)
+        flatten_options(twice)
 
 
 def test_the_defaults_of_the_options_are_those_of_a_run():
@@ -107,7 +107,7 @@ def test_the_defaults_of_the_options_are_those_of_a_run():
 
 
 def test_the_defaults_of_the_options_are_those_of_a_timing():
-    assert make_timing(ScenarioOptions(), TimingOptions(), rivals=()) == TimingConfig()
+    assert make_timing(ScenarioOptions(), TimingOptions(), candidates=()) == TimingConfig()
 
 
 @pytest.mark.parametrize(

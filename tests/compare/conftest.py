@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tlbench.compare import Side
+from tlbench.compare import ComparedRun
 from tlbench.records import decode_run
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -14,14 +14,14 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.fixture(scope="session")
 def old_run():
     """A run of schema version 1: two timings, four accuracies."""
-    path = GOLDEN / "run-v1.json"
+    path = GOLDEN / "run-simple.json"
     return decode_run(path.read_bytes(), str(path))
 
 
 @pytest.fixture(scope="session")
 def contest():
-    """A run of schema version 2 in which contestants a and b took turns, both in one scenario."""
-    path = GOLDEN / "run-v2.json"
+    """A run in which models a and b took turns, both in one scenario."""
+    path = GOLDEN / "run-candidates.json"
     run = decode_run(path.read_bytes(), str(path))
     first = run.latency[0]
     return dataclasses.replace(run, latency=(first, dataclasses.replace(first, label="b")))
@@ -49,4 +49,4 @@ def vary():
 @pytest.fixture(scope="session")
 def sides():
     """Return runs as sides of a comparison."""
-    return lambda *runs: [Side(run=run) for run in runs]
+    return lambda *runs: [ComparedRun(run=run) for run in runs]

@@ -104,7 +104,7 @@ def test_machine_provider_and_threads_may_differ(old_run, vary, sides):
     other = vary(old_run, timing={"provider": "cuda", "threads": 8}, environment=environment)
     found = compare_runs(sides(old_run, other))
     assert not any(pair.unlike for pair in found.speed_ups)
-    differing = {fact.name: fact.values for fact in found.facts if fact.differs}
+    differing = {fact.name: fact.values for fact in found.properties if fact.differs}
     assert differing == {
         "CPU": ("Example CPU @ 2.00GHz", "Other CPU"),
         "GPU": ("Example GPU, driver 550.10; Silent GPU, driver 550.10", "none"),
@@ -118,7 +118,7 @@ def test_files_of_one_network_are_alike(old_run, vary, sides):
     """An export with another version of the exporter has other bytes and the same card."""
     found = compare_runs(sides(old_run, vary(old_run, model=_card(old_run, opset=18))))
     assert not any(pair.unlike for pair in (*found.speed_ups, *found.accuracy))
-    assert next(fact for fact in found.facts if fact.name == "model file").differs
+    assert next(fact for fact in found.properties if fact.name == "model file").differs
 
 
 def test_one_file_under_two_names_is_alike(old_run, vary, sides):

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from tlbench.compare import Side, compare_runs
+from tlbench.compare import ComparedRun, compare_runs
 from tlbench.core.errors import ComparisonError, ResultError
 
 replace = dataclasses.replace
@@ -133,36 +133,36 @@ def test_contestants_are_paired_by_label(contest, vary, sides):
 
 
 def test_a_contest_and_a_single_model_need_a_label(contest, vary, sides, old_run):
-    """Which contestant is meant cannot be known; the message shows how to say it."""
+    """Which candidate is meant cannot be known; the message shows how to say it."""
     with pytest.raises(ComparisonError, match=rf"a, b.*'{contest.id}#a'"):
         compare_runs(sides(vary(old_run), contest))
-    one = Side(run=contest, label="b")
-    found = compare_runs([Side(run=vary(old_run)), one])
+    one = ComparedRun(run=contest, label="b")
+    found = compare_runs([ComparedRun(run=vary(old_run)), one])
     assert found.runs[1].label == "b"
     assert _pairs(found) == [("B", "single", 1)]
 
 
 def test_two_contestants_of_one_run_can_be_compared(contest):
     """The report says that their own ratio is better."""
-    found = compare_runs([Side(run=contest, label=label) for label in "ab"])
+    found = compare_runs([ComparedRun(run=contest, label=label) for label in "ab"])
     assert len(found.speed_ups) == 1
     assert any("took turns" in note for note in found.notes)
 
 
 def test_the_model_of_a_contestant_is_its_own(contest, vary):
-    """The run's model is that of its first contestant only."""
-    a, b = contest.contestants
+    """The run's model is that of its first candidate only."""
+    a, b = contest.models_under_test
     fast = replace(b, model=replace(b.model, sha256="9" * 64, card=None))
-    run = replace(contest, contestants=(a, fast))
+    run = replace(contest, models_under_test=(a, fast))
     with pytest.raises(ComparisonError, match="model file"):
-        compare_runs([Side(run=run, label="a"), Side(run=run, label="b")])
+        compare_runs([ComparedRun(run=run, label="a"), ComparedRun(run=run, label="b")])
 
 
 def test_a_contestant_without_a_model_is_damage(contest):
-    """Another contestant's model is no substitute."""
-    run = replace(contest, contestants=())
+    """Another candidate's model is no substitute."""
+    run = replace(contest, models_under_test=())
     with pytest.raises(ResultError, match="does not say which model"):
-        compare_runs([Side(run=run, label="a"), Side(run=run, label="b")])
+        compare_runs([ComparedRun(run=run, label="a"), ComparedRun(run=run, label="b")])
 
 
 @pytest.mark.parametrize("samples", [(), (0.1, 0.0), (0.1, -1.0), (0.1, float("inf"))], ids=str)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlbench.core.errors import UnreadableImageError
-from tlbench.datasets import HashedImages, Leaks, Split, find_leaks, find_spread
+from tlbench.datasets import HashedImages, Leaks, Split, find_cross_fold_duplicates, find_leaks
 
 
 def pictures(n, seed=0):
@@ -141,7 +141,7 @@ def test_a_split_can_be_hashed():
 
 
 def spread(images, parts):
-    return find_spread(digests_of(images), np.array(parts))
+    return find_cross_fold_duplicates(digests_of(images), np.array(parts))
 
 
 def test_images_of_one_part_spread_nowhere():

@@ -35,7 +35,7 @@ def skeleton(output):
     output = re.sub(r"\d{8}-\d{6}-[0-9a-f]{4}", "ID", output)  # runs
     output = re.sub(r"\b\d{4}-\d\d-\d\d(?=T)", "DATE", output)
     output = re.sub(r"library \S+ is", "library LIB is", output)
-    # What is INVALID, and which cautions that brings, is the machine's doing at that minute; which
+    # What is INVALID, and which warnings that brings, is the machine's doing at that minute; which
     # classes are found least often may turn on one image.
     changing = r"^  (INVALID|Cautions|Worst) .*?\n\n"
     output = re.sub(changing, "", output, flags=re.MULTILINE | re.DOTALL)

@@ -7,7 +7,7 @@ import pytest
 
 from exporters.keras.session import keras_session
 from exporters.keras.train import KERAS, _layer
-from tlbench.heads import Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool, Plan
+from tlbench.heads import Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool, TrainingSpec
 from tlbench.heads.forward import forward
 from tlbench.heads.training import TRAINERS
 
@@ -35,7 +35,9 @@ NETWORKS = {
 
 def plan_of(shape, layers, **settings):
     given = {"epochs": 2, "batch_size": 16, "keep_best": False, "seed": 1} | settings
-    return Plan(shape=shape, layers=layers, optimizer="rmsprop", learning_rate=1e-2, **given)
+    return TrainingSpec(
+        shape=shape, layers=layers, optimizer="rmsprop", learning_rate=1e-2, **given
+    )
 
 
 def examples_of(shape, n=40):
@@ -72,9 +74,9 @@ def test_numpy_answers_what_keras_answers(shape, layers):
 def test_the_first_loss_is_that_of_a_network_that_knows_nothing():
     """Four classes, no step that matters: the loss is near the logarithm of four."""
     shape, layers = NETWORKS["dense"]
-    plan = plan_of(shape, layers, epochs=1, batch_size=1000)
+    spec = plan_of(shape, layers, epochs=1, batch_size=1000)
     rows, codes = examples_of(shape, 400)
-    first = KERAS.train(plan, (0.01 * rows, codes), None).history[0]["loss"]
+    first = KERAS.train(spec, (0.01 * rows, codes), None).history[0]["loss"]
     assert abs(first - np.log(4)) < 0.05  # rows near zero: every class has nearly its share
 
 
@@ -94,9 +96,9 @@ def test_the_validation_figures_are_those_of_the_weights_after_the_epoch():
 
 def one_step(rows, codes, rules):
     """Return the weights before and after one step on all rows, and its loss."""
-    plan = plan_of(rows.shape[1:], (Dense(4, "softmax"),), epochs=1, batch_size=len(rows))
-    still = KERAS.train(replace(plan, learning_rate=1e-30, rules=rules), (rows, codes), None)
-    moved = KERAS.train(replace(plan, rules=rules), (rows, codes), None)
+    spec = plan_of(rows.shape[1:], (Dense(4, "softmax"),), epochs=1, batch_size=len(rows))
+    still = KERAS.train(replace(spec, learning_rate=1e-30, rules=rules), (rows, codes), None)
+    moved = KERAS.train(replace(spec, rules=rules), (rows, codes), None)
     return still.weights[0], moved.weights[0], moved.history[0]["loss"]
 
 

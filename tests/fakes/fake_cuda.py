@@ -95,5 +95,5 @@ def claim_cuda(monkeypatch):
     monkeypatch.setattr(onnxruntime, "OrtValue", Values)
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: providers)
     monkeypatch.setattr("tlbench.engine.providers._missing_library", lambda _: None)
-    monkeypatch.setattr("tlbench.engine.peak._DEVICE_SIZE", 256)
+    monkeypatch.setattr("tlbench.engine.ceiling._DEVICE_SIZE", 256)
     return asked

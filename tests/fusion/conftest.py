@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tlbench.cli.repeat import repeat_command
 from tlbench.core.progress import Silent
 from tlbench.engine import open_session
 from tlbench.records import save_run
@@ -14,7 +15,7 @@ from tlbench.workflows.steps.features import load_limited_dataset
 
 @pytest.fixture
 def ask():
-    """Answers of a classifier file: labels and probabilities for a batch of images."""
+    """ImagePredictions of a classifier file: labels and probabilities for a batch of images."""
 
     def run(model, images):
         with open_session(model, threads=1) as session:
@@ -38,7 +39,8 @@ def measure(tmp_path, tiny_path):
             "latency": False,
             "cache_dir": tmp_path / "cache",
         }
-        outcome = run_benchmark(RunConfig(**(defaults | settings)))
+        config = RunConfig(**(defaults | settings))
+        outcome = run_benchmark(config, command=repeat_command(config))
         return save_run(outcome.result, outcome.predictions, tmp_path / "runs")
 
     return run

@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.latency import Evidence, judge
+from tlbench.latency import CheckInputs, run_checks
 
 # A quiet machine, everything known, nothing wrong.
-QUIET = Evidence(
+QUIET = CheckInputs(
     tick_s=1e-7,
     cpus=4,
     other_cpus=0.04,
     slowdown=1.01,
     repeated_ratio=0.99,
     macs_per_s=0.5e9,
-    peak_macs_per_s=1e9,
+    ceiling_macs_per_s=1e9,
 )
 
 
@@ -69,7 +69,9 @@ def judged(quiet_samples):
     """Judge samples, quiet ones if none are given, on a quiet machine with these changes."""
 
     def checks(samples=None, **changes):
-        return judge(quiet_samples() if samples is None else samples, replace(QUIET, **changes))
+        return run_checks(
+            quiet_samples() if samples is None else samples, replace(QUIET, **changes)
+        )
 
     return checks
 

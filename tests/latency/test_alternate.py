@@ -3,13 +3,13 @@
 import pytest
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency import Plan, Turns, alternate, block_medians
+from tlbench.latency import StoppingRule, Turns, alternate, block_medians
 
-PLAN = Plan(warmup_s=0, min_warmup_calls=1, min_samples=1, min_duration_s=0)
-TURNS = Turns(block_s=0.5, min_rounds=6, settle_s=0.05, settle_calls=1)
+PLAN = StoppingRule(warmup_s=0, min_warmup_calls=1, min_samples=1, min_duration_s=0)
+TURNS = Turns(block_s=0.5, min_rounds=6, warmup_s=0.05, warmup_calls=1)
 
 
-class Side:
+class ComparedRun:
     """A callable that writes down whose turn it was; call *fatal* of all sides is interrupted."""
 
     def __init__(self, name, clock, log, seconds, fatal=None):
@@ -25,13 +25,13 @@ class Side:
 
 def sides(clock, *, fatal=None, **seconds):
     log = []
-    return {name: Side(name, clock, log, s, fatal) for name, s in seconds.items()}, log
+    return {name: ComparedRun(name, clock, log, s, fatal) for name, s in seconds.items()}, log
 
 
 def order(clock, seed):
     """Return the order of each round; blocks have one call, longer than a block, and no other."""
     calls, log = sides(clock, a=0.2, b=0.2, c=0.2)
-    turns = Turns(block_s=0.1, min_rounds=8, settle_s=0, settle_calls=0, seed=seed)
+    turns = Turns(block_s=0.1, min_rounds=8, warmup_s=0, warmup_calls=0, seed=seed)
     alternate(calls, PLAN, turns, clock=clock)
     names = [name for name, number in log if number >= 2]
     return [tuple(names[i : i + 3]) for i in range(0, len(names), 3)]
@@ -63,7 +63,7 @@ def test_a_block_lasts_its_time(clock):
 
 def test_a_block_has_at_least_one_call(clock):
     calls, _ = sides(clock, a=3.0, b=0.25)
-    found = alternate(calls, Plan(min_samples=1, max_duration_s=900), TURNS, clock=clock)
+    found = alternate(calls, StoppingRule(min_samples=1, max_duration_s=900), TURNS, clock=clock)
     assert found["a"].block_sizes == (1,) * 6
 
 
@@ -87,14 +87,14 @@ def test_the_first_call_and_the_warm_up_are_kept_apart(clock):
     assert timing.warmup_s == pytest.approx([0.25])
 
 
-@pytest.mark.parametrize("settle_calls", [0, 1, 3])
-def test_settling_calls_are_not_counted(clock, settle_calls):
+@pytest.mark.parametrize("warmup_calls", [0, 1, 3])
+def test_settling_calls_are_not_counted(clock, warmup_calls):
     """They are made, at the start of each block, and leave no sample."""
     calls, log = sides(clock, a=0.25)
-    turns = Turns(block_s=0.5, min_rounds=4, settle_calls=settle_calls)
+    turns = Turns(block_s=0.5, min_rounds=4, warmup_calls=warmup_calls)
     timing = alternate(calls, PLAN, turns, clock=clock)["a"]
     assert len(timing.samples_s) == 4 * 2
-    assert len(log) == 2 + 4 * (settle_calls + 2)
+    assert len(log) == 2 + 4 * (warmup_calls + 2)
 
 
 def test_a_block_waits_until_the_one_before_no_longer_spins(clock):
@@ -114,25 +114,25 @@ def test_processor_time_is_of_the_counted_calls(clock):
 def test_the_plan_holds_for_each_callable(clock):
     """The slow one, with one call a block, decides on the rounds."""
     calls, _ = sides(clock, quick=0.125, slow=0.5)
-    plan = Plan(min_samples=10, min_duration_s=0, max_duration_s=900)
-    found = alternate(calls, plan, TURNS, clock=clock)
+    rule = StoppingRule(min_samples=10, min_duration_s=0, max_duration_s=900)
+    found = alternate(calls, rule, TURNS, clock=clock)
     assert len(found["slow"].samples_s) == 10
     assert len(found["quick"].block_sizes) == 10
 
 
 def test_the_minimum_of_time_holds_for_each_callable(clock):
     calls, _ = sides(clock, a=0.5, b=0.5)
-    plan = Plan(min_samples=1, min_duration_s=5, max_duration_s=900)
-    assert len(alternate(calls, plan, TURNS, clock=clock)["a"].block_sizes) == 10
+    rule = StoppingRule(min_samples=1, min_duration_s=5, max_duration_s=900)
+    assert len(alternate(calls, rule, TURNS, clock=clock)["a"].block_sizes) == 10
 
 
 @pytest.mark.parametrize("seconds", [0.5, 4.0])
 def test_the_maximum_ends_all_with_as_many_blocks(clock, seconds):
     """It comes before the minimum of rounds, and after a whole round."""
     calls, _ = sides(clock, quick=0.125, slow=seconds)
-    plan = Plan(min_samples=900, max_duration_s=10)
+    rule = StoppingRule(min_samples=900, max_duration_s=10)
     turns = Turns(block_s=0.5, min_rounds=500)
-    found = alternate(calls, plan, turns, clock=clock)
+    found = alternate(calls, rule, turns, clock=clock)
     n_blocks = len(found["quick"].block_sizes)
     assert len(found["slow"].block_sizes) == n_blocks
     # a round is the settling, a call and a block of each
@@ -171,8 +171,10 @@ def test_an_interruption_before_the_first_round_is_over_is_passed_on(clock, fata
 def test_a_pause_comes_before_each_counted_call(clock):
     """Calls of 0.2 s after a rest of 0.1 s: two fill a block of half a second, a third overruns."""
     calls, _ = sides(clock, a=0.2, b=0.2)
-    plan = Plan(warmup_s=0, min_warmup_calls=1, min_samples=1, min_duration_s=0, pause_s=0.1)
-    found = alternate(calls, plan, TURNS, clock=clock)
+    rule = StoppingRule(
+        warmup_s=0, min_warmup_calls=1, min_samples=1, min_duration_s=0, pause_s=0.1
+    )
+    found = alternate(calls, rule, TURNS, clock=clock)
     assert found["a"].block_sizes == (2,) * 6
     assert found["a"].samples_s == pytest.approx([0.2] * 12)
     assert clock.slept.count(0.1) == 24

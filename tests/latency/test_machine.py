@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tlbench.latency import GpuState, Reading, SystemMachine, watch, watch_each
+from tlbench.latency import GpuState, Reading, SystemSensors, watch, watch_each
 from tlbench.machine import available_cpus
 
 
@@ -35,9 +35,9 @@ def reading(*, busy_s=100.0, own_s=10.0, wall_s=1000.0, lap_s=0.002, temperature
 def test_others_are_whatever_was_busy_and_not_us(busy_s, own_s, others):
     """In ten seconds; clocks of different grain may leave a little less than nothing."""
     machine = FakeMachine(reading(), reading(busy_s=busy_s, own_s=own_s, wall_s=1010.0))
-    with watch(machine) as observed:
+    with watch(machine) as machine_samples:
         pass
-    assert observed.other_cpus == pytest.approx(others)
+    assert machine_samples.other_cpus == pytest.approx(others)
 
 
 @pytest.mark.parametrize("missing", [(True, False), (False, True), (True, True)])
@@ -45,22 +45,22 @@ def test_a_busy_time_that_is_not_told_stays_unknown(missing):
     ends = [
         reading(busy_s=None if gone else 100.0, wall_s=1000.0 + i) for i, gone in enumerate(missing)
     ]
-    with watch(FakeMachine(*ends)) as observed:
+    with watch(FakeMachine(*ends)) as machine_samples:
         pass
-    assert observed.other_cpus is None
+    assert machine_samples.other_cpus is None
 
 
 def test_without_time_between_there_is_no_share():
-    with watch(FakeMachine(reading(), reading())) as observed:
+    with watch(FakeMachine(reading(), reading())) as machine_samples:
         pass
-    assert observed.other_cpus is None
+    assert machine_samples.other_cpus is None
 
 
 @pytest.mark.parametrize(("lap_s", "slowdown"), [(0.003, 1.5), (0.002, 1.0), (0.001, 0.5)])
 def test_a_longer_lap_is_a_slower_processor(lap_s, slowdown):
-    with watch(FakeMachine(reading(), reading(lap_s=lap_s))) as observed:
+    with watch(FakeMachine(reading(), reading(lap_s=lap_s))) as machine_samples:
         pass
-    assert observed.slowdown == pytest.approx(slowdown)
+    assert machine_samples.slowdown == pytest.approx(slowdown)
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_a_longer_lap_is_a_slower_processor(lap_s, slowdown):
     ids=["none", "a GPU"],
 )
 def test_a_gpu_is_looked_at_at_both_ends(states, told):
-    with watch(FakeMachine(reading(), reading(), gpu=states)) as observed:
+    with watch(FakeMachine(reading(), reading(), gpu=states)) as machine_samples:
         pass
-    assert observed.gpu == told
+    assert machine_samples.gpu == told
 
 
 def test_those_who_take_turns_have_each_their_own_gpu():
@@ -109,14 +109,14 @@ def test_a_measurement_that_fails_is_watched_to_its_end(error):
 
 
 def test_the_processors_are_those_of_this_process():
-    with watch(FakeMachine(reading(), reading())) as observed:
+    with watch(FakeMachine(reading(), reading())) as machine_samples:
         pass
-    assert observed.cpus == available_cpus()
+    assert machine_samples.cpus == available_cpus()
 
 
 def test_this_machine_counts_forward():
     """All that is cumulative grows between two readings, and a lap takes time."""
-    machine = SystemMachine()
+    machine = SystemSensors()
     before, after = machine.read(), machine.read()
     assert after.wall_s > before.wall_s
     assert after.own_s > before.own_s  # the laps of the second reading
@@ -130,7 +130,7 @@ def test_a_machine_that_forbids_to_look_does_not_tell(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr("psutil.cpu_times", refuse)
-    assert SystemMachine().read().busy_s is None
+    assert SystemSensors().read().busy_s is None
 
 
 class CpuTimes(NamedTuple):
@@ -149,17 +149,17 @@ def test_busy_is_all_but_idle_of_the_usable_processors(monkeypatch):
     table = [CpuTimes(10.0, 2.0, 500.0, 30.0, 1.0, 4.0), CpuTimes(7e3, 7e3, 7e3, 7e3, 7e3, 7e3)]
     monkeypatch.setattr("psutil.cpu_times", lambda *, percpu: table)
     monkeypatch.setattr("os.sched_getaffinity", lambda _: {0}, raising=False)
-    assert SystemMachine().read().busy_s == 13.0
+    assert SystemSensors().read().busy_s == 13.0
 
 
 def test_the_gpu_in_use_is_asked():
     state = GpuState(reasons=("heat",))
-    assert SystemMachine(lambda: state).gpu() == state
+    assert SystemSensors(lambda: state).gpu() == state
 
 
 def test_without_a_gpu_there_is_no_state():
     """A network on the processor has no GPU whose clock could matter."""
-    assert SystemMachine().gpu() is None
+    assert SystemSensors().gpu() is None
 
 
 class Sensor(NamedTuple):
@@ -173,12 +173,12 @@ def test_the_temperature_is_that_of_the_hottest_core(monkeypatch, chip):
     """Of the processor only: a disk may be hotter."""
     found = {chip: [Sensor(41.0), Sensor(67.0)], "nvme": [Sensor(80.0)]}
     monkeypatch.setattr("psutil.sensors_temperatures", lambda: found, raising=False)
-    assert SystemMachine(laps_s=0).read().temperature_c == 67.0
+    assert SystemSensors(laps_s=0).read().temperature_c == 67.0
 
 
 def test_without_a_sensor_there_is_no_temperature(monkeypatch):
     monkeypatch.setattr("psutil.sensors_temperatures", dict, raising=False)
-    assert SystemMachine(laps_s=0).read().temperature_c is None
+    assert SystemSensors(laps_s=0).read().temperature_c is None
 
 
 @pytest.mark.parametrize(
@@ -186,6 +186,6 @@ def test_without_a_sensor_there_is_no_temperature(monkeypatch):
 )
 def test_temperatures_are_those_of_the_two_ends(before, after, told):
     ends = [reading(temperature_c=before), reading(temperature_c=after)]
-    with watch(FakeMachine(*ends)) as observed:
+    with watch(FakeMachine(*ends)) as machine_samples:
         pass
-    assert observed.temperatures_c == told
+    assert machine_samples.temperatures_c == told

@@ -5,13 +5,13 @@ import weakref
 import pytest
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency import EnergyCounter, Plan, measure
+from tlbench.latency import EnergyCounter, StoppingRule, measure
 
 
 def test_the_first_call_is_kept_apart(clock):
     """A slow first call is neither warm-up nor sample."""
-    plan = Plan(warmup_s=0, min_warmup_calls=2, min_samples=3, min_duration_s=0)
-    timing = measure(lambda i: clock.spend(5 if i == 0 else 0.1), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=2, min_samples=3, min_duration_s=0)
+    timing = measure(lambda i: clock.spend(5 if i == 0 else 0.1), rule, clock=clock)
     assert timing.first_s == pytest.approx(5)
     assert timing.warmup_s == pytest.approx([0.1] * 2)
     assert timing.samples_s == pytest.approx([0.1] * 3)
@@ -19,48 +19,48 @@ def test_the_first_call_is_kept_apart(clock):
 
 def test_every_call_gets_its_number(clock):
     numbers = []
-    plan = Plan(warmup_s=0, min_warmup_calls=1, min_samples=4, min_duration_s=0)
-    measure(numbers.append, plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=1, min_samples=4, min_duration_s=0)
+    measure(numbers.append, rule, clock=clock)
     assert numbers == [0, 1, 2, 3, 4, 5]
 
 
 def test_samples_are_in_the_order_measured(clock):
     durations = [1, 1, 0.3, 0.1, 0.2]
-    plan = Plan(warmup_s=0, min_warmup_calls=1, min_samples=3, min_duration_s=0)
-    timing = measure(lambda i: clock.spend(durations[i]), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=1, min_samples=3, min_duration_s=0)
+    timing = measure(lambda i: clock.spend(durations[i]), rule, clock=clock)
     assert timing.samples_s == pytest.approx([0.3, 0.1, 0.2])
 
 
 def test_both_minima_must_be_reached(clock):
     """Fast calls go on until the minimum duration."""
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=5, min_duration_s=1)
-    timing = measure(lambda _: clock.spend(0.125), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=5, min_duration_s=1)
+    timing = measure(lambda _: clock.spend(0.125), rule, clock=clock)
     assert len(timing.samples_s) == 8
 
 
 def test_a_slow_callable_ends_at_the_maximum(clock):
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=64, max_duration_s=30)
-    timing = measure(lambda _: clock.spend(12), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=64, max_duration_s=30)
+    timing = measure(lambda _: clock.spend(12), rule, clock=clock)
     assert len(timing.samples_s) == 3
 
 
 def test_warm_up_lasts_its_time(clock):
-    plan = Plan(warmup_s=1, min_warmup_calls=2, min_samples=1, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.25), plan, clock=clock)
+    rule = StoppingRule(warmup_s=1, min_warmup_calls=2, min_samples=1, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.25), rule, clock=clock)
     assert len(timing.warmup_s) == 4
 
 
 def test_cpu_time_is_of_the_counted_samples(clock):
     """Two threads spend twice the wall time; the warm-up is not in it."""
-    plan = Plan(warmup_s=0, min_warmup_calls=3, min_samples=10, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.1, cpu=0.2), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=3, min_samples=10, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.1, cpu=0.2), rule, clock=clock)
     assert timing.cpu_s == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("values", [{"min_samples": 0}, {"min_duration_s": 9, "max_duration_s": 1}])
 def test_an_impossible_plan_is_refused(values):
     with pytest.raises(ConfigError, match="impossible"):
-        Plan(**values)
+        StoppingRule(**values)
 
 
 def test_an_error_of_the_callable_is_its_own(clock):
@@ -82,8 +82,8 @@ def interrupted_at(clock, number, seconds=0.1):
 @pytest.mark.parametrize("n_kept", [1, 5])
 def test_an_interruption_keeps_the_samples_before_it(clock, n_kept):
     """Ctrl-C while counting: what there is stays, marked as not complete."""
-    plan = Plan(warmup_s=0, min_warmup_calls=2, min_samples=9)
-    timing = measure(interrupted_at(clock, 3 + n_kept), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=2, min_samples=9)
+    timing = measure(interrupted_at(clock, 3 + n_kept), rule, clock=clock)
     assert timing.samples_s == pytest.approx([0.1] * n_kept)
     assert not timing.complete
 
@@ -91,9 +91,9 @@ def test_an_interruption_keeps_the_samples_before_it(clock, n_kept):
 @pytest.mark.parametrize("number", [0, 1, 2, 3], ids=["first", "warm-up", "warm-up", "counted"])
 def test_an_interruption_before_the_first_sample_is_passed_on(clock, number):
     """Ctrl-C with nothing counted yet leaves nothing to report."""
-    plan = Plan(warmup_s=0, min_warmup_calls=2)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=2)
     with pytest.raises(KeyboardInterrupt):
-        measure(interrupted_at(clock, number), plan, clock=clock)
+        measure(interrupted_at(clock, number), rule, clock=clock)
 
 
 def test_a_measurement_that_ran_to_its_end_is_complete(clock):
@@ -103,28 +103,32 @@ def test_a_measurement_that_ran_to_its_end_is_complete(clock):
 @pytest.mark.parametrize("pause_s", [0.0, 0.25])
 def test_a_pause_comes_before_each_counted_call(clock, pause_s):
     """Not before the first call or a warm-up one, and not at all where none is asked for."""
-    plan = Plan(warmup_s=0, min_warmup_calls=2, min_samples=4, min_duration_s=0, pause_s=pause_s)
+    rule = StoppingRule(
+        warmup_s=0, min_warmup_calls=2, min_samples=4, min_duration_s=0, pause_s=pause_s
+    )
     waits_before = []
 
     def call(_):
         waits_before.append(len(clock.slept))
         clock.spend(0.1)
 
-    measure(call, plan, clock=clock)
+    measure(call, rule, clock=clock)
     assert waits_before == ([0, 0, 0, 1, 2, 3, 4] if pause_s else [0] * 7)
     assert clock.slept == ([pause_s] * 4 if pause_s else [])
 
 
 def test_a_pause_is_wall_time_and_no_latency(clock):
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, pause_s=0.25)
-    timing = measure(lambda _: clock.spend(0.1), plan, clock=clock)
+    rule = StoppingRule(
+        warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, pause_s=0.25
+    )
+    timing = measure(lambda _: clock.spend(0.1), rule, clock=clock)
     assert timing.samples_s == pytest.approx([0.1] * 4)
     assert timing.wall_s == pytest.approx(4 * 0.35)
 
 
 def test_wall_time_is_of_the_counted_samples(clock):
-    plan = Plan(warmup_s=0, min_warmup_calls=3, min_samples=5, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.1), plan, clock=clock)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=3, min_samples=5, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.1), rule, clock=clock)
     assert timing.wall_s == pytest.approx(0.5)
 
 
@@ -132,15 +136,15 @@ def test_energy_is_of_the_counted_samples(clock):
     """A meter that shows 2 J a call: the first call and the warm-up are not in the sum."""
     calls = []
     counter = EnergyCounter(lambda: 1000.0 + 2 * len(calls), "a fake")
-    plan = Plan(warmup_s=0, min_warmup_calls=3, min_samples=5, min_duration_s=0)
-    timing = measure(calls.append, plan, clock=clock, energy=counter)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=3, min_samples=5, min_duration_s=0)
+    timing = measure(calls.append, rule, clock=clock, energy=counter)
     assert timing.energy_j == 10
 
 
 @pytest.mark.parametrize("counter", [None, EnergyCounter(None, "there is none")])
 def test_without_a_counter_there_is_no_energy(clock, counter):
-    plan = Plan(min_warmup_calls=0, min_duration_s=0, warmup_s=0)
-    assert measure(lambda _: clock.spend(0.1), plan, clock=clock, energy=counter).energy_j is None
+    rule = StoppingRule(min_warmup_calls=0, min_duration_s=0, warmup_s=0)
+    assert measure(lambda _: clock.spend(0.1), rule, clock=clock, energy=counter).energy_j is None
 
 
 @pytest.mark.parametrize(
@@ -149,8 +153,8 @@ def test_without_a_counter_there_is_no_energy(clock, counter):
     ids=["few", "short", "both minima", "maximum, none", "maximum"],
 )
 def test_a_plan_ends_at_both_minima_or_at_the_maximum(n_samples, elapsed_s, done):
-    plan = Plan(min_samples=10, min_duration_s=2, max_duration_s=20)
-    assert plan.is_done(n_samples, elapsed_s) is done
+    rule = StoppingRule(min_samples=10, min_duration_s=2, max_duration_s=20)
+    assert rule.is_done(n_samples, elapsed_s) is done
 
 
 def test_the_answer_is_dropped_before_the_next_call(clock):
@@ -167,7 +171,7 @@ def test_the_answer_is_dropped_before_the_next_call(clock):
         alive.append(weakref.ref(answer))
         return answer
 
-    measure(call, Plan(min_samples=5), clock=clock)
+    measure(call, StoppingRule(min_samples=5), clock=clock)
     assert len(alive) > 5
 
 
@@ -179,8 +183,8 @@ def test_an_unsteady_timing_goes_on_half_as_long_again(clock):
         asked.append(len(samples))
         return len(asked) == 3
 
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.125), plan, clock=clock, is_steady=is_steady)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.125), rule, clock=clock, is_steady=is_steady)
     assert asked == [16, 23, 34]
     assert len(timing.samples_s) == 34
 
@@ -193,15 +197,17 @@ def test_the_dropped_samples_cost_nothing(clock):
         clock.spend(3)
         return next(answers)
 
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.125), plan, clock=clock, is_steady=is_steady)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.125), rule, clock=clock, is_steady=is_steady)
     assert timing.cpu_s == pytest.approx(sum(timing.samples_s), abs=3)
 
 
 def test_what_is_never_steady_ends_at_the_maximum(clock):
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, max_duration_s=10)
+    rule = StoppingRule(
+        warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, max_duration_s=10
+    )
     timing = measure(
-        lambda _: clock.spend(0.125), plan, clock=clock, is_steady=lambda samples: False
+        lambda _: clock.spend(0.125), rule, clock=clock, is_steady=lambda samples: False
     )
     assert timing.wall_s == pytest.approx(10)
     assert timing.complete

@@ -6,27 +6,29 @@ from itertools import pairwise
 import pytest
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency import Plan, Served, Timing, find_peak, serve
+from tlbench.latency import Served, StoppingRule, Timing, find_peak, serve
 from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
 
-PLAN = Plan(warmup_s=0, min_warmup_calls=1, min_samples=700, min_duration_s=0, max_duration_s=1e4)
+PLAN = StoppingRule(
+    warmup_s=0, min_warmup_calls=1, min_samples=700, min_duration_s=0, max_duration_s=1e4
+)
 
 
-def served(clock, *, qps, call=None, service_s=0.01, plan=PLAN, bound_s=0.1, **options):
+def served(clock, *, qps, call=None, service_s=0.01, rule=PLAN, bound_s=0.1, **options):
     answer = call or (lambda _: clock.spend(service_s))
-    return serve(answer, qps=qps, latency_bound_s=bound_s, plan=plan, clock=clock, **options)
+    return serve(answer, qps=qps, latency_bound_s=bound_s, rule=rule, clock=clock, **options)
 
 
 def test_a_server_with_nothing_to_do_answers_at_once(clock):
     """At one request in 1000 service times the queue is all but always empty."""
-    found = served(clock, qps=0.1, plan=Plan(min_samples=50, max_duration_s=1e4))
+    found = served(clock, qps=0.1, rule=StoppingRule(min_samples=50, max_duration_s=1e4))
     assert found.timing.samples_s == pytest.approx([0.01] * 50)
 
 
 def test_waiting_in_the_queue_counts(clock):
     """Arrivals at twice the capacity: each waits longer, in the end for all those before it."""
-    found = served(clock, qps=200, plan=Plan(min_samples=400, max_duration_s=1e4))
+    found = served(clock, qps=200, rule=StoppingRule(min_samples=400, max_duration_s=1e4))
     samples = found.timing.samples_s
     # 400 requests arrive within 2 s and take 4 s: 5 standard deviations of 2 s are 0.5 s.
     assert samples[-1] == pytest.approx(2.0, abs=0.5)
@@ -35,14 +37,14 @@ def test_waiting_in_the_queue_counts(clock):
 
 def test_requests_are_answered_one_after_another(clock):
     """The last answer of an overloaded server comes when all service times have passed."""
-    found = served(clock, qps=1e6, plan=replace(PLAN, min_samples=300))
+    found = served(clock, qps=1e6, rule=replace(PLAN, min_samples=300))
     # the first arrival comes after a microsecond, on average
     assert found.timing.wall_s == pytest.approx(300 * 0.01, abs=0.002)
 
 
 def test_the_server_waits_for_the_next_arrival(clock):
     """An idle server sleeps until it, no less: nothing is answered before it was asked."""
-    found = served(clock, qps=0.1, plan=Plan(min_samples=50, max_duration_s=1e4))
+    found = served(clock, qps=0.1, rule=StoppingRule(min_samples=50, max_duration_s=1e4))
     assert sum(clock.slept) == pytest.approx(found.timing.wall_s - 50 * 0.01)
 
 
@@ -67,7 +69,7 @@ def test_the_share_over_the_bound_has_its_interval(clock, n_late):
         clock,
         qps=1e-3,
         call=lambda i: clock.spend(0.2 if i in late else 0.01),
-        plan=Plan(warmup_s=0, min_warmup_calls=1, min_samples=700, max_duration_s=1e9),
+        rule=StoppingRule(warmup_s=0, min_warmup_calls=1, min_samples=700, max_duration_s=1e9),
     )
     assert found.load.over_fraction == n_late / 700
     assert found.load.over_high == wilson_interval(n_late, 700)[1]
@@ -83,8 +85,8 @@ def test_the_load_says_what_was_asked_for(clock):
 def arrivals(clock, *, qps=20.0, seed=0, n=4000):
     """Return the gaps between requests, seen where the service takes no time."""
     times = []
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=n, max_duration_s=1e6)
-    served(clock, qps=qps, call=lambda _: times.append(clock.now), plan=plan, seed=seed)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=n, max_duration_s=1e6)
+    served(clock, qps=qps, call=lambda _: times.append(clock.now), rule=rule, seed=seed)
     counted = times[1:]  # the first call of all is no request
     return [after - before for before, after in pairwise(counted)]
 
@@ -112,16 +114,16 @@ def test_arrivals_are_those_of_the_seed(clock):
 
 def test_arrivals_end_at_the_maximum(clock):
     """The last request arrives before it, however few there are: 30 s at one a second."""
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=700, max_duration_s=30)
-    found = served(clock, qps=1.0, plan=plan)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=700, max_duration_s=30)
+    found = served(clock, qps=1.0, rule=rule)
     assert 15 < len(found.timing.samples_s) < 45  # a Poisson count of mean 30, less 3 deviations
     assert found.timing.wall_s < 30.02
 
 
 def test_a_queue_that_grows_for_ever_is_given_up(clock):
     """After another maximum, with the samples there are; who still waits then is late."""
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=10**6, max_duration_s=5)
-    found = served(clock, qps=1000.0, plan=plan)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=10**6, max_duration_s=5)
+    found = served(clock, qps=1000.0, rule=rule)
     assert found.timing.wall_s == pytest.approx(10.0, abs=0.02)
     n_answered, n_waiting = len(found.timing.samples_s), found.load.n_unanswered
     # 1,000 arrivals a second for 5 s; 350 are 5 standard deviations of their number
@@ -131,7 +133,7 @@ def test_a_queue_that_grows_for_ever_is_given_up(clock):
 
 
 def test_a_queue_that_is_served_to_its_end_leaves_nobody_waiting(clock):
-    found = served(clock, qps=200, plan=Plan(min_samples=400, max_duration_s=1e4))
+    found = served(clock, qps=200, rule=StoppingRule(min_samples=400, max_duration_s=1e4))
     assert found.load.n_unanswered == 0
 
 
@@ -168,7 +170,7 @@ def test_a_rate_or_a_bound_that_is_not_above_zero_is_refused(clock, qps, bound_s
 def capacity_server(clock, asked, service_s=0.01):
     def serve_at(qps):
         asked.append(qps)
-        return served(clock, qps=qps, service_s=service_s, bound_s=0.1, plan=PLAN)
+        return served(clock, qps=qps, service_s=service_s, bound_s=0.1, rule=PLAN)
 
     return serve_at
 

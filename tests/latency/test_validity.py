@@ -31,7 +31,7 @@ BROKEN = {
     "finished": ({"complete": False}, ["interrupted", "measure again"]),
     "other load": ({"other_cpus": 1.5}, ["1.50 of 4", "stop them"]),
     "timer": ({"tick_s": 1e-4}, [" 41 ticks", "100 µs", "larger batch"]),
-    "batch": ({"batch_size": 8, "n_answers": 1}, ["8 images", "1 rows", "would be wrong"]),
+    "batch": ({"batch_size": 8, "n_outputs": 1}, ["8 images", "1 rows", "would be wrong"]),
     "caching": ({"repeated_ratio": 0.31}, ["0.31", "turn the cache off"]),
     "arithmetic": ({"macs_per_s": 7e9}, ["7.0 times", "cannot have run"]),
 }
@@ -56,7 +56,7 @@ def test_one_fault_fails_one_check(name, outcomes, check_of):
         ("caching", {"repeated_ratio": 0.80}, {"repeated_ratio": 0.79}),
         ("arithmetic", {"macs_per_s": 2.49e9}, {"macs_per_s": 2.51e9}),
         ("timer", {"tick_s": 3.9e-5}, {"tick_s": 4.2e-5}),
-        ("batch", {"batch_size": 7, "n_answers": 7}, {"batch_size": 7, "n_answers": 8}),
+        ("batch", {"batch_size": 7, "n_outputs": 7}, {"batch_size": 7, "n_outputs": 8}),
     ],
 )
 def test_the_bound_of_a_check(name, fine, broken, check_of):
@@ -72,7 +72,7 @@ def test_the_bound_of_a_check(name, fine, broken, check_of):
         ("clock speed", {"slowdown": 1.30}, 0.30, 0.25),
         ("caching", {"repeated_ratio": 0.31}, 0.31, 0.80),
         ("arithmetic", {"macs_per_s": 7e9}, 7.0, 2.5),
-        ("batch", {"n_answers": 3}, 3, 1),
+        ("batch", {"n_outputs": 3}, 3, 1),
     ],
 )
 def test_a_check_keeps_its_figure_and_its_bound(name, changes, value, limit, check_of):
@@ -86,8 +86,8 @@ def test_a_check_keeps_its_figure_and_its_bound(name, changes, value, limit, che
         ("other load", {"other_cpus": None}),
         ("caching", {"repeated_ratio": None}),
         ("arithmetic", {"macs_per_s": None}),
-        ("arithmetic", {"peak_macs_per_s": None}),
-        ("arithmetic", {"peak_macs_per_s": 0.0}),
+        ("arithmetic", {"ceiling_macs_per_s": None}),
+        ("arithmetic", {"ceiling_macs_per_s": 0.0}),
     ],
 )
 def test_what_is_not_known_is_said_to_be_unknown(name, changes, outcomes):

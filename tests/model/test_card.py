@@ -11,9 +11,9 @@ from onnx import TensorProto, helper
 from tlbench.core.errors import ModelError
 from tlbench.model import (
     CARD_KEY,
+    Conversion,
     Drift,
     ImageSample,
-    Lowering,
     ModelCard,
     OnnxModel,
     Parity,
@@ -54,9 +54,9 @@ CARDS = st.builds(
         min_cosine=FINITE,
     ),
     exported_by=TEXT,
-    lowering=st.none()
+    conversion=st.none()
     | st.builds(
-        Lowering,
+        Conversion,
         precision=TEXT,
         method=TEXT,
         software=st.dictionaries(TEXT, TEXT, max_size=2),
@@ -138,7 +138,7 @@ def test_number_of_features_is_the_product_of_their_shape():
 def test_a_card_from_before_conversions_is_read():
     """The field came later: a card without it is one of an fp32 file."""
     document = json.loads(encode_card(CARD))
-    del document["lowering"]
+    del document["conversion"]
     assert decode_card(json.dumps(document)) == CARD
 
 

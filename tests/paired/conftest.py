@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlbench.compare import open_side
+from tlbench.compare import open_compared_run
 from tlbench.gate import judge_run, make_baseline
 from tlbench.records import Interval, decode_run, save_run
 from tlbench.stats import wilson_interval
@@ -58,7 +58,7 @@ def few_images():
 @pytest.fixture(scope="session")
 def old_run():
     """A run of schema version 1, with two timings."""
-    return decode_run((GOLDEN / "run-v1.json").read_bytes(), "run-v1.json")
+    return decode_run((GOLDEN / "run-simple.json").read_bytes(), "run-simple.json")
 
 
 def _result(old, entry, labels, predicted, fitted_on):
@@ -109,10 +109,10 @@ def gated(save, images, tmp_path):
     def judge(second=None, policy=None, *, entries=None, before=None, base=None, data=None, **run):
         output, number = tmp_path / "work" / "runs", next(numbers)
         save(f"base{number}", images, before or {"backbone.softmax": images.first}, **(base or {}))
-        baseline = make_baseline(open_side(f"base{number}", output))
+        baseline = make_baseline(open_compared_run(f"base{number}", output))
         found = entries if entries is not None else {"backbone.softmax": second}
         save(f"run{number}", data or images, found, **run)
-        return judge_run(open_side(f"run{number}", output), baseline, policy)
+        return judge_run(open_compared_run(f"run{number}", output), baseline, policy)
 
     return judge
 

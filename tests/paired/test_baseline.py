@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.compare import open_side
+from tlbench.compare import open_compared_run
 from tlbench.core.errors import GateError, ResultError, StorageError
 from tlbench.gate import make_baseline
 from tlbench.records import pack_labels, read_baseline, save_baseline, unpack_labels
@@ -33,7 +33,7 @@ def side(save, images, old_run, tmp_path):
         "pixels.softmax": images.second(lost=500),
     }
     save("a", images, entries, latency=old_run.latency)
-    return open_side("a", tmp_path / "work" / "runs")
+    return open_compared_run("a", tmp_path / "work" / "runs")
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=200))
@@ -134,8 +134,11 @@ def test_predictions_of_another_run_are_refused(side):
 
 def test_a_contest_needs_a_label(tmp_path):
     """Several models took turns: which of them is the baseline?"""
-    golden = GOLDEN.parent / "run-v2.json"
-    whole, one = open_side(str(golden), tmp_path), open_side(f"{golden}#a", tmp_path)
+    golden = GOLDEN.parent / "run-candidates.json"
+    whole, one = (
+        open_compared_run(str(golden), tmp_path),
+        open_compared_run(f"{golden}#a", tmp_path),
+    )
     run = dataclasses.replace(whole.run, complete=True, accuracy=())
     with pytest.raises(GateError, match="#a'"):
         make_baseline(dataclasses.replace(whole, run=run))

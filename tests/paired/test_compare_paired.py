@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tlbench.compare import compare_runs, differing_images, open_side, paired_difference
+from tlbench.compare import compare_runs, differing_images, open_compared_run, paired_difference
 from tlbench.core.errors import ComparisonError, ResultError
 from tlbench.stats import mcnemar_p, paired_interval
 
@@ -16,7 +16,7 @@ from tlbench.stats import mcnemar_p, paired_interval
 def opened(tmp_path):
     """Open saved runs as sides of a comparison."""
     output = tmp_path / "work" / "runs"
-    return lambda *names: [open_side(name, output) for name in names]
+    return lambda *names: [open_compared_run(name, output) for name in names]
 
 
 @pytest.fixture
@@ -189,5 +189,5 @@ def test_differing_images_need_predictions(tlbench, two_runs, tmp_path):
 
 def test_a_contestant_keeps_its_folder(tmp_path):
     """RUN#LABEL knows where its predictions would be."""
-    golden = Path(__file__).parents[1] / "golden" / "run-v2.json"
-    assert open_side(f"{golden}#a", tmp_path).folder == golden.parent
+    golden = Path(__file__).parents[1] / "golden" / "run-candidates.json"
+    assert open_compared_run(f"{golden}#a", tmp_path).folder == golden.parent

@@ -6,7 +6,7 @@ import pytest
 
 from tlbench.gate import Policy
 from tlbench.gate.policy import DriftPolicy
-from tlbench.model import Drift, ImageSample, Lowering
+from tlbench.model import Conversion, Drift, ImageSample
 from tlbench.records import FeatureDrift, Interval, PairedDifference
 
 replace = dataclasses.replace
@@ -56,7 +56,7 @@ def test_the_drift_of_a_conversion_is_in_the_card(gated, images, old_run, outcom
     sample = ImageSample(
         dataset="cifar10", fingerprint="f", seed=0, n_calibration=128, n_held_out=64
     )
-    lowering = Lowering(
+    conversion = Conversion(
         precision="int8",
         method="test",
         software={},
@@ -65,7 +65,7 @@ def test_the_drift_of_a_conversion_is_in_the_card(gated, images, old_run, outcom
         drift=Drift(n_images=64, min_cosine=0.5, mean_cosine=0.9, median_rel=0.1),
     )
     model = replace(
-        old_run.model, card=replace(old_run.model.card, precision="int8", lowering=lowering)
+        old_run.model, card=replace(old_run.model.card, precision="int8", conversion=conversion)
     )
     verdict = gated(images.first, model=model)
     assert outcomes(verdict, "smallest cosine") == {"conversion to int8": "fail"}

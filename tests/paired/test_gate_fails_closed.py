@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tlbench.compare import open_side
+from tlbench.compare import open_compared_run
 from tlbench.core.errors import GateError
 from tlbench.gate import Policy, judge_run, make_baseline
 from tlbench.gate.policy import AccuracyPolicy
@@ -24,7 +24,7 @@ def test_a_missing_entry_fails(gated, images, outcomes, text_of):
 def test_an_entry_more_is_said_and_passes(gated, images):
     verdict = gated(entries={"backbone.softmax": images.first, "backbone.knn": images.first})
     assert verdict.passed
-    assert any("not in the baseline, so not judged: backbone.knn" in c for c in verdict.cautions)
+    assert any("not in the baseline, so not judged: backbone.knn" in c for c in verdict.warnings)
 
 
 def test_other_data_fail(gated, images, text_of):
@@ -64,9 +64,9 @@ def test_other_rows_and_other_labels_fail(gated, few_images, what, text_of):
 def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
     output = tmp_path / "work" / "runs"
     folder = save("a", images, {"backbone.softmax": images.first})
-    baseline = make_baseline(open_side("a", output))
+    baseline = make_baseline(open_compared_run("a", output))
     (folder / "predictions.npz").unlink()
-    verdict = judge_run(open_side("a", output), baseline)
+    verdict = judge_run(open_compared_run("a", output), baseline)
     assert not verdict.passed
     assert "no predictions.npz" in text_of(verdict, "same data")
 
@@ -74,7 +74,7 @@ def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
 def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
-    side = open_side("a", output)
+    side = open_compared_run("a", output)
     bare = replace(side.run, accuracy=(), dataset=None)
     verdict = judge_run(replace(side, run=bare), make_baseline(side))
     assert "the run has no accuracy" in text_of(verdict, "same data")
@@ -83,7 +83,7 @@ def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
 def test_a_damaged_baseline_is_an_error(save, images, tmp_path):
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
-    side = open_side("a", output)
+    side = open_compared_run("a", output)
     baseline = make_baseline(side)
     entry = baseline.accuracy[0]
     packed = replace(entry.predictions, data="AAAA")
@@ -103,10 +103,10 @@ def test_changed_parameters_are_said(save, images, tmp_path):
     """They may explain a drop, and are no drop."""
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
-    side = open_side("a", output)
+    side = open_compared_run("a", output)
     result = replace(side.run.accuracy[0], params={"C": 0.5})
     environment = replace(side.run.environment, libraries={"numpy": "9.9"})
     run = replace(side.run, accuracy=(result,), environment=environment)
     verdict = judge_run(replace(side, run=run), make_baseline(side))
-    assert any("C 1.0 -> 0.5" in caution for caution in verdict.cautions)
-    assert any("-> 9.9" in caution for caution in verdict.cautions)
+    assert any("C 1.0 -> 0.5" in warning for warning in verdict.warnings)
+    assert any("-> 9.9" in warning for warning in verdict.warnings)

@@ -70,7 +70,7 @@ VERDICTS = st.builds(
     policy=st.just({}),
     checks=st.lists(CHECKS, max_size=4).map(tuple),
     accuracy=st.lists(FIGURES, max_size=2).map(tuple),
-    cautions=st.lists(TEXTS, max_size=2).map(tuple),
+    warnings=st.lists(TEXTS, max_size=2).map(tuple),
 )
 
 

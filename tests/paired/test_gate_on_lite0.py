@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from tlbench.compare import open_side
+from tlbench.compare import open_compared_run
 from tlbench.core.progress import Silent
 from tlbench.gate import Policy, judge_run, make_baseline
 from tlbench.gate.policy import AccuracyPolicy
@@ -44,7 +44,7 @@ def evaluated(tmp_path_factory):
     def evaluate(config):
         outcome = run_benchmark(config)
         save_run(outcome.result, outcome.predictions, output)
-        return open_side(outcome.result.id, output)
+        return open_compared_run(outcome.result.id, output)
 
     return evaluate
 

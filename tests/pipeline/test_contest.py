@@ -8,10 +8,10 @@ from onnx import TensorProto, helper
 
 from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.engine import Session
-from tlbench.latency import EnergyCounter, GpuState, SystemMachine
+from tlbench.latency import EnergyCounter, GpuState, SystemSensors
 from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
-from tlbench.workflows.compare_models import contestant_config
-from tlbench.workflows.steps.timed_model import Subject
+from tlbench.workflows.compare_models import candidate_config
+from tlbench.workflows.steps.timed_model import TimedModel
 
 TIMING = TimingConfig(
     scenarios=("single",), min_duration_s=0, max_duration_s=20, rounds=8, costs=False
@@ -25,8 +25,8 @@ def config(tiny_path, tmp_path):
     )
 
 
-def contest(config, *rivals, **timing):
-    changed = replace(config, timing=replace(config.timing, rivals=rivals, **timing))
+def contest(config, *candidates, **timing):
+    changed = replace(config, timing=replace(config.timing, candidates=candidates, **timing))
     return run_benchmark(changed).result
 
 
@@ -45,7 +45,7 @@ def test_a_contest_has_a_timing_for_each_and_a_ratio(config, tiny_path):
 def test_what_differs_is_named(config, tiny_path, tiny_random_path):
     run = contest(config, f"{tiny_path}@threads=1", str(tiny_random_path))
     threads, model = run.ratios
-    assert "threads" in threads.unlike or run.contestants[0].threads == 1
+    assert "threads" in threads.unlike or run.models_under_test[0].threads == 1
     assert "model" not in threads.unlike
     assert model.unlike == ("model",)
 
@@ -84,7 +84,7 @@ def test_few_rounds_have_no_interval(config, tiny_path):
 )
 def test_a_contestant_is_a_model_with_settings(config, spec, model, threads):
     """An @ in a path is no setting."""
-    found = contestant_config(spec, config)
+    found = candidate_config(spec, config)
     assert (found.model, found.threads) == (model, threads)
 
 
@@ -92,7 +92,7 @@ def test_a_contestant_is_a_model_with_settings(config, spec, model, threads):
 def test_another_provider_has_other_options(config, provider, options):
     """Options of one provider mean nothing to another; the same one keeps them."""
     with_options = replace(config, provider="cuda", provider_options={"use_tf32": "0"})
-    found = contestant_config(f"a.onnx@provider={provider}", with_options)
+    found = candidate_config(f"a.onnx@provider={provider}", with_options)
     assert (found.provider, dict(found.provider_options)) == (provider, options)
 
 
@@ -112,10 +112,10 @@ def test_each_contestant_is_judged_by_the_gpu_that_it_is_on(config, tiny_path, m
     """One on the processor against one on a GPU that is at its power cap: that one is INVALID."""
     hot = GpuState(reasons=("power cap",))
     monkeypatch.setattr(
-        Subject,
+        TimedModel,
         "machine",
         property(
-            lambda self: SystemMachine(None if self.session.spin else (lambda: hot), laps_s=0)
+            lambda self: SystemSensors(None if self.session.spin else (lambda: hot), laps_s=0)
         ),
     )
     run = contest(config, f"{tiny_path}@spin=no")
@@ -126,7 +126,7 @@ def test_each_contestant_is_judged_by_the_gpu_that_it_is_on(config, tiny_path, m
 def test_energy_that_a_contest_cannot_count_has_its_reason(config, tiny_path, monkeypatch):
     """A block is shorter than the counters' steps; no figure, and no word that there were one."""
     counter = EnergyCounter(lambda: 0.0, "GPU 0000:3b:00.0, its board")
-    monkeypatch.setattr(Subject, "energy", counter)
+    monkeypatch.setattr(TimedModel, "energy", counter)
     for result in contest(config, f"{tiny_path}@threads=1").latency:
         assert result.energy_j_per_image is None
         assert result.energy_note.startswith("not counted: a block")
@@ -143,7 +143,7 @@ def test_energy_that_a_contest_cannot_count_has_its_reason(config, tiny_path, mo
 )
 def test_wrong_settings_are_refused(config, spec, error, text):
     with pytest.raises(error, match=text):
-        contestant_config(spec, config)
+        candidate_config(spec, config)
 
 
 def test_a_contestant_twice_is_refused(config, tiny_path):

@@ -1,4 +1,4 @@
-"""Data that make an accuracy doubtful or impossible: each has its caution or its error."""
+"""Data that make an accuracy doubtful or impossible: each has its warning or its error."""
 
 import itertools
 import shutil
@@ -44,12 +44,12 @@ def config(tiny_path, tmp_path, photos):
     )
 
 
-def cautions(config, word):
-    return [text for text in run_benchmark(config).result.cautions if word in text]
+def warnings(config, word):
+    return [text for text in run_benchmark(config).result.warnings if word in text]
 
 
 def test_clean_data_have_no_caution_about_themselves(config):
-    found = run_benchmark(config).result.cautions
+    found = run_benchmark(config).result.warnings
     assert [text for text in found if "test images: an accuracy is known" not in text] == []
 
 
@@ -60,7 +60,7 @@ def test_a_leak_is_found_whatever_the_file(config, photos, suffix):
         image.save(photos / "test" / "light" / f"01.{suffix}", lossless=True)
     if suffix != "png":
         (photos / "test" / "light" / "01.png").unlink()
-    (text,) = cautions(config, "pixel for pixel")
+    (text,) = warnings(config, "pixel for pixel")
     # the position in the split: 6 dark ones before; in train 12
     assert text.startswith("1 of 12 test images are training images too")
     assert "(test 7 = train 14)" in text
@@ -69,7 +69,7 @@ def test_a_leak_is_found_whatever_the_file(config, photos, suffix):
 
 def test_a_leak_under_another_class_is_said(config, photos):
     shutil.copy(photos / "train" / "dark" / "05.png", photos / "test" / "light" / "00.png")
-    (text,) = cautions(config, "pixel for pixel")
+    (text,) = warnings(config, "pixel for pixel")
     assert "1 of them have another class in train" in text
 
 
@@ -77,7 +77,7 @@ def test_positions_count_unreadable_images(config, photos):
     """They are those of the dataset, as everywhere in the record."""
     (photos / "train" / "dark" / "00.png").write_bytes(b"no image")
     shutil.copy(photos / "train" / "light" / "02.png", photos / "test" / "light" / "01.png")
-    (text,) = cautions(config, "pixel for pixel")
+    (text,) = warnings(config, "pixel for pixel")
     assert "(test 7 = train 14)" in text
 
 
@@ -86,14 +86,14 @@ def test_broken_images_are_not_each_others_copies(config, photos):
     for split in ("train", "test"):
         for number in ("00", "01"):
             (photos / split / "dark" / f"{number}.png").write_bytes(b"no image")
-    assert cautions(config, "pixel for pixel") == []
-    assert cautions(config, "more than once") == []
+    assert warnings(config, "pixel for pixel") == []
+    assert warnings(config, "more than once") == []
 
 
 def test_repetitions_within_a_split_are_said(config, photos):
     shutil.copy(photos / "train" / "dark" / "00.png", photos / "train" / "light" / "00.png")
     shutil.copy(photos / "test" / "dark" / "00.png", photos / "test" / "dark" / "01.png")
-    train, test = cautions(config, "more than once")
+    train, test = warnings(config, "more than once")
     assert train.startswith("1 training images")
     assert "1 of them under another class" in train
     assert test.startswith("1 test images")
@@ -102,11 +102,11 @@ def test_repetitions_within_a_split_are_said(config, photos):
 def test_copies_in_different_folds_are_counted(config, photos):
     """Six times one picture in train: whatever the deal, some folds are tested on it."""
     config = replace(config, protocol=ProtocolConfig(folds=3, curve=(2,)))
-    assert cautions(config, "folds: ") == []
+    assert warnings(config, "folds: ") == []
     dark = photos / "train" / "dark"
     for number in range(1, 6):
         shutil.copy(dark / "00.png", dark / f"{number:02}.png")
-    (text,) = cautions(config, "folds: ")
+    (text,) = warnings(config, "folds: ")
     labels = np.repeat([0, 1, 0, 1], [12, 12, 6, 6])
     folds = assign_folds(labels, 3, 0)[:6].tolist()
     pairs = sum(one != two for one, two in itertools.combinations(folds, 2))
@@ -119,26 +119,26 @@ def test_a_copy_in_the_other_split_is_a_copy_in_another_fold_or_in_the_same(conf
     shutil.copy(photos / "train" / "dark" / "00.png", photos / "test" / "dark" / "00.png")
     folds = assign_folds(np.repeat([0, 1, 0, 1], [12, 12, 6, 6]), 3, 0)
     config = replace(config, protocol=ProtocolConfig(folds=3))
-    assert len(cautions(config, "folds: ")) == (folds[0] != folds[24])
+    assert len(warnings(config, "folds: ")) == (folds[0] != folds[24])
 
 
 def test_a_leak_makes_a_curve_too_steep(config, photos):
     """A small draw has few of the images that are in test as well, the whole has all."""
     shutil.copy(photos / "train" / "light" / "02.png", photos / "test" / "light" / "01.png")
-    (text,) = cautions(replace(config, protocol=ProtocolConfig(curve=(2,))), "pixel for pixel")
+    (text,) = warnings(replace(config, protocol=ProtocolConfig(curve=(2,))), "pixel for pixel")
     assert text.endswith("and rises too steeply")
 
 
 def test_copies_on_both_sides_of_a_search_are_said(config, photos):
     """Of twelve equal images some are held out and some are not."""
     config = replace(config, heads=("svm-linear",), protocol=ProtocolConfig(search=True))
-    assert cautions(config, "search: ") == []
+    assert warnings(config, "search: ") == []
     dark = photos / "train" / "dark"
     for number in range(1, 12):
         shutil.copy(dark / "00.png", dark / f"{number:02}.png")
     labels = np.repeat([0, 1], 12)
     n_dark = int((labels[validation_rows(labels, 0)] == 0).sum())
-    (text,) = cautions(config, "search: ")
+    (text,) = warnings(config, "search: ")
     assert text.startswith(f"search: {n_dark} of 5 held-out images are among those")
 
 
@@ -188,14 +188,14 @@ def test_without_digests_in_the_store_images_are_read_again(config, photos, read
     run_benchmark(config)
     shutil.rmtree(config.cache_dir / "store" / "digests")
     reads.clear()
-    assert len(cautions(config, "pixel for pixel")) == 1
+    assert len(warnings(config, "pixel for pixel")) == 1
     assert sorted(reads) == sorted([*range(24), *range(12)])
 
 
 def test_a_test_split_of_one_class_is_said(config, photos):
     shutil.rmtree(photos / "test" / "light")
     (photos / "test" / "light").mkdir()
-    assert cautions(config, "no other") == ["all 6 test images are of class dark, and no other"]
+    assert warnings(config, "no other") == ["all 6 test images are of class dark, and no other"]
 
 
 @pytest.fixture
@@ -217,7 +217,7 @@ def with_kernel(config, tiny_path, tmp_path):
 
 def test_dead_features_are_said_from_a_quarter_on(with_kernel):
     """A channel of weights zero is zero for every image."""
-    (text,) = cautions(with_kernel(6, 0.0), "dead channels")
+    (text,) = warnings(with_kernel(6, 0.0), "dead channels")
     n_dead, n_all = (int(word) for word in text.split(" features")[0].split(" of "))
     assert n_dead >= 6
     assert n_all == 16

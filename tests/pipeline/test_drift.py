@@ -31,7 +31,7 @@ def disturbed(path, destination, deviation):
 def config(tiny_path, tmp_path):
     return RunConfig(
         model=str(tiny_path),
-        against=(str(disturbed(tiny_path, tmp_path / "other.onnx", 0.5)),),
+        candidates=(str(disturbed(tiny_path, tmp_path / "other.onnx", 0.5)),),
         heads=("centroid",),
         baselines=(),
         limit_train=200,
@@ -65,9 +65,9 @@ def test_counts_are_those_of_the_predictions(config):
 
 def test_every_head_meets_every_model(config, tiny_path, tmp_path):
     second = disturbed(tiny_path, tmp_path / "second.onnx", 0.01)
-    found = run_benchmark(_against(config, *config.against, second, heads=("centroid", "knn")))
+    found = run_benchmark(_against(config, *config.candidates, second, heads=("centroid", "knn")))
     assert [(d.head, d.label) for d in found.result.drifts] == [
-        (head, label) for head in ("centroid", "knn") for label in (*config.against, str(second))
+        (head, label) for head in ("centroid", "knn") for label in (*config.candidates, str(second))
     ]
 
 
@@ -86,7 +86,9 @@ def test_only_the_reference_runs_over_train(config, monkeypatch):
 
 def test_the_command_repeats_the_comparison(config):
     command = run_benchmark(config, command=repeat_command(config)).result.config.command
-    assert command.startswith(f"tlbench drift {config.model} {config.against[0]} --heads centroid")
+    assert command.startswith(
+        f"tlbench drift {config.model} {config.candidates[0]} --heads centroid"
+    )
     assert "baselines" not in command
     assert "latency" not in command
 
@@ -94,27 +96,27 @@ def test_the_command_repeats_the_comparison(config):
 def test_limits_and_doubts_about_the_data_are_cautions(config, monkeypatch):
     """As in a run: what makes an accuracy doubtful makes its difference doubtful too."""
     monkeypatch.setattr(
-        drift_module, "doubts_about", lambda *_: ("3 test images are training images",)
+        drift_module, "data_warnings", lambda *_: ("3 test images are training images",)
     )
-    cautions = run_benchmark(config).result.cautions
-    assert cautions[0] == "3 test images are training images"
-    assert any("limited to 200 train and 100 test" in caution for caution in cautions)
+    warnings = run_benchmark(config).result.warnings
+    assert warnings[0] == "3 test images are training images"
+    assert any("limited to 200 train and 100 test" in warning for warning in warnings)
 
 
 def test_a_solver_that_did_not_converge_is_a_caution(config):
     """What a head notes while it is fitted is not lost."""
     changed = replace(config, heads=("softmax",), head_params=("max_iter=1",))
-    cautions = run_benchmark(changed).result.cautions
-    assert any(c.startswith("softmax on ") and "did not converge" in c for c in cautions)
+    warnings = run_benchmark(changed).result.warnings
+    assert any(c.startswith("softmax on ") and "did not converge" in c for c in warnings)
 
 
 def test_nodes_on_another_provider_are_a_caution(config, monkeypatch):
     """As in a run, with the model and the provider that it was asked to run on."""
     original = drift_module.extract_split
 
-    def extract(workplace, split, title):
-        found = original(workplace, split, title)
-        if workplace.config.model == config.model:
+    def extract(context, split, title):
+        found = original(context, split, title)
+        if context.config.model == config.model:
             return found
         placement = Placement(
             nodes={"CUDAExecutionProvider": 3, "CPUExecutionProvider": 1},
@@ -124,10 +126,10 @@ def test_nodes_on_another_provider_are_a_caution(config, monkeypatch):
         return replace(found, result=result)
 
     monkeypatch.setattr(drift_module, "extract_split", extract)
-    cautions = run_benchmark(config).result.cautions
-    found = [caution for caution in cautions if "ExecutionProvider" in caution]
+    warnings = run_benchmark(config).result.warnings
+    found = [warning for warning in warnings if "ExecutionProvider" in warning]
     assert found == [
-        f"{config.against[0]}: Resize ran on CPUExecutionProvider, not on CUDAExecutionProvider"
+        f"{config.candidates[0]}: Resize ran on CPUExecutionProvider, not on CUDAExecutionProvider"
     ]
 
 
@@ -160,4 +162,4 @@ def test_features_of_another_layer_are_refused(config, lite0):
 
 
 def _against(config, *others, **values):
-    return replace(config, against=tuple(map(str, others)), **values)
+    return replace(config, candidates=tuple(map(str, others)), **values)

@@ -127,7 +127,7 @@ class TestWithKeras:
         """Who reads the saved run sees what was left out, too."""
         result = run_benchmark(replace(config, heads=("cnn4", "centroid"))).result
         assert len(result.accuracy) == 3
-        assert any("cnn4 was not fitted on backbone features" in c for c in result.cautions)
+        assert any("cnn4 was not fitted on backbone features" in c for c in result.warnings)
 
     def test_unpooled_features_are_a_map(self, config, tiny_path, tmp_path):
         """The card of a backbone exported without pooling tells the head the shape."""

@@ -8,7 +8,7 @@ from tlbench.core.errors import ConfigError, MeasurementError, UnknownNameError
 from tlbench.engine import Session
 from tlbench.latency import EnergyCounter
 from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
-from tlbench.workflows.steps.timed_model import Subject
+from tlbench.workflows.steps.timed_model import TimedModel
 
 QUICK = TimingConfig(min_samples=64, min_duration_s=0.02, max_duration_s=5.0, costs=False)
 
@@ -97,7 +97,9 @@ def test_an_impatient_timing_leaves_the_second_afterwards_out(config, monkeypatc
     monkeypatch.setattr(
         "tlbench.workflows.steps.latency.looks_steady", lambda _: pytest.fail("asked")
     )
-    (result,) = measure(config, scenarios=("single",), costs=True, patient=False).latency
+    (result,) = measure(
+        config, scenarios=("single",), costs=True, extend_until_steady=False
+    ).latency
     assert result.idle_cpu_s is None
     assert result.peak_rss_bytes > 1_000_000
 
@@ -108,7 +110,7 @@ def test_energy_is_given_or_the_reason_why_not(config):
 
 
 def test_energy_of_a_scenario_that_does_not_count_it_has_its_reason(config, monkeypatch):
-    monkeypatch.setattr(Subject, "energy", EnergyCounter(lambda: 0.0, "1 processor package(s)"))
+    monkeypatch.setattr(TimedModel, "energy", EnergyCounter(lambda: 0.0, "1 processor package(s)"))
     (result,) = measure(config, scenarios=("server",), qps=5000.0, latency_bound_s=1.0).latency
     assert result.energy_j_per_image is None
     assert result.energy_note == "not counted in scenario server"
@@ -149,10 +151,10 @@ def interrupt(monkeypatch):
 
 def test_ctrl_c_keeps_what_was_measured(config, interrupt):
     """The samples until then, marked as incomplete and INVALID; nothing follows."""
-    plan = {"min_samples": 10_000, "min_duration_s": 60.0, "max_duration_s": 60.0}
+    rule = {"min_samples": 10_000, "min_duration_s": 60.0, "max_duration_s": 60.0}
     # beyond the warm-up: in its 0.3 s not even an empty call (4 µs) comes so often
     interrupt(100_000)
-    run = measure(config, **plan)
+    run = measure(config, **rule)
     assert not run.complete
     (result,) = run.latency
     assert not result.complete
@@ -182,8 +184,12 @@ def test_ctrl_c_before_the_first_sample_is_an_interruption(config, interrupt):
         ({"qps": 0.0}, ConfigError, "--qps must be above 0"),
         ({"pause_s": 0.0}, ConfigError, "--pause"),
         ({"latency_bound_s": -1.0}, ConfigError, "--latency-bound"),
-        ({"rivals": ("b",), "scenarios": ("cold",)}, ConfigError, "not in cold"),
-        ({"rivals": ("b",), "scenarios": ("server",), "qps": 1.0}, ConfigError, "not in server"),
+        ({"candidates": ("b",), "scenarios": ("cold",)}, ConfigError, "not in cold"),
+        (
+            {"candidates": ("b",), "scenarios": ("server",), "qps": 1.0},
+            ConfigError,
+            "not in server",
+        ),
     ],
     ids=str,
 )

@@ -79,8 +79,8 @@ def test_a_head_that_cannot_learn_from_so_few_is_refused_before_any_work(config,
 def test_what_a_protocol_notes_is_a_caution(config, protocol, title):
     """A solver that stops early in the folds is said as loudly as one in the hold-out."""
     config = replace(config, heads=("softmax",), baselines=(), head_params=("max_iter=1",))
-    cautions = run_benchmark(with_protocol(config, **protocol)).result.cautions
-    found = [one for one in cautions if one.startswith(f"{title} of softmax on backbone: ")]
+    warnings = run_benchmark(with_protocol(config, **protocol)).result.warnings
+    found = [one for one in warnings if one.startswith(f"{title} of softmax on backbone: ")]
     assert len(found) == 1
     assert "did not converge" in found[0]
 
@@ -137,7 +137,7 @@ def test_folds_and_curves_search_for_themselves(config):
     searched, other = result.learning_curves
     assert [point.search is not None for point in searched.points] == [False, True, False, True]
     assert {point.search for point in other.points} == {None}
-    assert any("curve of softmax" in text and "C is as given" in text for text in result.cautions)
+    assert any("curve of softmax" in text and "C is as given" in text for text in result.warnings)
 
 
 def test_protocols_with_and_without_a_search_are_kept_apart_in_the_store(config):

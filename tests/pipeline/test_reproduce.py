@@ -97,7 +97,7 @@ def test_limits_that_leave_nothing_out_are_no_reason(recipe, config, tiny_path):
     assert result.reproduction.figures[0].reasons == (
         "other backbone: tiny, not efficientnet-lite0",
     )
-    assert not any("limited to" in caution for caution in result.cautions)
+    assert not any("limited to" in warning for warning in result.warnings)
 
 
 def test_the_users_parameters_win(recipe, config, tiny_path):

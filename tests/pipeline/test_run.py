@@ -39,7 +39,7 @@ def test_counts_intervals_and_predictions_agree(config):
 def test_limits_are_effective_and_said(config):
     result = run_benchmark(config).result
     assert (result.dataset.n_train, result.dataset.n_test) == (200, 100)
-    assert any("limited to 200 train and 100 test" in caution for caution in result.cautions)
+    assert any("limited to 200 train and 100 test" in warning for warning in result.warnings)
 
 
 @pytest.mark.parametrize(
@@ -51,8 +51,8 @@ def test_a_limit_that_leaves_nothing_out_is_no_caution(config, limits, is_said):
     """The whole of a dataset is the whole, whatever the command line says."""
     limit_train, limit_test = limits
     limited = replace(config, limit_train=limit_train, limit_test=limit_test)
-    cautions = run_benchmark(limited).result.cautions
-    assert any("limited to" in caution for caution in cautions) == is_said
+    warnings = run_benchmark(limited).result.warnings
+    assert any("limited to" in warning for warning in warnings) == is_said
 
 
 def test_a_second_run_takes_features_from_the_store(config, network_calls):
@@ -244,7 +244,7 @@ def test_a_broken_image_is_skipped_counted_and_named(config, photos):
     assert (result.dataset.n_train, result.dataset.n_test) == (23, 11)
     assert {s.split for s in result.dataset.skipped} == {"train", "test"}
     assert any("3.png" in skipped.reason for skipped in result.dataset.skipped)
-    assert any("2 unreadable images were left out" in caution for caution in result.cautions)
+    assert any("2 unreadable images were left out" in warning for warning in result.warnings)
     assert {r.n_test for r in result.accuracy} == {11}
     assert len(outcome.predictions["labels"]) == 11
 

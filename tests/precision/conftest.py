@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 import tlbench.core.registry
 from exporters.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
 from exporters.publish import write_with_card
-from tlbench.model import ImageSample, LoweringOptions, ModelCard, OnnxModel, Parity, Weights
+from tlbench.model import ConversionOptions, ImageSample, ModelCard, OnnxModel, Parity, Weights
 
 SIZE, N_FEATURES = 16, 24
 
@@ -150,7 +150,9 @@ def options():
     sample = ImageSample(
         dataset="blobs", fingerprint="f" * 64, seed=0, n_calibration=24, n_held_out=8
     )
-    return LoweringOptions(sample=sample, calibration=list(images[:24]), held_out=list(images[24:]))
+    return ConversionOptions(
+        sample=sample, calibration=list(images[:24]), held_out=list(images[24:])
+    )
 
 
 class _BlockBackbone:

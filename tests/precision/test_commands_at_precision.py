@@ -18,16 +18,16 @@ def test_export_writes_and_describes_the_conversion(tlbench, precision):
     _, again, _ = tlbench("inspect", f"block-{precision}.onnx")
     assert again == out
     _, document, _ = tlbench("inspect", f"block-{precision}.onnx", "--format", "json")
-    lowering = json.loads(document)["card"]["lowering"]
-    assert lowering["precision"] == precision
-    assert lowering["images"]["n_held_out"] == 64
+    conversion = json.loads(document)["card"]["conversion"]
+    assert conversion["precision"] == precision
+    assert conversion["images"]["n_held_out"] == 64
 
 
 @pytest.mark.usefixtures("backbone")
 def test_the_number_of_calibration_images_can_be_chosen(tlbench):
     tlbench("export", "block", "--precision", "int8", "--calibrate-images", 20, "-o", "m.onnx")
     _, document, _ = tlbench("inspect", "m.onnx", "--format", "json")
-    assert json.loads(document)["card"]["lowering"]["images"]["n_calibration"] == 20
+    assert json.loads(document)["card"]["conversion"]["images"]["n_calibration"] == 20
 
 
 @pytest.mark.usefixtures("backbone")

@@ -8,7 +8,7 @@ from exporters.precision.finish import measure_drift
 from exporters.precision.int8 import INT8
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Silent
-from tlbench.model import Drift, LoweringOptions, OnnxModel
+from tlbench.model import ConversionOptions, Drift, OnnxModel
 
 
 def test_drift_of_known_vectors():
@@ -62,4 +62,4 @@ def test_the_default_limit_is_for_trained_weights(
 @pytest.mark.parametrize("value", [-1.1, 1.5, float("nan")])
 def test_an_impossible_cosine_is_refused(options, value):
     with pytest.raises(ConfigError, match="--min-cosine must be between -1 and 1"):
-        LoweringOptions(sample=options.sample, calibration=(), held_out=(), min_cosine=value)
+        ConversionOptions(sample=options.sample, calibration=(), held_out=(), min_cosine=value)

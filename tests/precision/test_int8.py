@@ -123,7 +123,7 @@ def test_weights_have_the_bits_that_were_asked_for(source, options, tmp_path, re
         assert values.dtype == np.int8
         largest = np.abs(values.astype(int)).reshape(len(values), -1).max(axis=1)
         assert (largest == limit).all()
-    assert model.card.lowering.reduce_range is reduce_range
+    assert model.card.conversion.reduce_range is reduce_range
 
 
 @pytest.mark.parametrize("groups", [1, 2, 6], ids="groups={}".format)

@@ -90,15 +90,15 @@ def test_the_network_changed(lowered, source):
 
 def test_the_card_says_how(precision, lowered, source, options):
     """The card in the file has the source's facts and the conversion's."""
-    card, lowering = lowered.card, lowered.card.lowering
-    assert replace(card, precision="fp32", lowering=None) == source.card
-    assert card.precision == lowering.precision == precision.name
-    assert lowering.source_sha256 == source.sha256
-    assert lowering.images == options.sample
-    assert lowering.software == precision.software()
-    assert lowering.drift.n_images == len(options.held_out)
-    assert lowering.drift.min_cosine <= lowering.drift.mean_cosine
-    assert "preprocessing" in lowering.kept_in_float
+    card, conversion = lowered.card, lowered.card.conversion
+    assert replace(card, precision="fp32", conversion=None) == source.card
+    assert card.precision == conversion.precision == precision.name
+    assert conversion.source_sha256 == source.sha256
+    assert conversion.images == options.sample
+    assert conversion.software == precision.software()
+    assert conversion.drift.n_images == len(options.held_out)
+    assert conversion.drift.min_cosine <= conversion.drift.mean_cosine
+    assert "preprocessing" in conversion.kept_in_float
 
 
 def test_drift_is_that_of_the_files(lowered, source, options):
@@ -107,7 +107,7 @@ def test_drift_is_that_of_the_files(lowered, source, options):
     ours, theirs = (_run(model, images)[0].astype(np.float64) for model in (lowered, source))
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     cosine = (ours * theirs).sum(axis=1) / norms
-    drift = lowered.card.lowering.drift
+    drift = lowered.card.conversion.drift
     # float32 sums differ between a batch of eight and single images
     assert drift.min_cosine == pytest.approx(cosine.min(), abs=1e-5)
     assert drift.mean_cosine == pytest.approx(cosine.mean(), abs=1e-5)

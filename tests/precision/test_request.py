@@ -7,7 +7,11 @@ import pytest
 
 from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.datasets import Dataset, Split
-from tlbench.workflows.steps.conversion import CALIBRATION_IMAGES, HELD_OUT_IMAGES, lowering_request
+from tlbench.workflows.steps.conversion import (
+    CALIBRATION_IMAGES,
+    HELD_OUT_IMAGES,
+    conversion_request,
+)
 
 
 class _Refusing:
@@ -60,7 +64,7 @@ def _rows(images):
 def test_images_are_train_images_and_disjoint():
     """The drift is measured on other images than those that were fitted on."""
     dataset = _dataset(500)
-    options = lowering_request("int8", dataset, seed=0).options
+    options = conversion_request("int8", dataset, seed=0).options
     calibration, held_out = _rows(options.calibration), _rows(options.held_out)
     assert (len(calibration), len(held_out)) == (CALIBRATION_IMAGES, HELD_OUT_IMAGES)
     assert len(set(calibration + held_out)) == CALIBRATION_IMAGES + HELD_OUT_IMAGES
@@ -73,7 +77,7 @@ def test_images_are_train_images_and_disjoint():
 
 def test_the_seed_chooses_the_images():
     first, again, other = (
-        _rows(lowering_request("int8", _dataset(500), seed=seed).options.calibration)
+        _rows(conversion_request("int8", _dataset(500), seed=seed).options.calibration)
         for seed in (0, 0, 1)
     )
     assert first == again
@@ -81,25 +85,25 @@ def test_the_seed_chooses_the_images():
 
 
 def test_a_precision_without_calibration_sees_images_for_the_drift_only():
-    options = lowering_request("fp16", _dataset(500), seed=0).options
+    options = conversion_request("fp16", _dataset(500), seed=0).options
     assert len(options.calibration) == options.sample.n_calibration == 0
     assert len(options.held_out) == HELD_OUT_IMAGES
 
 
 @pytest.mark.parametrize(("n_train", "expected"), [(3, (2, 1)), (30, (20, 10)), (150, (100, 50))])
 def test_a_small_dataset_gives_two_thirds(n_train, expected):
-    options = lowering_request("int8", _dataset(n_train), seed=0).options
+    options = conversion_request("int8", _dataset(n_train), seed=0).options
     assert (len(options.calibration), len(options.held_out)) == expected
 
 
 def test_two_images_are_too_few():
     with pytest.raises(DataError, match="numbered has 2 readable train images; int8 needs three"):
-        lowering_request("int8", _dataset(2), seed=0)
+        conversion_request("int8", _dataset(2), seed=0)
 
 
 def test_unreadable_images_are_passed_over():
     """They take no place: the next readable row does."""
-    options = lowering_request("int8", _dataset(500, _Gaps), seed=0, n_calibration=10).options
+    options = conversion_request("int8", _dataset(500, _Gaps), seed=0, n_calibration=10).options
     assert len(options.calibration) == 10
     assert all(row % 2 == 0 for row in _rows(options.calibration))
 
@@ -107,4 +111,4 @@ def test_unreadable_images_are_passed_over():
 @pytest.mark.parametrize("number", [0, -1])
 def test_no_calibration_images_is_no_choice(number):
     with pytest.raises(ConfigError, match="--calibrate-images must be at least 1"):
-        lowering_request("int8", _dataset(500), seed=0, n_calibration=number)
+        conversion_request("int8", _dataset(500), seed=0, n_calibration=number)

@@ -6,20 +6,20 @@ import pytest
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Silent
-from tlbench.model import ExportOptions, LoweringRequest, resolve_model
+from tlbench.model import ConversionRequest, ExportOptions, resolve_model
 
 
 @pytest.fixture
 def request_int8(options):
-    return LoweringRequest(precision="int8", options=options)
+    return ConversionRequest(precision="int8", options=options)
 
 
-def _resolve(tmp_path, lowering, **options):
+def _resolve(tmp_path, conversion, **options):
     return resolve_model(
         "block",
         cache_dir=tmp_path,
         listener=Silent(),
-        lowering=lowering,
+        conversion=conversion,
         options=ExportOptions(**options),
     )
 
@@ -31,7 +31,7 @@ def test_the_conversion_lies_in_the_cache_beside_its_source(backbone, tmp_path, 
     assert first.card.precision == "int8"
     assert (again.path, again.path.stat().st_mtime_ns) == (first.path, written)
     assert backbone.n_exports == 1
-    assert _resolve(tmp_path, None).sha256 == first.card.lowering.source_sha256
+    assert _resolve(tmp_path, None).sha256 == first.card.conversion.source_sha256
 
 
 def _other_images(request):
@@ -68,7 +68,7 @@ def test_what_determines_the_file_is_in_its_key(backbone, tmp_path, request_int8
 def test_another_source_is_another_conversion(tmp_path, request_int8):
     first, other = (_resolve(tmp_path, request_int8, seed=seed) for seed in (0, 1))
     assert first.path != other.path
-    assert first.card.lowering.source_sha256 != other.card.lowering.source_sha256
+    assert first.card.conversion.source_sha256 != other.card.conversion.source_sha256
 
 
 @pytest.mark.usefixtures("backbone")
@@ -81,4 +81,6 @@ def test_a_damaged_conversion_is_made_again(tmp_path, request_int8):
 
 def test_a_file_is_not_converted(block_path, tmp_path, request_int8):
     with pytest.raises(ConfigError, match=r"is a file.*tlbench export BACKBONE --precision int8"):
-        resolve_model(str(block_path), cache_dir=tmp_path, listener=Silent(), lowering=request_int8)
+        resolve_model(
+            str(block_path), cache_dir=tmp_path, listener=Silent(), conversion=request_int8
+        )

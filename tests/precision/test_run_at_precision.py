@@ -11,7 +11,7 @@ from tlbench.core.progress import Silent
 from tlbench.records import Interval, LatencyRatio, decode_run, encode_run
 from tlbench.reports.console import render
 from tlbench.workflows import RunConfig, TimingConfig, extract_dataset_split, run, run_benchmark
-from tlbench.workflows.steps import conversion as lowering
+from tlbench.workflows.steps import conversion
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_both_heads_are_reported(config):
         predicted = outcome.predictions[f"{name}.centroid"]
         assert (predicted == outcome.predictions["labels"]).sum() == one.n_correct
     assert outcome.result.model.card.precision == "int8"
-    assert any("backbone*: the head was fitted on fp32" in c for c in outcome.result.cautions)
+    assert any("backbone*: the head was fitted on fp32" in c for c in outcome.result.warnings)
 
 
 def test_the_fp32_head_is_fitted_on_fp32_features_and_tested_on_int8(config):
@@ -79,29 +79,29 @@ def test_a_second_run_takes_both_heads_from_the_store(config):
 def test_an_fp32_run_has_one_head(config):
     result = run_benchmark(replace(config, precision="fp32")).result
     assert _kinds(result) == [("backbone", None), ("pixels", None)]
-    assert not any("backbone*" in caution for caution in result.cautions)
+    assert not any("backbone*" in warning for warning in result.warnings)
 
 
 def test_calibration_is_on_the_datasets_train_rows(config):
     """Those that the limits leave."""
     card = run_benchmark(config).result.model.card
-    images = card.lowering.images
+    images = card.conversion.images
     assert (images.dataset, images.split) == ("digits", "train")
     assert images.n_calibration + images.n_held_out <= config.limit_train
 
 
 def test_a_processor_that_saturates_gets_seven_bits(config, monkeypatch):
     for saturates in (True, False):
-        monkeypatch.setattr(lowering, "int8_saturates", lambda answer=saturates: answer)
+        monkeypatch.setattr(conversion, "int8_saturates", lambda answer=saturates: answer)
         card = run_benchmark(config).result.model.card
-        assert card.lowering.reduce_range is saturates
+        assert card.conversion.reduce_range is saturates
 
 
 def test_latency_alone_calibrates_on_the_default_dataset(config):
     result = run_benchmark(replace(config, accuracy=False, latency=True)).result
     assert {one.precision for one in result.latency} == {"int8"}
     assert result.dataset is None
-    assert result.model.card.lowering.images.dataset == "digits"
+    assert result.model.card.conversion.images.dataset == "digits"
 
 
 def test_the_run_survives_its_json_and_shows_both_heads(config):
@@ -144,7 +144,7 @@ def test_without_a_cache_both_heads_are_there(config):
 
 
 QUICK = TimingConfig(
-    scenarios=("single",), min_samples=3, min_duration_s=0.0, costs=False, patient=False
+    scenarios=("single",), min_samples=3, min_duration_s=0.0, costs=False, extend_until_steady=False
 )
 
 
@@ -155,13 +155,13 @@ def test_a_timing_is_held_against_fp32_in_turns(config):
     assert (ratio.label, ratio.reference, ratio.scenario) == ("int8", "fp32", "single")
     assert ratio.n_blocks >= 10
     assert "precision" in ratio.unlike
-    assert not result.contestants
+    assert not result.models_under_test
     # of the run itself; the turns have a record of their own
     assert [one.scenario for one in result.latency] == ["single"]
 
 
 def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
-    """The caution names the ratio and its interval; a faster one needs no caution."""
+    """The warning names the ratio and its interval; a faster one needs no warning."""
 
     def contested(ratio):
         interval = Interval(low=ratio - 0.1, high=ratio + 0.1, method="by hand")
@@ -176,12 +176,12 @@ def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
             n_blocks=10,
         )
         monkeypatch.setattr(run, "against_full_precision", lambda *_: (found,))
-        return run_benchmark(replace(config, latency=True, timing=QUICK)).result.cautions
+        return run_benchmark(replace(config, latency=True, timing=QUICK)).result.warnings
 
     slower = "int8 is slower than fp32 on this machine: 1.50 times the time [1.40, 1.60]"
-    assert any(caution.startswith(slower) for caution in contested(1.5))
-    assert not any("slower" in caution for caution in contested(1.05))
-    assert not any("slower" in caution for caution in contested(0.6))
+    assert any(warning.startswith(slower) for warning in contested(1.5))
+    assert not any("slower" in warning for warning in contested(1.05))
+    assert not any("slower" in warning for warning in contested(0.6))
 
 
 def test_an_fp32_run_is_held_against_nothing(config):

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tlbench.recipes import Export, Figure, judge
+from tlbench.recipes import Export, Figure, compare_with_published
 from tlbench.records import DataFile
 
 
@@ -29,7 +29,7 @@ def row(recipe):
 )
 def test_a_figure_inside_the_interval_is_reproduced(recipe, row, make_run, n_correct, verdict):
     """Data, backbone and protocol are the experiment's: the interval decides."""
-    found = judge(recipe, row, make_run(n_correct=n_correct)).figures[0]
+    found = compare_with_published(recipe, row, make_run(n_correct=n_correct)).figures[0]
     assert found.verdict == verdict
     assert found.measured_fraction == n_correct / 899
     assert found.interval.low < n_correct / 899 < found.interval.high
@@ -39,12 +39,14 @@ def test_a_figure_inside_the_interval_is_reproduced(recipe, row, make_run, n_cor
 def test_a_rounded_figure_is_all_that_is_rounded_to_it(recipe, row, make_run):
     """0.95 to a hundredth may be 0.945: half a step beside the interval is inside."""
     # Wilson's interval of 834 of 899 ends at 0.9429: 0.95 is outside, 0.945 is not within half
-    high = judge(recipe, row, make_run(n_correct=838)).figures[1]
+    high = compare_with_published(recipe, row, make_run(n_correct=838)).figures[1]
     exact = replace(row.figures[1], rounding_fraction=0.0001)
     narrow = replace(row, figures=(exact,))
     assert high.verdict == "reproduced"
     assert high.interval.high < 0.95
-    assert verdicts(judge(recipe, narrow, make_run(n_correct=838))) == ["not reproduced"]
+    assert verdicts(compare_with_published(recipe, narrow, make_run(n_correct=838))) == [
+        "not reproduced"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -57,7 +59,7 @@ def test_a_rounded_figure_is_all_that_is_rounded_to_it(recipe, row, make_run):
 )
 def test_folds_are_compared_by_their_means_and_spreads(recipe, row, make_run, fractions, verdict):
     """Four points are more than the spread of three folds allows, half a point is not."""
-    found = judge(recipe, row, make_run(fold_fractions=fractions)).figures[2]
+    found = compare_with_published(recipe, row, make_run(fold_fractions=fractions)).figures[2]
     assert found.verdict == verdict
     assert found.measured_fraction == pytest.approx(sum(fractions) / 3)
     assert found.measured_deviation_fraction == pytest.approx(0.01)
@@ -69,7 +71,7 @@ def test_a_deviation_by_n_is_widened(recipe, row, make_run):
     run = make_run(fold_fractions=(0.911, 0.921, 0.931))
     by_n = replace(row.figures[2], deviation_divisor="n", deviation_fraction=0.01)
     texts = [
-        judge(recipe, replace(row, figures=(figure,)), run).figures[0].reasons[0]
+        compare_with_published(recipe, replace(row, figures=(figure,)), run).figures[0].reasons[0]
         for figure in (row.figures[2], by_n)
     ]
     widths = []
@@ -91,7 +93,7 @@ def test_every_difference_is_a_reason(recipe, row, make_run):
         config=replace(run.config, requested=requested),
     )
     row = replace(row, differs=("another year",))
-    found = judge(recipe, row, run)
+    found = compare_with_published(recipe, row, run)
     assert verdicts(found) == ["not comparable"] * 3
     text = "; ".join(found.figures[0].reasons)
     for part in (
@@ -108,13 +110,13 @@ def test_every_difference_is_a_reason(recipe, row, make_run):
 
 def test_a_baseline_is_not_judged_by_the_network(recipe, row, make_run):
     """No network made the pixels: another backbone leaves their figure comparable."""
-    found = judge(recipe, row, make_run(n_correct=860, backbone="resnet50"))
+    found = compare_with_published(recipe, row, make_run(n_correct=860, backbone="resnet50"))
     assert verdicts(found) == ["not comparable", "reproduced", "not comparable"]
 
 
 def test_more_data_are_other_data(recipe, row, make_run):
     """An experiment on half of the images is not repeated on all of them."""
-    found = judge(recipe, replace(row, n_train=500), make_run())
+    found = compare_with_published(recipe, replace(row, n_train=500), make_run())
     assert found.figures[0].reasons == ("other data: 898 of 500 train images",)
 
 
@@ -132,7 +134,9 @@ def test_other_files_than_the_published_ones_are_a_reason(recipe, row, make_run,
     run = make_run()
     files = [DataFile(name="data_batch_2", md5="0" * 32, published=True)]
     files += [DataFile(name=name, md5="1" * 32, published=False) for name in others]
-    found = judge(recipe, row, replace(run, dataset=replace(run.dataset, files=tuple(files))))
+    found = compare_with_published(
+        recipe, row, replace(run, dataset=replace(run.dataset, files=tuple(files)))
+    )
     if reason is None:
         assert verdicts(found)[0] == "reproduced"
         return
@@ -143,7 +147,7 @@ def test_other_files_than_the_published_ones_are_a_reason(recipe, row, make_run,
 @pytest.mark.parametrize("export", [Export(input_size=64), Export(pooling="max")])
 def test_another_export_of_the_same_backbone_is_a_reason(recipe, row, make_run, export):
     """An .onnx file of the right backbone may still have other features."""
-    found = judge(recipe, replace(row, export=export), make_run())
+    found = compare_with_published(recipe, replace(row, export=export), make_run())
     assert "other export" in found.figures[0].reasons[0]
 
 
@@ -154,11 +158,11 @@ def test_weights_are_always_named(recipe, row, make_run):
     for kind, part in (("imagenet", "imagenet: "), ("file", "tlbench cannot know")):
         weights = replace(card.weights, kind=kind, sha256="ab" * 32)
         model = replace(run.model, card=replace(card, weights=weights))
-        found = judge(recipe, row, replace(run, model=model))
+        found = compare_with_published(recipe, row, replace(run, model=model))
         assert part in found.weights
         assert "ab" * 32 in found.weights
         assert verdicts(found)[0] == "reproduced"
-    found = judge(recipe, row, replace(run, model=replace(run.model, card=None)))
+    found = compare_with_published(recipe, row, replace(run, model=replace(run.model, card=None)))
     assert found.weights.startswith("unknown")
     assert verdicts(found)[0] == "not comparable"
 
@@ -166,6 +170,6 @@ def test_weights_are_always_named(recipe, row, make_run):
 def test_what_is_not_measured_says_why(recipe, row, make_run):
     """The published figure stands without a measured one, and nothing is made up."""
     figure = Figure(name="fine-tuned", fraction=0.6, not_measured="no training yet")
-    (found,) = judge(recipe, replace(row, figures=(figure,)), make_run()).figures
+    (found,) = compare_with_published(recipe, replace(row, figures=(figure,)), make_run()).figures
     assert (found.verdict, found.measured_fraction) == ("not comparable", None)
     assert found.reasons == ("not measured: no training yet",)

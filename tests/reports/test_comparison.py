@@ -10,12 +10,12 @@ import pytest
 from tlbench.records import (
     AccuracyDifference,
     ComparedAccuracy,
-    ComparedRun,
     ComparedTiming,
     Comparison,
-    Difference,
-    Fact,
     Interval,
+    Mismatch,
+    RunIdentity,
+    RunProperty,
     SpeedUp,
     Unpaired,
 )
@@ -91,7 +91,7 @@ def comparison(pair):
         tlbench_version="0.1.0",
         allow_unlike=False,
         runs=tuple(
-            ComparedRun(
+            RunIdentity(
                 letter=letter,
                 id=f"20260131-142530-000{letter.lower()}",
                 created_at="2026-01-31T14:25:30+00:00",
@@ -100,9 +100,9 @@ def comparison(pair):
             )
             for letter in "AB"
         ),
-        facts=(
-            Fact(name="CPU", values=("Example CPU", "Another CPU")),
-            Fact(name="threads", values=("2", "2")),
+        properties=(
+            RunProperty(name="CPU", values=("Example CPU", "Another CPU")),
+            RunProperty(name="threads", values=("2", "2")),
         ),
         speed_ups=(pair,),
         accuracy=(
@@ -133,7 +133,7 @@ def test_every_ratio_has_its_conditions_in_its_row(comparison):
 
 
 def test_everything_is_shown(comparison):
-    """Facts that differ and that do not, results without partner, cautions and notes."""
+    """Facts that differ and that do not, results without partner, warnings and notes."""
     text = _words(render_comparison(comparison))
     for part in (
         "CPU A Example CPU B Another CPU",
@@ -193,7 +193,7 @@ def test_reasons_are_given(comparison, pair):
 
 def test_a_ratio_of_unlike_results_is_marked_and_explained(comparison, pair):
     """The star in the row leads to what differs."""
-    unlike = (Difference(name="precision", reference="fp32", other="fp16"),)
+    unlike = (Mismatch(name="precision", reference="fp32", other="fp16"),)
     changed = replace(pair, other=replace(pair.other, precision="fp16"), unlike=unlike)
     text = render_comparison(replace(comparison, speed_ups=(changed,)))
     row = _row(text, "B", "offline", "32", "device")
@@ -216,14 +216,17 @@ def _long(comparison, name):
             pair,
             reference=replace(pair.reference, verdict="INVALID", reasons=(name,), provider=name),
             other=replace(pair.other, label=name, precision=name, provider=name, energy_note=name),
-            unlike=(Difference(name="precision", reference="fp32", other=name),),
+            unlike=(Mismatch(name="precision", reference="fp32", other=name),),
         )
         for pair in comparison.speed_ups
     ]
     return replace(
         comparison,
         runs=tuple(replace(run, model=name, label=name) for run in comparison.runs),
-        facts=(Fact(name="CPU", values=(name, "x")), Fact(name="OS", values=(name, name))),
+        properties=(
+            RunProperty(name="CPU", values=(name, "x")),
+            RunProperty(name="OS", values=(name, name)),
+        ),
         speed_ups=tuple(pairs),
         accuracy=tuple(
             replace(one, other=replace(one.other, head=name, features=name))

@@ -44,7 +44,7 @@ def _changes(draw):
         "sample_s": draw(TIMES),
         "fit_s": draw(TIMES),
         "verdict": draw(st.sampled_from(["VALID", "INVALID", None])),
-        "cautions": tuple(draw(st.lists(SENTENCES, max_size=3))),
+        "warnings": tuple(draw(st.lists(SENTENCES, max_size=3))),
         "command": draw(SENTENCES),
         "parts": draw(st.sets(st.sampled_from(["accuracy", "extraction", "latency"]))),
     }
@@ -78,7 +78,7 @@ def _changed(run, changes):
         run,
         model=replace(run.model, card=card),
         dataset=dataset,
-        cautions=changes["cautions"],
+        warnings=changes["warnings"],
         config=replace(run.config, command=changes["command"]),
         **{name: value if name in changes["parts"] else () for name, value in parts.items()},
     )
@@ -130,14 +130,14 @@ def test_sections_come_in_the_order_of_the_design(golden_run):
 def test_every_caution_is_shown_whole(golden_run, width):
     """What a reader must know is wrapped and never cut, and so is what was assumed."""
     text = _words(render(golden_run, width=width))
-    for caution in (*golden_run.cautions, *golden_run.model.assumptions):
-        assert _words(caution) in text
+    for warning in (*golden_run.warnings, *golden_run.model.assumptions):
+        assert _words(warning) in text
 
 
 def test_run_without_cautions_has_no_such_section(golden_run):
     """An empty heading would look like an omission."""
     model = dataclasses.replace(golden_run.model, assumptions=())
-    run = dataclasses.replace(golden_run, model=model, cautions=(), latency=())
+    run = dataclasses.replace(golden_run, model=model, warnings=(), latency=())
     assert "Cautions" not in render(run)
 
 

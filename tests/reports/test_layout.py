@@ -80,7 +80,7 @@ def test_what_fits_nowhere_becomes_a_line_a_cell(name, width):
 
 
 def test_a_long_name_breaks_at_a_seam_before_it_becomes_a_line_a_cell():
-    """After the dot of an entry or the @ of a contestant, and never inside a number."""
+    """After the dot of an entry or the @ of a candidate, and never inside a number."""
     found = lines(table("backbone.svm-linear-fast@provider=cuda", "within 0.05 of the other"))
     assert found[1].split()[:2] == ["name", "accuracy"]
     assert_whole("\n".join(found), "backbone. svm-linear-fast@ provider=cuda", "0.05")

@@ -7,9 +7,9 @@ import pytest
 from tlbench.records import Breakdown, Check, Percentile
 from tlbench.reports.timing import (
     breakdown_table,
-    contestants_table,
     costs_table,
     latency_table,
+    models_table,
     ratio_table,
     timing_notes,
     verdict_lines,
@@ -32,12 +32,12 @@ def single(golden_run):
 
 def test_tables_of_nothing_have_no_rows():
     """What was not measured has no row of dashes."""
-    for make in (latency_table, costs_table, contestants_table):
+    for make in (latency_table, costs_table, models_table):
         assert make(()).rows == ()
 
 
 def test_every_timing_has_a_row(golden_run):
-    """Times of different scenarios, batches and contestants are never in one row."""
+    """Times of different scenarios, batches and models under test are never in one row."""
     table = latency_table(golden_run.latency)
     assert _column(table, "scenario") == ["A single", "B batch", "server", "cold", "paced"]
     assert _column(table, "batch") == ["1", "32", "1", "1", "1"]
@@ -146,8 +146,8 @@ def test_requests_that_were_given_up_are_counted_aloud(golden_run):
 
 
 def test_ratios_name_both_sides_and_what_differs(golden_run):
-    """The letters are those of the list of contestants."""
-    assert _column(contestants_table(golden_run.contestants), "model") == ["a", "b"]
+    """The letters are those of the list of models under test."""
+    assert _column(models_table(golden_run.models_under_test), "model") == ["a", "b"]
     assert ratio_table(golden_run).rows == (
         ("B / A", "single", "1", "1.800", "[1.700, 1.900]", "20", "threads"),
     )

@@ -89,8 +89,8 @@ def test_file_names_that_are_no_utf8_are_kept_readable(golden_run):
     ],
 )
 def test_content_that_is_no_run(content):
-    """The message names the file and says that it is no saved run."""
-    assert "no saved run" in _refusal(content)
+    """The message names the file and says that it is not a saved run."""
+    assert "not a saved run" in _refusal(content)
 
 
 @pytest.mark.parametrize("version", [SCHEMA_VERSION + 1, 1000])
@@ -99,7 +99,7 @@ def test_later_version_names_both(document, version):
     document["schema_version"] = version
     message = _refusal(json.dumps(document).encode())
     assert f"schema version {version}" in message
-    assert f"reads 1 to {SCHEMA_VERSION}" in message
+    assert f"reads version {SCHEMA_VERSION}" in message
     assert "Upgrade" in message
 
 
@@ -148,7 +148,7 @@ def test_missing_parts_are_named(document, name):
 
 def test_parts_that_were_not_measured_may_be_missing(document):
     """A run of the latency alone has no accuracy."""
-    for name in ("accuracy", "extraction", "dataset", "breakdown", "cautions"):
+    for name in ("accuracy", "extraction", "dataset", "breakdown", "warnings"):
         del document[name]
     run = decode_run(json.dumps(document).encode(), "run.json")
     assert run.accuracy == ()

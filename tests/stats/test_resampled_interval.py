@@ -112,6 +112,6 @@ def test_simulated_coverage(n_images, n_folds):
         f"{n_images} images, {n_folds} folds: {100 * corrected:.1f} %, "
         f"plain t {100 * plain:.1f} %, narrower than Wilson's {100 * narrow:.1f} %"
     )
-    assert narrow < 0.15  # a caution that is always there says nothing
+    assert narrow < 0.15  # a warning that is always there says nothing
     assert corrected >= 0.93
     assert plain < corrected

@@ -156,7 +156,7 @@ def test_a_timing_passes_the_options_on(monkeypatch, options, boundaries):
 
 
 class FakeBound:
-    """Answers with the images it holds; a stuck one keeps the first for ever."""
+    """ImagePredictions with the images it holds; a stuck one keeps the first for ever."""
 
     def __init__(self, batch, *, stuck):
         self.batch, self.stuck = batch, stuck

@@ -64,7 +64,7 @@ def fuse(measure_lite0, tmp_path_factory):
 
 @pytest.fixture
 def outside(tmp_path):
-    """Answers of a JavaScript runtime for all images, in batches of 16."""
+    """ImagePredictions of a JavaScript runtime for all images, in batches of 16."""
 
     def run(script, model, images):
         shutil.copy(model.path, tmp_path / "c.onnx")

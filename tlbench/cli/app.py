@@ -16,7 +16,7 @@ from tlbench.cli.export import export
 from tlbench.cli.extract import extract
 from tlbench.cli.fuse import fuse
 from tlbench.cli.gate import gate
-from tlbench.cli.groups import spread
+from tlbench.cli.groups import flatten_options
 from tlbench.cli.inspect import inspect
 from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
@@ -55,7 +55,7 @@ _COMMANDS = (
     doctor,
 )
 for _command in _COMMANDS:
-    app.command()(spread(_command))
+    app.command()(flatten_options(_command))
 app.add_typer(baseline, name="baseline")
 app.command("list")(list_entries)
 

@@ -25,7 +25,7 @@ def save(
     run: Annotated[
         str,
         typer.Argument(
-            help="A run: its folder, its run.json, its id, or 'last'; RUN#LABEL for one contestant."
+            help="A run: its folder, its run.json, its id, or 'last'; RUN#LABEL for one candidate."
         ),
     ],
     *,
@@ -45,13 +45,13 @@ def save(
     output: o.Output = Path("runs"),
 ) -> None:
     """Save the predictions, times and drifts of a run as a small file that belongs in git."""
-    from tlbench.compare import open_side
+    from tlbench.compare import open_compared_run
     from tlbench.core.units import format_bytes
     from tlbench.gate import make_baseline
     from tlbench.records import save_baseline
 
     found = make_baseline(
-        open_side(run, output), entries=o.split_names(entries), latency=not no_latency
+        open_compared_run(run, output), entries=o.split_names(entries), latency=not no_latency
     )
     size = save_baseline(found, destination, force=force)
     kept = [one.entry for one in found.accuracy]

@@ -14,7 +14,7 @@ def compare(
         typer.Argument(
             metavar="RUN RUN...",
             help="Runs: each a folder, its run.json, its id, or 'last'. The first is the "
-            "reference. RUN#LABEL is one contestant of a run in which several took turns.",
+            "reference. RUN#LABEL is one candidate of a run in which several took turns.",
         ),
     ],
     *,
@@ -48,10 +48,10 @@ def compare(
     a run's folder, or its run.json alone, from the other machine.
     """
     from tlbench.cli.stdout import stdout_layout, write_report
-    from tlbench.compare import compare_runs, differing_images, open_side
+    from tlbench.compare import compare_runs, differing_images, open_compared_run
     from tlbench.reports import comparison_document, differing_csv, render_comparison
 
-    sides = [open_side(run, output) for run in runs]
+    sides = [open_compared_run(run, output) for run in runs]
     found = compare_runs(sides, allow_unlike=allow_unlike)
     if differing is not None:
         dataset = sides[0].run.dataset

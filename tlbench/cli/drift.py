@@ -38,7 +38,7 @@ def drift(
     config = make_config(
         [engine, sample, folders],
         model=models[0],
-        against=tuple(models[1:]),
+        candidates=tuple(models[1:]),
         dataset=dataset,
         heads=o.split_names(heads),
         baselines=(),

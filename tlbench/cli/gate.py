@@ -12,7 +12,7 @@ def gate(
     run: Annotated[
         str,
         typer.Argument(
-            help="A run: its folder, its run.json, its id, or 'last'; RUN#LABEL for one contestant."
+            help="A run: its folder, its run.json, its id, or 'last'; RUN#LABEL for one candidate."
         ),
     ] = "last",
     *,
@@ -61,7 +61,7 @@ def gate(
     needs. docs/gating.md has a whole workflow.
     """
     from tlbench.cli.stdout import stdout_layout
-    from tlbench.compare import open_side
+    from tlbench.compare import open_compared_run
     from tlbench.gate import Policy, judge_run, read_policy
     from tlbench.records import read_baseline
     from tlbench.reports import (
@@ -74,7 +74,7 @@ def gate(
 
     rules = read_policy(policy) if policy else Policy()
     found = judge_run(
-        open_side(run, output),
+        open_compared_run(run, output),
         read_baseline(baseline),
         rules,
         baseline_file=str(baseline),

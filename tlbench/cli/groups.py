@@ -19,7 +19,7 @@ class OptionGroup:
         return dict(vars(self))
 
 
-def spread(command: Callable[..., None]) -> Callable[..., None]:
+def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
     """Return *command* as typer needs it: with an option in place of each field of its groups.
 
     A parameter whose annotation is a dataclass is a group. Its options stand where it stood, and

@@ -43,6 +43,6 @@ def latency(
         precision=precision,
         accuracy=False,
         strict=strict,
-        timing=t.make_timing(scenario, timing, rivals=models[1:]),
+        timing=t.make_timing(scenario, timing, candidates=models[1:]),
     )
     measure_and_show(config, saving)

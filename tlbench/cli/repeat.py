@@ -21,7 +21,7 @@ _FLAGS = {
     "search": "--search",
 }
 # What the command itself says, and not an option.
-_IMPLIED = {"model", "against", "accuracy", "timing", "rivals", "protocol", "export"}
+_IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
 # What a recipe says, besides.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 _OTHER_NAMES = {
@@ -42,7 +42,7 @@ def repeat_command(config: RunConfig) -> str:
         return _exported_first(config)
     command = "run" if config.accuracy and config.latency else "evaluate"
     implied = set(_IMPLIED)
-    if config.against:
+    if config.candidates:
         command = "drift"
         implied |= {"latency", "baselines"}
     elif not config.accuracy:
@@ -51,7 +51,7 @@ def repeat_command(config: RunConfig) -> str:
         implied.add("latency")
     default, words = RunConfig(), ["tlbench", command]
     if command != "run" or config.model != default.model:
-        words += [config.model, *config.against, *config.timing.rivals]
+        words += [config.model, *config.candidates, *config.timing.candidates]
     usual_timing = TimingConfig() if command == "latency" else QUICK_TIMING
     for chosen, usual in (
         (config, default),

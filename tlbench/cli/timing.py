@@ -98,7 +98,7 @@ class TimingOptions:
 
 
 def make_timing(
-    scenario: ScenarioOptions, timing: TimingOptions, *, rivals: Iterable[str]
+    scenario: ScenarioOptions, timing: TimingOptions, *, candidates: Iterable[str]
 ) -> "TimingConfig":
     """Return the configuration that the options mean.
 
@@ -117,6 +117,6 @@ def make_timing(
         scenarios=split_names(scenario.scenario),
         batch_sizes=tuple(map(int, sizes)),
         boundaries=tuple(_BOUNDARIES.get(name, name) for name in split_names(scenario.boundary)),
-        rivals=tuple(rivals),
+        candidates=tuple(candidates),
         **timing.settings(),
     )

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from tlbench import __version__
-from tlbench.compare.alike import accuracy_differences, timing_differences
+from tlbench.compare.comparability import accuracy_differences, timing_differences
+from tlbench.compare.compared_run import ComparedRun, accuracy_name, letter_of, timing_name
 from tlbench.compare.effect import (
     ACCURACY_SCOPE,
     ENERGY_SCOPE,
@@ -16,25 +17,24 @@ from tlbench.compare.effect import (
 )
 from tlbench.compare.facts import facts_of
 from tlbench.compare.match import match_accuracy, match_timings
-from tlbench.compare.paired import PairedSides
-from tlbench.compare.sides import Side, accuracy_name, letter_of, timing_name
+from tlbench.compare.paired import PairedRuns
 from tlbench.core.errors import ComparisonError
 from tlbench.records import (
     AccuracyDifference,
-    ComparedRun,
     Comparison,
     DifferingImage,
+    RunIdentity,
     SpeedUp,
     Unpaired,
 )
 
 
-def compare_runs(sides: Sequence[Side], *, allow_unlike: bool = False) -> Comparison:
+def compare_runs(sides: Sequence[ComparedRun], *, allow_unlike: bool = False) -> Comparison:
     """Compare every run with the first.
 
     Parameters
     ----------
-    sides : sequence of Side
+    sides : sequence of ComparedRun
         Two or more; the first is the reference.
     allow_unlike : bool
         Compare also what differs in more than machine, provider and threads, and say in what.
@@ -65,7 +65,7 @@ def compare_runs(sides: Sequence[Side], *, allow_unlike: bool = False) -> Compar
         tlbench_version=__version__,
         allow_unlike=allow_unlike,
         runs=tuple(_compared_run(side, letter_of(i)) for i, side in enumerate(sides)),
-        facts=facts_of(sides),
+        properties=facts_of(sides),
         speed_ups=speed_ups,
         accuracy=accuracy,
         unpaired=_unpaired(pairings),
@@ -73,7 +73,7 @@ def compare_runs(sides: Sequence[Side], *, allow_unlike: bool = False) -> Compar
     )
 
 
-def differing_images(sides: Sequence[Side]) -> tuple[DifferingImage, ...]:
+def differing_images(sides: Sequence[ComparedRun]) -> tuple[DifferingImage, ...]:
     """Return every image that a run predicts otherwise than the first, entry by entry.
 
     Raises
@@ -86,7 +86,7 @@ def differing_images(sides: Sequence[Side]) -> tuple[DifferingImage, ...]:
     found: list[DifferingImage] = []
     for position, other in enumerate(sides[1:], start=1):
         letter = letter_of(position)
-        paired = PairedSides.opened(sides[0], other, (letter_of(0), letter))
+        paired = PairedRuns.opened(sides[0], other, (letter_of(0), letter))
         if paired.reason is not None:
             msg = (
                 f"The images on which {other.name} and {sides[0].name} differ cannot be listed: "
@@ -98,7 +98,7 @@ def differing_images(sides: Sequence[Side]) -> tuple[DifferingImage, ...]:
     return tuple(found)
 
 
-def _check_sides(sides: Sequence[Side]) -> None:
+def _check_sides(sides: Sequence[ComparedRun]) -> None:
     if len(sides) < 2:  # noqa: PLR2004 - a comparison has two sides
         msg = f"A comparison takes two runs or more, not {len(sides)}. Saved runs are in runs/."
         raise ComparisonError(msg)
@@ -113,12 +113,14 @@ def _check_sides(sides: Sequence[Side]) -> None:
 class _Pairing:
     """The reference and one other run, with every figure."""
 
-    def __init__(self, reference: Side, other: Side, letter: str, *, allow_unlike: bool) -> None:
+    def __init__(
+        self, reference: ComparedRun, other: ComparedRun, letter: str, *, allow_unlike: bool
+    ) -> None:
         self.letter = letter
         first, sides = letter_of(0), (reference, other)
         timings = match_timings(reference, other, allow_unlike=allow_unlike)
         accuracy = match_accuracy(reference, other)
-        paired = PairedSides.opened(reference, other, (first, letter))
+        paired = PairedRuns.opened(reference, other, (first, letter))
         self.speed_ups = [
             speed_up(
                 compared_timing(one, first),
@@ -149,7 +151,9 @@ class _Pairing:
             raise ComparisonError(_nothing_in_common(self, sides, allow_unlike=allow_unlike))
 
 
-def _nothing_in_common(pairing: _Pairing, sides: tuple[Side, Side], *, allow_unlike: bool) -> str:
+def _nothing_in_common(
+    pairing: _Pairing, sides: tuple[ComparedRun, ComparedRun], *, allow_unlike: bool
+) -> str:
     holdings = (pairing.only_reference, pairing.only_other)
     found = "; ".join(
         f"{side.name} has {', '.join(f'({name})' for name in names) or 'no results'}"
@@ -161,7 +165,7 @@ def _nothing_in_common(pairing: _Pairing, sides: tuple[Side, Side], *, allow_unl
     return f"The runs have nothing in common: {found}. {hint}."
 
 
-def _refuse_unlike(sides: Sequence[Side], pairings: Iterable[_Pairing]) -> None:
+def _refuse_unlike(sides: Sequence[ComparedRun], pairings: Iterable[_Pairing]) -> None:
     """Raise one error that names every difference, each once, with the results that have it."""
     where: dict[tuple[str, str], list[str]] = {}
     for pairing in pairings:
@@ -187,10 +191,10 @@ def _refuse_unlike(sides: Sequence[Side], pairings: Iterable[_Pairing]) -> None:
     raise ComparisonError(msg)
 
 
-def _compared_run(side: Side, letter: str) -> ComparedRun:
+def _compared_run(side: ComparedRun, letter: str) -> RunIdentity:
     models = [side.model_of(label) for label in side.labels or (None,)]
     names = (model.card.backbone if model.card else model.path_name for model in models)
-    return ComparedRun(
+    return RunIdentity(
         letter=letter,
         id=side.run.id,
         created_at=side.run.created_at,
@@ -221,7 +225,9 @@ def _unpaired(pairings: Sequence[_Pairing]) -> tuple[Unpaired, ...]:
 
 
 def _notes(
-    sides: Sequence[Side], speed_ups: Sequence[SpeedUp], accuracy: Sequence[AccuracyDifference]
+    sides: Sequence[ComparedRun],
+    speed_ups: Sequence[SpeedUp],
+    accuracy: Sequence[AccuracyDifference],
 ) -> list[str]:
     notes = []
     if speed_ups:
@@ -245,7 +251,6 @@ def _notes(
     notes += [f"Not compared image by image with {reason}." for reason in reasons]
     if len({side.run.id for side in sides}) < len(sides):
         notes.append(
-            "Contestants of one run took turns: their own ratio, in tlbench report, is the better "
-            "one."
+            "Models of one run took turns: their own ratio, in tlbench report, is the better one."
         )
     return notes

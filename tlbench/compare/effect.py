@@ -7,9 +7,9 @@ from tlbench.records import (
     AccuracyResult,
     ComparedAccuracy,
     ComparedTiming,
-    Difference,
     Interval,
     LatencyResult,
+    Mismatch,
     PairedDifference,
     SpeedUp,
 )
@@ -89,7 +89,7 @@ def _median_interval(samples_s: tuple[float, ...]) -> Interval | None:
 
 
 def speed_up(
-    reference: ComparedTiming, other: ComparedTiming, unlike: tuple[Difference, ...] = ()
+    reference: ComparedTiming, other: ComparedTiming, unlike: tuple[Mismatch, ...] = ()
 ) -> SpeedUp:
     """Return how many times as fast *other* is, an image.
 
@@ -142,7 +142,7 @@ def compared_accuracy(result: AccuracyResult, run: str) -> ComparedAccuracy:
 def accuracy_difference(
     reference: ComparedAccuracy,
     other: ComparedAccuracy,
-    unlike: tuple[Difference, ...] = (),
+    unlike: tuple[Mismatch, ...] = (),
     *,
     paired: tuple[PairedDifference, int] | None = None,
     not_paired: str | None = None,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from tlbench.compare.sides import Side
+from tlbench.compare.compared_run import ComparedRun
 from tlbench.core.errors import ComparisonError
 from tlbench.records import AccuracyResult, LatencyResult, entry_name
 
@@ -21,23 +21,22 @@ class Match(Generic[_T]):
 
 
 def match_timings(
-    reference: Side, other: Side, *, allow_unlike: bool = False
+    reference: ComparedRun, other: ComparedRun, *, allow_unlike: bool = False
 ) -> Match[LatencyResult]:
-    """Pair the timings of two runs by contestant, scenario, batch size and boundary.
+    """Pair the timings of two runs by candidate, scenario, batch size and boundary.
 
     Parameters
     ----------
-    reference, other : Side
+    reference, other : ComparedRun
         The runs.
     allow_unlike : bool
-        Then what is left is paired by contestant and scenario alone, where that leaves one timing
+        Then what is left is paired by candidate and scenario alone, where that leaves one timing
         in each run: batch 32 with batch 64.
 
     Raises
     ------
     ComparisonError
-        If several contestants took turns in one of the runs and one model was timed in the other:
-        nobody can know which of them is meant.
+        If several models took turns in one of the runs and one model was timed in the other.
     """
     labelled = [side for side in (reference, other) if side.labels]
     if len(labelled) == 1 and reference.timings and other.timings:
@@ -60,7 +59,7 @@ def match_timings(
     return Match((*match.pairs, *near.pairs), near.only_reference, near.only_other)
 
 
-def match_accuracy(reference: Side, other: Side) -> Match[AccuracyResult]:
+def match_accuracy(reference: ComparedRun, other: ComparedRun) -> Match[AccuracyResult]:
     """Pair the accuracies of two runs by features, what the head was fitted on, and head."""
     return _match(reference.accuracy, other.accuracy, entry_name)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from tlbench.compare.sides import Side
+from tlbench.compare.compared_run import ComparedRun
 from tlbench.core.arrays import LabelArray
 from tlbench.records import (
     AccuracyResult,
@@ -57,7 +57,7 @@ def paired_difference(
     )
 
 
-def predictions_of(side: Side) -> Predictions | None:
+def predictions_of(side: ComparedRun) -> Predictions | None:
     """Return the checked predictions of a run; None where they were not saved or not copied.
 
     Raises
@@ -95,7 +95,7 @@ def why_other_images(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class PairedSides:
+class PairedRuns:
     """The reference and another run, with their predictions if they are of the same images.
 
     Attributes
@@ -110,7 +110,9 @@ class PairedSides:
     reason: str | None
 
     @classmethod
-    def opened(cls, reference: Side, other: Side, letters: tuple[str, str]) -> "PairedSides":
+    def opened(
+        cls, reference: ComparedRun, other: ComparedRun, letters: tuple[str, str]
+    ) -> "PairedRuns":
         """Read and check the predictions of two runs; *letters* name them in the reason."""
         found = predictions_of(reference), predictions_of(other)
         for letter, predictions in zip(letters, found, strict=True):

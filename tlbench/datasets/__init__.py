@@ -12,11 +12,19 @@ from tlbench.datasets.base import (
 )
 from tlbench.datasets.decode import SUFFIXES, quiet_pillow
 from tlbench.datasets.folder import ImageFiles
-from tlbench.datasets.leaks import Digests, HashedImages, Leaks, Spread, find_leaks, find_spread
+from tlbench.datasets.leaks import (
+    CrossFoldDuplicates,
+    Digests,
+    HashedImages,
+    Leaks,
+    find_cross_fold_duplicates,
+    find_leaks,
+)
 
 __all__ = [
     "DATASETS",
     "SUFFIXES",
+    "CrossFoldDuplicates",
     "Dataset",
     "DatasetLoader",
     "DatasetRequest",
@@ -27,9 +35,8 @@ __all__ = [
     "Leaks",
     "SourceFile",
     "Split",
-    "Spread",
+    "find_cross_fold_duplicates",
     "find_leaks",
-    "find_spread",
     "load_dataset",
     "quiet_pillow",
 ]

@@ -123,7 +123,7 @@ def find_leaks(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Spread:
+class CrossFoldDuplicates:
     """Images whose copies stand in another part of the same data.
 
     Attributes
@@ -143,7 +143,7 @@ class Spread:
         return int(np.count_nonzero(self.rows))
 
 
-def find_spread(digests: Digests, parts: LabelArray) -> Spread:
+def find_cross_fold_duplicates(digests: Digests, parts: LabelArray) -> CrossFoldDuplicates:
     """Look for equal images in different parts, such as the folds of a cross-validation.
 
     Parameters
@@ -158,7 +158,9 @@ def find_spread(digests: Digests, parts: LabelArray) -> Spread:
     _, cell, n_inside = np.unique(cells, return_inverse=True, return_counts=True)
     everywhere, own_part = np.bincount(number)[number], n_inside[cell]
     # Each image counts its copies elsewhere; each pair is counted from both ends.
-    return Spread(rows=everywhere > own_part, n_pairs=int((everywhere - own_part).sum()) // 2)
+    return CrossFoldDuplicates(
+        rows=everywhere > own_part, n_pairs=int((everywhere - own_part).sum()) // 2
+    )
 
 
 def _keys(digests: Digests) -> NDArray[np.void]:

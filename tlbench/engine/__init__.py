@@ -1,9 +1,9 @@
 """The ONNX Runtime engine: providers that tell the truth, sessions, and streaming extraction."""
 
 from tlbench.engine.binding import BoundBatch, device_of
+from tlbench.engine.ceiling import arithmetic_ceiling
 from tlbench.engine.extract import Extraction, extract_features
 from tlbench.engine.libraries import loaded_libraries
-from tlbench.engine.peak import measured_peak
 from tlbench.engine.providers import (
     ProviderStatus,
     check_provider,
@@ -20,12 +20,12 @@ __all__ = [
     "ProviderStatus",
     "Session",
     "accepts_raw_images",
+    "arithmetic_ceiling",
     "check_provider",
     "device_of",
     "extract_features",
     "feature_output",
     "loaded_libraries",
-    "measured_peak",
     "onnxruntime_facts",
     "open_session",
     "provider_names",

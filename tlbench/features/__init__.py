@@ -2,8 +2,8 @@
 
 from tlbench.features.baselines import (
     BASELINES,
-    Baseline,
     BaselineFeatures,
+    FeatureBaseline,
     compute_baseline,
 )
 from tlbench.features.files import check_npz_path, save_npz
@@ -13,8 +13,8 @@ from tlbench.features.writer import RowWriter
 __all__ = [
     "BASELINES",
     "ArrayStore",
-    "Baseline",
     "BaselineFeatures",
+    "FeatureBaseline",
     "RowWriter",
     "StoredArrays",
     "check_npz_path",

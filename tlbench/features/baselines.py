@@ -12,7 +12,7 @@ from tlbench.core.registry import Registry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Baseline:
+class FeatureBaseline:
     """An entry of the group ``tlbench.baselines``.
 
     Parameters
@@ -39,7 +39,7 @@ class Baseline:
     shape: tuple[int, int, int] | None = None
 
 
-BASELINES: Registry[Baseline] = Registry("baselines")
+BASELINES: Registry[FeatureBaseline] = Registry("baselines")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,13 +61,13 @@ class BaselineFeatures:
 
 
 def compute_baseline(
-    baseline: Baseline, images: Images, *, strict: bool, listener: Listener
+    baseline: FeatureBaseline, images: Images, *, strict: bool, listener: Listener
 ) -> BaselineFeatures:
     """Compute the features of all images.
 
     Parameters
     ----------
-    baseline : Baseline
+    baseline : FeatureBaseline
         What to compute.
     images : Images
         Raw images; sizes may differ.
@@ -117,7 +117,7 @@ def compute_baseline(
     )
 
 
-def _check_length(baseline: Baseline, row: FloatArray, position: int, expected: int) -> None:
+def _check_length(baseline: FeatureBaseline, row: FloatArray, position: int, expected: int) -> None:
     if row.shape != (expected,):
         msg = (
             f"Baseline {baseline.name!r} gave features of shape {row.shape} for image {position}, "

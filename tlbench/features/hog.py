@@ -4,7 +4,7 @@ import numpy as np
 
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import MissingDependencyError
-from tlbench.features.baselines import Baseline
+from tlbench.features.baselines import FeatureBaseline
 from tlbench.features.pixels import small_image
 
 
@@ -34,7 +34,7 @@ def _extract(image: ImageArray) -> FloatArray:
     return np.asarray(values, dtype=np.float32)
 
 
-HOG = Baseline(
+HOG = FeatureBaseline(
     name="hog",
     summary="Histograms of oriented gradients of the image at 32 x 32: 324 values.",
     requires=("scikit-image",),

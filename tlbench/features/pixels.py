@@ -3,7 +3,7 @@
 import numpy as np
 
 from tlbench.core.arrays import FloatArray, ImageArray
-from tlbench.features.baselines import Baseline
+from tlbench.features.baselines import FeatureBaseline
 
 SIDE_PIXELS = 32
 
@@ -39,7 +39,7 @@ def _extract(image: ImageArray) -> FloatArray:
     return small_image(image).astype(np.float32).ravel() / np.float32(255)
 
 
-PIXELS = Baseline(
+PIXELS = FeatureBaseline(
     name="pixels",
     summary="The raw pixels at 32 x 32, as fractions: 3,072 values.",
     extract=_extract,

@@ -24,7 +24,7 @@ from tlbench.core.errors import StorageError
 from tlbench.core.hashing import sha256_file, sha256_value
 from tlbench.records import plain_value
 
-# 1: the first. Part of every key, so that a change of layout leaves old entries unread.
+# 1: the first. FoldFit of every key, so that a change of layout leaves old entries unread.
 LAYOUT_VERSION = 1
 
 

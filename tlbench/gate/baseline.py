@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from tlbench.compare import Side, compared_timing, predictions_of
+from tlbench.compare import ComparedRun, compared_timing, predictions_of
 from tlbench.core.errors import GateError
 from tlbench.core.hashing import sha256_array
 from tlbench.machine import Environment
@@ -28,14 +28,14 @@ _ENTRIES = ("backbone*.*",)
 
 
 def make_baseline(
-    side: Side, *, entries: Sequence[str] = _ENTRIES, latency: bool = True
+    side: ComparedRun, *, entries: Sequence[str] = _ENTRIES, latency: bool = True
 ) -> Baseline:
     """Return the baseline of a run.
 
     Parameters
     ----------
-    side : Side
-        The run, or one contestant of it.
+    side : ComparedRun
+        The run, or one candidate of it.
     entries : sequence of str
         Which predictions to keep: names ``FEATURES.HEAD``, or shell patterns of them.
     latency : bool
@@ -149,8 +149,8 @@ def drifts_of(run: RunResult) -> tuple[BaselineDrift, ...]:
     # One line for each pair of features: several heads on them have the same cosine.
     found = {f"{one.label} against {one.reference}": one.smallest_cosine for one in run.drifts}
     card = run.model.card
-    if card is not None and card.lowering is not None:
-        found[f"conversion to {card.lowering.precision}"] = card.lowering.drift.min_cosine
+    if card is not None and card.conversion is not None:
+        found[f"conversion to {card.conversion.precision}"] = card.conversion.drift.min_cosine
     return tuple(BaselineDrift(name=name, smallest_cosine=value) for name, value in found.items())
 
 

@@ -1,7 +1,7 @@
 """A run held against a baseline: every rule of the policy, and a verdict that fails closed."""
 
 from tlbench import __version__
-from tlbench.compare import Side, predictions_of
+from tlbench.compare import ComparedRun, predictions_of
 from tlbench.core.errors import GateError
 from tlbench.core.hashing import sha256_array
 from tlbench.gate.accuracy import JudgedAccuracy, judge_accuracy, judge_floors
@@ -25,7 +25,7 @@ _DIGITS = 12  # of a digest, for people
 
 
 def judge_run(
-    side: Side,
+    side: ComparedRun,
     baseline: Baseline,
     policy: Policy | None = None,
     *,
@@ -36,8 +36,8 @@ def judge_run(
 
     Parameters
     ----------
-    side : Side
-        The run, or one contestant of it.
+    side : ComparedRun
+        The run, or one candidate of it.
     baseline : Baseline
     policy : Policy or None
         None: the default.
@@ -101,7 +101,7 @@ def judge_run(
         checks=tuple(checks),
         accuracy=judged.figures,
         timings=tuple(timings),
-        cautions=tuple(_cautions(run, baseline)),
+        warnings=tuple(_cautions(run, baseline)),
     )
 
 

@@ -13,7 +13,7 @@ from tlbench.heads.base import (
     resolve_params,
 )
 from tlbench.heads.curve import balanced_rows, check_sizes, learning_curve
-from tlbench.heads.distance import Distance, check_alike, feature_distance
+from tlbench.heads.distance import Distance, check_comparable, feature_distance
 from tlbench.heads.fit import BLAS_THREADS, fit_and_predict, fit_head
 from tlbench.heads.folds import assign_folds, check_folds, cross_validate
 from tlbench.heads.score import Evaluation, check_features, evaluate_head
@@ -33,8 +33,8 @@ from tlbench.heads.training import (
     Layer,
     LayerWeights,
     MaxPool,
-    Plan,
     Trained,
+    TrainingSpec,
 )
 
 __all__ = [
@@ -55,12 +55,12 @@ __all__ = [
     "MaxPool",
     "ParamValue",
     "Params",
-    "Plan",
     "SearchSpace",
     "Trained",
+    "TrainingSpec",
     "assign_folds",
     "balanced_rows",
-    "check_alike",
+    "check_comparable",
     "check_features",
     "check_folds",
     "check_requirements",

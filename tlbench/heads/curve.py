@@ -8,7 +8,7 @@ import numpy as np
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ConfigError
 from tlbench.heads.fit import FittableHead
-from tlbench.heads.fold_fit import Part, fit_part, notes_of, without_searched
+from tlbench.heads.fold_fit import FoldFit, fit_part, notes_of, without_searched
 from tlbench.heads.search import Range
 from tlbench.records import LearningCurve, LearningPoint
 
@@ -110,7 +110,7 @@ def learning_curve(
         As `tlbench.heads.evaluate_head`.
     """
     points: list[LearningPoint] = []
-    fits: list[Part] = []
+    fits: list[FoldFit] = []
     for draw in range(seed, seed + n_seeds):
         for size in sorted(sizes):
             rows = balanced_rows(train[1], size, draw)

@@ -46,7 +46,7 @@ def feature_distance(reference: FloatArray, other: FloatArray) -> Distance:
     DataError
         If the shapes differ, there are no rows, or the reference is zero throughout.
     """
-    check_alike(reference, other)
+    check_comparable(reference, other)
     difference, norm, cosines = 0.0, 0.0, []
     for start in range(0, len(reference), _BLOCK_ROWS):
         one = reference[start : start + _BLOCK_ROWS].astype(np.float64)
@@ -64,7 +64,7 @@ def feature_distance(reference: FloatArray, other: FloatArray) -> Distance:
     )
 
 
-def check_alike(reference: FloatArray, other: FloatArray) -> None:
+def check_comparable(reference: FloatArray, other: FloatArray) -> None:
     """Raise DataError unless the two can be of the same images and the same layer."""
     if reference.shape != other.shape or reference.size == 0:
         msg = (

@@ -17,7 +17,7 @@ Labelled = tuple[FloatArray, LabelArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Part:
+class FoldFit:
     """A fitted head, how its parameter was chosen, and what it got right.
 
     Attributes
@@ -47,7 +47,7 @@ def fit_part(
     space: Range | None,
     seed: int,
     on_value: Callable[[], None],
-) -> Part:
+) -> FoldFit:
     """Fit a head on some images, score it on others.
 
     Parameters
@@ -78,7 +78,7 @@ def fit_part(
         fitted = fit_and_predict(head, params, *train, test[0], seed=seed)
     except (ConfigError, DataError) as error:
         raise type(error)(f"{title}: {error}") from error
-    return Part(
+    return FoldFit(
         fitted=fitted,
         search=search,
         n_correct=int(np.count_nonzero(fitted.predictions == test[1])),
@@ -86,7 +86,7 @@ def fit_part(
     )
 
 
-def notes_of(parts: Sequence[Part]) -> tuple[str, ...]:
+def notes_of(parts: Sequence[FoldFit]) -> tuple[str, ...]:
     """Return the notes of all parts, each once, and those of their searches taken together."""
     searches = [part.search for part in parts if part.search is not None]
     every = dict.fromkeys(note for part in parts for note in part.notes)

@@ -9,7 +9,7 @@ import numpy as np
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ConfigError
 from tlbench.heads.fit import FittableHead
-from tlbench.heads.fold_fit import Part, fit_part, notes_of, without_searched
+from tlbench.heads.fold_fit import FoldFit, fit_part, notes_of, without_searched
 from tlbench.heads.search import Range
 from tlbench.records import CrossValidation, Fold, Interval
 from tlbench.stats import corrected_resampled_interval, wilson_interval
@@ -112,7 +112,7 @@ def cross_validate(
     """
     fold_of = assign_folds(labels, n_folds, seed)
     folds: list[Fold] = []
-    fits: list[Part] = []
+    fits: list[FoldFit] = []
     for number in range(n_folds):
         train, test = np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)
         part = fit_part(

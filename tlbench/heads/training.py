@@ -63,7 +63,7 @@ LayerWeights: TypeAlias = tuple[FloatArray, FloatArray]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class TrainingSpec:
     """A network and how it is trained, with cross-entropy as the loss.
 
     Attributes
@@ -135,7 +135,7 @@ class Trainer(Protocol):
 
     def train(
         self,
-        plan: Plan,
+        spec: TrainingSpec,
         examples: tuple[FloatArray, LabelArray],
         validation: tuple[FloatArray, LabelArray] | None,
     ) -> Trained:
@@ -144,7 +144,7 @@ class Trainer(Protocol):
         Parameters
         ----------
         examples, validation : tuple of ndarray
-            Rows of shape (n, product of ``plan.shape``), float32, and the number of each row's
+            Rows of shape (n, product of ``spec.shape``), float32, and the number of each row's
             class from 0, int64. The rows may be a read-only memory map.
 
         Raises

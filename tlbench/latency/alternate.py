@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from tlbench.core.errors import ConfigError
 from tlbench.latency.clock import Clock, SystemClock
-from tlbench.latency.measure import Plan, Sampler, Timing
+from tlbench.latency.measure import Sampler, StoppingRule, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,10 @@ class Turns:
         A block lasts at least this long and at least one call; all its samples are of one callable.
     min_rounds : int
         Rounds, in each of which every callable has one block, in an order drawn anew.
-    settle_s : float
+    warmup_s : float
         Wait before a block, until the threads of the callable before no longer spin. ONNX Runtime's
         were seen to spin for some 20 ms after a call.
-    settle_calls : int
+    warmup_calls : int
         Calls at the start of a block that are not counted: caches and clocks belong to the one
         before.
     seed : int
@@ -31,8 +31,8 @@ class Turns:
 
     block_s: float = 0.1
     min_rounds: int = 20
-    settle_s: float = 0.05
-    settle_calls: int = 1
+    warmup_s: float = 0.05
+    warmup_calls: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -54,21 +54,21 @@ class _Side:
     warmup_s: tuple[float, ...] = ()
     blocks: list[_Block] = field(default_factory=list)
 
-    def is_done(self, plan: Plan) -> bool:
+    def is_done(self, rule: StoppingRule) -> bool:
         n_samples = sum(len(block.samples_s) for block in self.blocks)
-        return plan.is_done(n_samples, sum(block.wall_s for block in self.blocks))
+        return rule.is_done(n_samples, sum(block.wall_s for block in self.blocks))
 
 
 def alternate(
     calls: Mapping[str, Callable[[int], object]],
-    plan: Plan | None = None,
+    rule: StoppingRule | None = None,
     turns: Turns | None = None,
     *,
     clock: Clock | None = None,
 ) -> dict[str, Timing]:
     """Time every callable in blocks that alternate in random order.
 
-    The plan's limits and its pause hold for each callable, its maximum for all together; only whole
+    The rule's limits and its pause hold for each callable, its maximum for all together; only whole
     rounds are kept, so block i of one stands next to block i of another.
 
     Returns
@@ -77,24 +77,24 @@ def alternate(
         A `Timing` for each key, all with the same number of blocks. Ctrl-C keeps the whole rounds,
         marked as not complete; without one it is an interruption like any other.
     """
-    plan, turns, clock = plan or Plan(), turns or Turns(), clock or SystemClock()
+    rule, turns, clock = rule or StoppingRule(), turns or Turns(), clock or SystemClock()
     order, generator = list(calls), random.Random(turns.seed)  # noqa: S311 - no secret
     sides = {name: _Side(Sampler(call, clock)) for name, call in calls.items()}
     for side in sides.values():
         side.first_s = side.sampler.sample()
-        side.warmup_s = side.sampler.warm_up(plan)
+        side.warmup_s = side.sampler.warm_up(rule)
     n_rounds, complete, began = 0, True, clock.now_s()
 
     def is_done() -> bool:
-        if clock.now_s() - began >= plan.max_duration_s:
+        if clock.now_s() - began >= rule.max_duration_s:
             return True
-        return n_rounds >= turns.min_rounds and all(side.is_done(plan) for side in sides.values())
+        return n_rounds >= turns.min_rounds and all(side.is_done(rule) for side in sides.values())
 
     try:
         while n_rounds == 0 or not is_done():
             generator.shuffle(order)
             for name in order:
-                block = _block(sides[name].sampler, turns, clock, pause_s=plan.pause_s)
+                block = _block(sides[name].sampler, turns, clock, pause_s=rule.pause_s)
                 sides[name].blocks.append(block)
             n_rounds += 1
     except KeyboardInterrupt:
@@ -105,8 +105,8 @@ def alternate(
 
 
 def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _Block:
-    clock.sleep_s(turns.settle_s)
-    for _ in range(turns.settle_calls):
+    clock.sleep_s(turns.warmup_s)
+    for _ in range(turns.warmup_calls):
         sampler.sample()
     samples: list[float] = []
     began, cpu_began = clock.now_s(), clock.cpu_s()

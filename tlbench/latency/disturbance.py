@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from statistics import median
 
 from tlbench.core.units import format_percent
+from tlbench.latency.check_inputs import CheckInputs
 from tlbench.latency.checks import decide, more_or_less, unknown
-from tlbench.latency.evidence import Evidence
 from tlbench.latency.throttle import clocked_down
 from tlbench.records import Check
 
@@ -25,35 +25,38 @@ SHOWN = 0.05
 CLOCKED_DOWN = 0.01
 
 
-def other_load(evidence: Evidence) -> Check:
+def other_load(check_inputs: CheckInputs) -> Check:
     """Judge what others did on the processors that this process may use."""
-    if evidence.other_cpus is None:
+    if check_inputs.other_cpus is None:
         return unknown("other load", "this machine does not tell what else runs on it")
-    share, limit = evidence.other_cpus / evidence.cpus, OTHER_LOAD
+    share, limit = check_inputs.other_cpus / check_inputs.cpus, OTHER_LOAD
     return decide(
         "other load",
         share > limit,
         share,
         limit,
-        f"other load on the machine: others kept {evidence.other_cpus:.2f} of {evidence.cpus} "
-        "processors busy; stop them and measure again",
-        f"others kept {evidence.other_cpus:.2f} of {evidence.cpus} processors busy",
+        f"other load on the machine: others kept {check_inputs.other_cpus:.2f} of "
+        f"{check_inputs.cpus} processors busy; stop them and measure again",
+        f"others kept {check_inputs.other_cpus:.2f} of {check_inputs.cpus} processors busy",
     )
 
 
-def clock_speed(samples_s: Sequence[float], evidence: Evidence) -> Check:
+def clock_speed(samples_s: Sequence[float], check_inputs: CheckInputs) -> Check:
     """Judge the machine's speed at the two ends by what the samples between them show of it.
 
     A neighbour on the host can slow either end alone, and then the samples know nothing of it.
     """
-    if evidence.other_cpus is not None and evidence.other_cpus / evidence.cpus > OTHER_LOAD:
+    if (
+        check_inputs.other_cpus is not None
+        and check_inputs.other_cpus / check_inputs.cpus > OTHER_LOAD
+    ):
         return unknown("clock speed", "cannot be told beside other load on the machine")
-    change = evidence.slowdown - 1
+    change = check_inputs.slowdown - 1
     text = (
         f"the same arithmetic took {more_or_less(change)} time after the measurement than before it"
     )
-    if evidence.temperatures_c:
-        text += f" (processor at {_span(evidence.temperatures_c, '°C')})"
+    if check_inputs.temperatures_c:
+        text += f" (processor at {_span(check_inputs.temperatures_c, '°C')})"
     outcome = "pass"
     if abs(change) > SLOWDOWN:
         half = len(samples_s) // 2
@@ -76,17 +79,19 @@ def clock_speed(samples_s: Sequence[float], evidence: Evidence) -> Check:
     )
 
 
-def gpu_clock(evidence: Evidence) -> Check:
+def gpu_clock(check_inputs: CheckInputs) -> Check:
     """Judge whether the GPU was clocked down; unknown where its driver is silent.
 
     The driver's counters see a throttle between the two ends. Where it has none, the two ends are
     what remains, and the words say so.
     """
     name = "gpu clock"
-    if reasons := tuple(dict.fromkeys(text for state in evidence.gpu for text in state.reasons)):
+    if reasons := tuple(
+        dict.fromkeys(text for state in check_inputs.gpu for text in state.reasons)
+    ):
         text = f"the GPU was clocked down ({', '.join(reasons)}): cool it or lock its clocks"
-        return Check(name=name, outcome="fail", text=text + _conditions(evidence))
-    if shares := clocked_down(evidence.gpu[0], evidence.gpu[-1]):
+        return Check(name=name, outcome="fail", text=text + _conditions(check_inputs))
+    if shares := clocked_down(check_inputs.gpu[0], check_inputs.gpu[-1]):
         cause, most = next(iter(shares.items()))
         causes = ", ".join(each for each, share in shares.items() if share > CLOCKED_DOWN)
         return decide(
@@ -95,21 +100,21 @@ def gpu_clock(evidence: Evidence) -> Check:
             most,
             CLOCKED_DOWN,
             f"the GPU was clocked down for {format_percent(most)} of the time ({causes}): cool it "
-            f"or lock its clocks{_conditions(evidence)}",
+            f"or lock its clocks{_conditions(check_inputs)}",
             f"the GPU was clocked down for {format_percent(most)} of the time at most "
-            f"({cause}){_conditions(evidence)}",
+            f"({cause}){_conditions(check_inputs)}",
         )
-    silent = [state.unknown for state in evidence.gpu if state.unknown is not None]
+    silent = [state.unknown for state in check_inputs.gpu if state.unknown is not None]
     if silent:
         return unknown(name, f"not judged: {silent[0]}; the GPU may have been clocked down")
     text = "the GPU was not clocked down at either end; its driver does not count what lies between"
-    return Check(name=name, outcome="pass", text=text + _conditions(evidence))
+    return Check(name=name, outcome="pass", text=text + _conditions(check_inputs))
 
 
-def _conditions(evidence: Evidence) -> str:
+def _conditions(check_inputs: CheckInputs) -> str:
     """Return temperature and clock of the GPU at the two ends, those that are known."""
-    degrees = [s.temperature_c for s in evidence.gpu if s.temperature_c is not None]
-    clocks = [s.sm_clock_hz / 1e6 for s in evidence.gpu if s.sm_clock_hz is not None]
+    degrees = [s.temperature_c for s in check_inputs.gpu if s.temperature_c is not None]
+    clocks = [s.sm_clock_hz / 1e6 for s in check_inputs.gpu if s.sm_clock_hz is not None]
     known = [_span(v, unit) for v, unit in ((degrees, "°C"), (clocks, "MHz")) if v]
     return f" ({', '.join(known)})" if known else ""
 

@@ -45,7 +45,7 @@ class Reading:
     temperature_c: float | None = None
 
 
-class Machine(Protocol):
+class MachineSensors(Protocol):
     """What can be read of a machine; tests inject their own."""
 
     def read(self) -> Reading:
@@ -55,7 +55,7 @@ class Machine(Protocol):
         """Return the state of the GPU that is measured; None where there is none to look at."""
 
 
-class SystemMachine:
+class SystemSensors:
     """The machine at hand.
 
     Parameters
@@ -139,7 +139,7 @@ def _temperature_c() -> float | None:
 
 
 @dataclass(slots=True)
-class Observed:
+class MachineSamples:
     """What changed between the two ends of a measurement.
 
     Attributes
@@ -162,37 +162,39 @@ class Observed:
 
 
 @contextmanager
-def watch(machine: Machine) -> Iterator[Observed]:
+def watch(machine: MachineSensors) -> Iterator[MachineSamples]:
     """Read the machine before and after the body; the figures are there when the body is left."""
-    with watch_each([machine]) as (observed,):
-        yield observed
+    with watch_each([machine]) as (machine_samples,):
+        yield machine_samples
 
 
 @contextmanager
-def watch_each(machines: Sequence[Machine]) -> Iterator[list[Observed]]:
+def watch_each(machines: Sequence[MachineSensors]) -> Iterator[list[MachineSamples]]:
     """Watch the machine for several who take turns on it, each with a GPU of its own or none.
 
     The first one's figures of the processors are everybody's.
     """
-    found = [Observed() for _ in machines]
+    found = [MachineSamples() for _ in machines]
     gpus = [machine.gpu() for machine in machines]
     before = machines[0].read()
     try:
         yield found
     finally:
         after = machines[0].read()
-        for observed, machine, gpu in zip(found, machines, gpus, strict=True):
-            _compare(observed, before, after)
-            observed.gpu = tuple(state for state in (gpu, machine.gpu()) if state is not None)
+        for machine_samples, machine, gpu in zip(found, machines, gpus, strict=True):
+            _compare(machine_samples, before, after)
+            machine_samples.gpu = tuple(
+                state for state in (gpu, machine.gpu()) if state is not None
+            )
 
 
-def _compare(observed: Observed, before: Reading, after: Reading) -> None:
+def _compare(machine_samples: MachineSamples, before: Reading, after: Reading) -> None:
     """Write down what changed between two readings."""
     wall = after.wall_s - before.wall_s
     if after.busy_s is not None and before.busy_s is not None and wall > 0:
         others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
-        observed.other_cpus = max(0.0, others / wall)
-    observed.slowdown = after.lap_s / before.lap_s
-    observed.temperatures_c = tuple(
+        machine_samples.other_cpus = max(0.0, others / wall)
+    machine_samples.slowdown = after.lap_s / before.lap_s
+    machine_samples.temperatures_c = tuple(
         end.temperature_c for end in (before, after) if end.temperature_c is not None
     )

@@ -9,7 +9,7 @@ from tlbench.latency.energy import EnergyCounter, energy_meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class StoppingRule:
     """When to stop: after both minima are reached, or at the maximum time.
 
     Attributes
@@ -60,7 +60,7 @@ class Timing:
     block_sizes : tuple of int
         Samples of each block where several callables took turns; empty otherwise.
     complete : bool
-        False where Ctrl-C ended the measurement before the plan did.
+        False where Ctrl-C ended the measurement before the rule did.
     """
 
     first_s: float
@@ -96,18 +96,18 @@ class Sampler:
         self.n_calls = number + 1
         return ended - started
 
-    def warm_up(self, plan: Plan) -> tuple[float, ...]:
+    def warm_up(self, rule: StoppingRule) -> tuple[float, ...]:
         """Return the seconds of the calls of the warm-up."""
         warmup: list[float] = []
         began = self.clock.now_s()
-        while len(warmup) < plan.min_warmup_calls or self.clock.now_s() - began < plan.warmup_s:
+        while len(warmup) < rule.min_warmup_calls or self.clock.now_s() - began < rule.warmup_s:
             warmup.append(self.sample())
         return tuple(warmup)
 
 
 def measure(
     call: Callable[[int], object],
-    plan: Plan | None = None,
+    rule: StoppingRule | None = None,
     *,
     clock: Clock | None = None,
     energy: EnergyCounter | None = None,
@@ -118,18 +118,18 @@ def measure(
     Parameters
     ----------
     is_steady : callable or None
-        Asked about the samples when the plan's minima are reached. While it says no, the
-        measurement goes on, half as long again each time, up to the plan's maximum.
+        Asked about the samples when the rule's minima are reached. While it says no, the
+        measurement goes on, half as long again each time, up to the rule's maximum.
 
     Notes
     -----
     Ctrl-C during the counted calls ends the measurement and keeps what there is, marked as not
     complete; before the first counted call it is an interruption like any other.
     """
-    plan, clock = plan or Plan(), clock or SystemClock()
+    rule, clock = rule or StoppingRule(), clock or SystemClock()
     sampler = Sampler(call, clock)
     first_s = sampler.sample()
-    warmup = sampler.warm_up(plan)
+    warmup = sampler.warm_up(rule)
     samples: list[float] = []
     complete = True
     joules = energy_meter(energy)
@@ -138,8 +138,8 @@ def measure(
     try:
         while True:
             elapsed = clock.now_s() - began
-            if samples and plan.is_done(len(samples), elapsed):
-                if is_steady is None or elapsed >= plan.max_duration_s:
+            if samples and rule.is_done(len(samples), elapsed):
+                if is_steady is None or elapsed >= rule.max_duration_s:
                     break
                 if elapsed >= ask_at_s:
                     cpu_before = clock.cpu_s()
@@ -148,8 +148,8 @@ def measure(
                     ask_at_s = 1.5 * elapsed
                     sampler.sample()  # not counted: threads and caches had rest meanwhile
                     cpu_aside_s += clock.cpu_s() - cpu_before
-            if plan.pause_s:
-                clock.sleep_s(plan.pause_s)
+            if rule.pause_s:
+                clock.sleep_s(rule.pause_s)
             samples.append(sampler.sample())
     except KeyboardInterrupt:
         if not samples:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from tlbench.core.errors import ConfigError
 from tlbench.latency.clock import Clock, SystemClock
-from tlbench.latency.measure import Plan, Sampler, Timing
+from tlbench.latency.measure import Sampler, StoppingRule, Timing
 from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
 
@@ -25,7 +25,7 @@ def serve(
     *,
     qps: float,
     latency_bound_s: float,
-    plan: Plan | None = None,
+    rule: StoppingRule | None = None,
     allowed_fraction: float = 0.01,
     seed: int = 0,
     clock: Clock | None = None,
@@ -40,7 +40,7 @@ def serve(
         Mean arrivals a second.
     latency_bound_s : float
         Longest time from arrival to answer that is in time.
-    plan : Plan
+    rule : StoppingRule
         Its maximum is when the last request may arrive; a queue that has grown by then is served to
         its end, or given up when it lasts another maximum: who still waits then is late.
     allowed_fraction : float
@@ -54,19 +54,19 @@ def serve(
     if not qps > 0 or not latency_bound_s > 0:
         msg = f"A server needs a rate and a bound above 0, not {qps}/s and {latency_bound_s} s."
         raise ConfigError(msg)
-    plan, clock = plan or Plan(), clock or SystemClock()
+    rule, clock = rule or StoppingRule(), clock or SystemClock()
     generator = random.Random(seed)  # noqa: S311 - no secret
     sampler = Sampler(call, clock)
     first_s = sampler.sample()
-    warmup_s = sampler.warm_up(plan)
+    warmup_s = sampler.warm_up(rule)
     samples: list[float] = []
     complete = True
     began, cpu_began = clock.now_s(), clock.cpu_s()
     arrival = began + generator.expovariate(qps)
     try:
         while not samples or (
-            not plan.is_done(len(samples), arrival - began)
-            and clock.now_s() - began < 2 * plan.max_duration_s
+            not rule.is_done(len(samples), arrival - began)
+            and clock.now_s() - began < 2 * rule.max_duration_s
         ):
             wait = arrival - clock.now_s()
             if wait > 0:
@@ -80,7 +80,7 @@ def serve(
         complete = False
     n_waiting = 0
     given_up_s = clock.now_s()
-    while complete and not plan.is_done(len(samples) + n_waiting, arrival - began):
+    while complete and not rule.is_done(len(samples) + n_waiting, arrival - began):
         n_waiting += 1  # given up: it would have arrived, and was never answered
         arrival += generator.expovariate(qps)
     n_requests = len(samples) + n_waiting

@@ -8,9 +8,9 @@ import math
 from collections.abc import Sequence
 
 from tlbench.core.units import format_percent, format_seconds
+from tlbench.latency.check_inputs import CheckInputs
 from tlbench.latency.checks import decide, more_or_less, unknown
 from tlbench.latency.disturbance import clock_speed, gpu_clock, other_load
-from tlbench.latency.evidence import Evidence
 from tlbench.latency.steady import ORDERED
 from tlbench.records import Check
 from tlbench.stats import autocorrelation, samples_needed, trend
@@ -23,20 +23,20 @@ REPEATED = 0.80
 ARITHMETIC = 2.5
 
 
-def judge(samples_s: Sequence[float], evidence: Evidence) -> tuple[Check, ...]:
+def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[Check, ...]:
     """Return all checks of a timing, those that decide most first."""
     checks = [
-        _finished(evidence),
+        _finished(check_inputs),
         _samples(samples_s),
-        other_load(evidence),
-        clock_speed(samples_s, evidence),
-        *((gpu_clock(evidence),) if evidence.gpu else ()),
-        *((_drift(samples_s), _autocorrelation(samples_s)) if evidence.independent else ()),
-        _timer(samples_s, evidence),
-        _batch(evidence),
-        _placement(evidence),
-        _caching(evidence),
-        _arithmetic(evidence),
+        other_load(check_inputs),
+        clock_speed(samples_s, check_inputs),
+        *((gpu_clock(check_inputs),) if check_inputs.gpu else ()),
+        *((_drift(samples_s), _autocorrelation(samples_s)) if check_inputs.independent else ()),
+        _timer(samples_s, check_inputs),
+        _batch(check_inputs),
+        _placement(check_inputs),
+        _caching(check_inputs),
+        _arithmetic(check_inputs),
     ]
     return tuple(checks)
 
@@ -46,8 +46,8 @@ def reasons_of(checks: Sequence[Check]) -> tuple[str, ...]:
     return tuple(check.text for check in checks if check.outcome == "fail")
 
 
-def _finished(evidence: Evidence) -> Check:
-    if evidence.complete:
+def _finished(check_inputs: CheckInputs) -> Check:
+    if check_inputs.complete:
         return Check(name="finished", outcome="pass", text="the measurement ran to its end")
     text = "interrupted before its end: measure again"
     return Check(name="finished", outcome="fail", text=text)
@@ -118,12 +118,16 @@ def _autocorrelation(samples_s: Sequence[float]) -> Check:
     )
 
 
-def _timer(samples_s: Sequence[float], evidence: Evidence) -> Check:
+def _timer(samples_s: Sequence[float], check_inputs: CheckInputs) -> Check:
     # The infinite tick of a clock that was never seen to move cannot be written as seconds.
     coarse = (
-        "never seen to move" if math.isinf(evidence.tick_s) else format_seconds(evidence.tick_s)
+        "never seen to move"
+        if math.isinf(check_inputs.tick_s)
+        else format_seconds(check_inputs.tick_s)
     )
-    ticks = sorted(samples_s)[len(samples_s) // 2] / evidence.tick_s if evidence.tick_s else 0.0
+    ticks = (
+        sorted(samples_s)[len(samples_s) // 2] / check_inputs.tick_s if check_inputs.tick_s else 0.0
+    )
     return decide(
         "timer",
         ticks < TICKS,
@@ -135,30 +139,30 @@ def _timer(samples_s: Sequence[float], evidence: Evidence) -> Check:
     )
 
 
-def _batch(evidence: Evidence) -> Check:
+def _batch(check_inputs: CheckInputs) -> Check:
     return decide(
         "batch",
-        evidence.n_answers != evidence.batch_size,
-        evidence.n_answers,
-        evidence.batch_size,
-        f"{evidence.batch_size} images went in and {evidence.n_answers} rows came out: the "
+        check_inputs.n_outputs != check_inputs.batch_size,
+        check_inputs.n_outputs,
+        check_inputs.batch_size,
+        f"{check_inputs.batch_size} images went in and {check_inputs.n_outputs} rows came out: the "
         "effective batch is not the one asked for, so images/s would be wrong",
-        f"{evidence.n_answers} rows for {evidence.batch_size} images",
+        f"{check_inputs.n_outputs} rows for {check_inputs.batch_size} images",
     )
 
 
-def _placement(evidence: Evidence) -> Check:
-    if not evidence.elsewhere:
+def _placement(check_inputs: CheckInputs) -> Check:
+    if not check_inputs.elsewhere:
         return Check(name="placement", outcome="pass", text="all operators ran where asked for")
     # Those that carry the arithmetic were refused when the session was opened.
-    text = f"{', '.join(evidence.elsewhere)} ran on another provider: data may cross the bus"
+    text = f"{', '.join(check_inputs.elsewhere)} ran on another provider: data may cross the bus"
     return Check(name="placement", outcome="note", text=text)
 
 
-def _caching(evidence: Evidence) -> Check:
-    ratio = evidence.repeated_ratio
+def _caching(check_inputs: CheckInputs) -> Check:
+    ratio = check_inputs.repeated_ratio
     if ratio is None:
-        if evidence.inputs_change:
+        if check_inputs.inputs_change:
             return unknown("caching", "not looked at: inputs changed from call to call")
         return unknown("caching", "not looked at: a captured graph was given one input only")
     return decide(
@@ -172,10 +176,10 @@ def _caching(evidence: Evidence) -> Check:
     )
 
 
-def _arithmetic(evidence: Evidence) -> Check:
-    if evidence.macs_per_s is None or not evidence.peak_macs_per_s:
+def _arithmetic(check_inputs: CheckInputs) -> Check:
+    if check_inputs.macs_per_s is None or not check_inputs.ceiling_macs_per_s:
         return unknown("arithmetic", "the graph's arithmetic or the machine's peak is not known")
-    share = evidence.macs_per_s / evidence.peak_macs_per_s
+    share = check_inputs.macs_per_s / check_inputs.ceiling_macs_per_s
     return decide(
         "arithmetic",
         share > ARITHMETIC,

@@ -21,14 +21,14 @@ from tlbench.model.classifier import (
     encode_classes,
     encode_classifier_card,
 )
-from tlbench.model.conversion import Drift, ImageSample, Lowering
+from tlbench.model.conversion import Conversion, Drift, ImageSample
 from tlbench.model.file import OnnxModel, TensorInfo
 from tlbench.model.macs import count_macs
 from tlbench.model.precision import (
     FULL_PRECISION,
     PRECISIONS,
-    LoweringOptions,
-    LoweringRequest,
+    ConversionOptions,
+    ConversionRequest,
     check_precision,
 )
 from tlbench.model.resolve import (
@@ -53,12 +53,12 @@ __all__ = [
     "Backbone",
     "BackboneWithArgument",
     "ClassifierCard",
+    "Conversion",
+    "ConversionOptions",
+    "ConversionRequest",
     "Drift",
     "ExportOptions",
     "ImageSample",
-    "Lowering",
-    "LoweringOptions",
-    "LoweringRequest",
     "ModelCard",
     "OnnxModel",
     "Parity",

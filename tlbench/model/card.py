@@ -6,7 +6,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from tlbench.core.errors import ModelError
-from tlbench.model.conversion import Lowering
+from tlbench.model.conversion import Conversion
 
 CARD_KEY = "tlbench.card"
 
@@ -63,7 +63,7 @@ class ModelCard:
         Shape of one image's features before flattening: ``(2048,)``, or ``(8, 8, 2048)`` unpooled.
     n_classes : int or None
         Number of logits of a ``--top`` export.
-    lowering : Lowering or None
+    conversion : Conversion or None
         How the file was converted from fp32; None for a file that is fp32.
     """
 
@@ -82,7 +82,7 @@ class ModelCard:
     opset: int
     parity: Parity
     exported_by: str
-    lowering: Lowering | None = None
+    conversion: Conversion | None = None
 
     @property
     def n_features(self) -> int:

@@ -47,7 +47,7 @@ class Drift:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lowering:
+class Conversion:
     """How a file came to its precision.
 
     Attributes

@@ -17,7 +17,7 @@ FULL_PRECISION = "fp32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoweringOptions:
+class ConversionOptions:
     """What a conversion is given.
 
     Attributes
@@ -46,11 +46,11 @@ class LoweringOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LoweringRequest:
+class ConversionRequest:
     """A precision's name, other than fp32, and what its conversion is given."""
 
     precision: str
-    options: LoweringOptions
+    options: ConversionOptions
 
 
 class Precision(Protocol):
@@ -72,7 +72,7 @@ class Precision(Protocol):
         """Return the versions of what the result depends on."""
 
     def convert(
-        self, source: OnnxModel, destination: Path, options: LoweringOptions, listener: Listener
+        self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
         """Write *source* at this precision and return the new card.
 

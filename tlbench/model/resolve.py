@@ -15,7 +15,7 @@ from tlbench.core.progress import Listener
 from tlbench.core.registry import unknown_name
 from tlbench.model.backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions
 from tlbench.model.file import OnnxModel
-from tlbench.model.precision import PRECISIONS, LoweringRequest
+from tlbench.model.precision import PRECISIONS, ConversionRequest
 
 
 def export_backbone(
@@ -54,7 +54,7 @@ def file_stem(name: str) -> str:
 
 
 def lower_model(
-    source: OnnxModel, request: LoweringRequest, destination: Path, listener: Listener
+    source: OnnxModel, request: ConversionRequest, destination: Path, listener: Listener
 ) -> OnnxModel:
     """Convert *source* to another precision; see `tlbench.model.precision.Precision.convert`."""
     precision = PRECISIONS.load(request.precision)
@@ -69,7 +69,7 @@ def resolve_model(
     cache_dir: Path,
     listener: Listener,
     options: ExportOptions | None = None,
-    lowering: LoweringRequest | None = None,
+    conversion: ConversionRequest | None = None,
 ) -> OnnxModel:
     """Return the model that *model* means.
 
@@ -80,7 +80,7 @@ def resolve_model(
         ``cache_dir/models`` unless the same export lies there already.
     options : ExportOptions or None
         How it is exported; each set of options has a file of its own.
-    lowering : LoweringRequest or None
+    conversion : ConversionRequest or None
         The precision to convert a backbone to, likewise kept in ``cache_dir/models``; None for
         fp32.
 
@@ -99,8 +99,8 @@ def resolve_model(
         path = Path(model).expanduser()
         if options != ExportOptions():
             _refuse_file_to_export(model, options)
-        if lowering is not None:
-            refuse_file_at_precision(model, lowering.precision)
+        if conversion is not None:
+            refuse_file_at_precision(model, conversion.precision)
         return OnnxModel(path)
     if _has_argument(model):
         load_backbone(model)  # it may not exist, or take no argument
@@ -119,11 +119,11 @@ def resolve_model(
         lambda destination: export_backbone(model, options, destination, listener),
         listener,
     )
-    if lowering is None:
+    if conversion is None:
         return source
     return _cached_or_made(
-        folder / f"{model}-{lowering.precision}-{_lowering_key(source, lowering)}.onnx",
-        lambda destination: lower_model(source, lowering, destination, listener),
+        folder / f"{model}-{conversion.precision}-{_lowering_key(source, conversion)}.onnx",
+        lambda destination: lower_model(source, conversion, destination, listener),
         listener,
     )
 
@@ -193,7 +193,7 @@ def _refuse_folder(destination: Path) -> None:
         raise StorageError(msg)
 
 
-def _lowering_key(source: OnnxModel, request: LoweringRequest) -> str:
+def _lowering_key(source: OnnxModel, request: ConversionRequest) -> str:
     """Identify a conversion: the file it starts from, the images it sees, the software."""
     options = request.options
     return sha256_value(

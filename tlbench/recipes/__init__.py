@@ -1,9 +1,9 @@
 """Published experiments as TOML files, and what came of repeating one."""
 
 from tlbench.recipes.find import RECIPES, find_recipe, find_rows
-from tlbench.recipes.judge import judge
 from tlbench.recipes.parse import parse_recipe, read_recipe
 from tlbench.recipes.records import Export, Figure, Recipe, Row, Source, Speed
+from tlbench.recipes.verdict import compare_with_published
 
 __all__ = [
     "RECIPES",
@@ -13,9 +13,9 @@ __all__ = [
     "Row",
     "Source",
     "Speed",
+    "compare_with_published",
     "find_recipe",
     "find_rows",
-    "judge",
     "parse_recipe",
     "read_recipe",
 ]

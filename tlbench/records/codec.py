@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 
 from tlbench.core.errors import ResultError
-from tlbench.records.migrations import migrate
 from tlbench.records.run import SCHEMA_VERSION, RunResult
 from tlbench.records.schema import document_schema
 
@@ -40,18 +39,22 @@ def _utf8(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def decode_run(content: bytes, source: str) -> RunResult:
-    """Read ``run.json`` of this or any earlier schema version.
-
-    Raises
-    ------
-    ResultError
-        If it is no JSON object, of an unknown version, or does not fit its version's schema.
-    """
+    """Return the run in the text of a ``run.json``; raise ResultError if it cannot be used."""
     try:
         document = msgspec.json.decode(content)
-        return msgspec.convert(migrate(document, source), RunResult)
+        version = document.get("schema_version") if isinstance(document, dict) else None
+        if type(version) is not int:
+            raise ResultError(f"{source} is not a saved run: it has no schema_version.")
+        if version != SCHEMA_VERSION:
+            hint = "Upgrade tlbench to read it." if version > 0 else "The file is damaged."
+            msg = (
+                f"{source} has schema version {version}; this tlbench reads version "
+                f"{SCHEMA_VERSION}. {hint}"
+            )
+            raise ResultError(msg)
+        return msgspec.convert(document, RunResult)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ResultError(f"{source} is no saved run: {error}.") from error
+        raise ResultError(f"{source} is not a saved run: {error}.") from error
 
 
 def json_schema() -> dict[str, Any]:

@@ -11,15 +11,14 @@ from tlbench.records.accuracy import PairedDifference
 from tlbench.records.common import Interval
 from tlbench.records.schema import document_schema
 
-# History of the schema of a comparison. 1: the first. 2: paired differences, fitted_on.
-COMPARISON_VERSION = 2
+COMPARISON_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ComparedRun:
+class RunIdentity:
     """One of the runs: ``letter`` is what the rest of the record calls it, A for the reference.
 
-    ``label`` is the contestant that was chosen of a run in which several took turns.
+    ``label`` is the candidate that was chosen of a run in which several took turns.
     """
 
     letter: str
@@ -32,7 +31,7 @@ class ComparedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fact:
+class RunProperty:
     """A fact of machine or settings, one value a run in the order of the runs."""
 
     name: str
@@ -45,7 +44,7 @@ class Fact:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class Mismatch:
     """A property in which two results must be alike to be compared, and are not."""
 
     name: str
@@ -107,7 +106,7 @@ class SpeedUp:
     speed_up: float
     interval: Interval | None
     energy_ratio: float | None
-    unlike: tuple[Difference, ...] = ()
+    unlike: tuple[Mismatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +150,7 @@ class AccuracyDifference:
     other: ComparedAccuracy
     difference_fraction: float
     intervals_overlap: bool
-    unlike: tuple[Difference, ...] = ()
+    unlike: tuple[Mismatch, ...] = ()
     paired: PairedDifference | None = None
     n_differing: int | None = None
     not_paired: str | None = None
@@ -185,8 +184,8 @@ class Comparison:
     schema_version: int = COMPARISON_VERSION
     tlbench_version: str  # that compared them
     allow_unlike: bool
-    runs: tuple[ComparedRun, ...]
-    facts: tuple[Fact, ...]
+    runs: tuple[RunIdentity, ...]
+    properties: tuple[RunProperty, ...]
     speed_ups: tuple[SpeedUp, ...] = ()
     accuracy: tuple[AccuracyDifference, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()

@@ -46,7 +46,7 @@ class Sensitivity:
     Attributes
     ----------
     disagreement_fraction : float
-        Observed share of images that one of the two has right and the other wrong.
+        MachineSamples share of images that one of the two has right and the other wrong.
     smallest_drop_fraction : float or None
         Smallest true drop that is found with this power; None: none at all.
     finer_drop_fraction, finer_n_images : float and int, or None
@@ -107,7 +107,7 @@ class GateVerdict:
     checks: tuple[GateCheck, ...]
     accuracy: tuple[GatedAccuracy, ...] = ()
     timings: tuple[GatedTiming, ...] = ()
-    cautions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def verdict_schema() -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Check:
     name : str
         What was looked at: ``"drift"``, ``"other load"``, ...
     outcome : {"pass", "note", "fail", "unknown"}
-        ``"fail"`` makes the timing INVALID; ``"note"`` is worth a caution; ``"unknown"`` means that
+        ``"fail"`` makes the timing INVALID; ``"note"`` is worth a warning; ``"unknown"`` means that
         this machine does not tell.
     value, limit : float or None
         The figure that was judged and its bound, in the unit that *text* names.
@@ -120,9 +120,9 @@ class LatencyResult:
     input_shape: tuple[int, ...]  # of one input as given to the graph: (H, W, 3) for raw images
     cpu_s_per_image: float
     threads: int
-    label: str | None = None  # the contestant, where several are compared
+    label: str | None = None  # the candidate, where several are compared
     settings: dict[str, str] = field(default_factory=dict)  # in force: provider options, spinning
-    block_sizes: tuple[int, ...] = ()  # samples of each block, where contestants took turns
+    block_sizes: tuple[int, ...] = ()  # samples of each block, where models_under_test took turns
     median_interval: Interval | None = None
     complete: bool = True  # False: interrupted, the samples are those taken until then
     pause_s: float | None = None  # between the calls of "paced"
@@ -158,7 +158,7 @@ class LatencyResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyRatio:
-    """Time of one contestant over that of the reference, measured in alternating blocks.
+    """Time of one candidate over that of the reference, measured in alternating blocks.
 
     ``unlike`` names what differs besides: provider, precision, threads, model.
     """

@@ -24,10 +24,8 @@ from tlbench.records.latency import (
     LatencyResult,
 )
 
-# History of the schema of run.json. A new version needs a step in migrations.py and a golden file
-# in the tests. 1: the first. 2: verdicts with their checks, costs besides time, contestants.
-# 3: what lies behind an accuracy, protocols besides the hold-out, published figures.
-SCHEMA_VERSION = 3
+# Version of run.json. 1: the first.
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +97,7 @@ class ExtractionResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Contestant:
+class ModelUnderTest:
     """One side of an interleaved comparison: `LatencyResult.label` refers to it."""
 
     label: str
@@ -137,8 +135,10 @@ class RunResult:
     drifts: tuple[FeatureDrift, ...] = ()
     reproduction: Reproduction | None = None
     latency: tuple[LatencyResult, ...] = ()
-    contestants: tuple[Contestant, ...] = ()  # the first is the reference; model is its file
+    models_under_test: tuple[
+        ModelUnderTest, ...
+    ] = ()  # the first is the reference; model is its file
     ratios: tuple[LatencyRatio, ...] = ()
     breakdown: Breakdown | None = None
     complete: bool = True  # False: interrupted, with what was measured until then
-    cautions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()

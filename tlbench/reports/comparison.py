@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from tlbench.records import AccuracyDifference, Comparison, Difference, SpeedUp, plain_value
+from tlbench.records import AccuracyDifference, Comparison, Mismatch, SpeedUp, plain_value
 from tlbench.reports.comparison_tables import (
     accuracy_difference_table,
     differing_table,
@@ -69,7 +69,7 @@ def _document(comparison: Comparison, width: int) -> Group:
 
 
 def _alike_lines(comparison: Comparison) -> list[str]:
-    alike = [f"{fact.name} {fact.values[0]}" for fact in comparison.facts if not fact.differs]
+    alike = [f"{fact.name} {fact.values[0]}" for fact in comparison.properties if not fact.differs]
     return [" · ".join(alike)] if alike else []
 
 
@@ -87,7 +87,7 @@ def _unlike_lines(comparison: Comparison) -> list[str]:
     return lines
 
 
-def _listed(differences: Sequence[Difference]) -> str:
+def _listed(differences: Sequence[Mismatch]) -> str:
     return "; ".join(map(str, differences))
 
 

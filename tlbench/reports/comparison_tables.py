@@ -220,7 +220,7 @@ def differing_table(comparison: Comparison) -> Table:
         (False, False, False),
         tuple(
             (fact.name if position == 0 else "", run.letter, value)
-            for fact in comparison.facts
+            for fact in comparison.properties
             if fact.differs
             for position, (run, value) in enumerate(zip(comparison.runs, fact.values, strict=True))
         ),
@@ -228,5 +228,5 @@ def differing_table(comparison: Comparison) -> Table:
 
 
 def timing_name(one: ComparedTiming) -> str:
-    """Return ``single, batch 1, numpy->numpy``, with the contestant if there are several."""
+    """Return ``single, batch 1, numpy->numpy``, with the candidate if there are several."""
     return f"{_scenario(one)}, batch {one.batch_size}, {one.boundary}"

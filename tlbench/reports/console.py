@@ -21,9 +21,9 @@ from tlbench.reports.reproduction import published_table, reproduction_lines
 from tlbench.reports.tables import Table, accuracy_table, extraction_table, headline, title_parts
 from tlbench.reports.timing import (
     breakdown_table,
-    contestants_table,
     costs_table,
     latency_table,
+    models_table,
     ratio_table,
     timing_notes,
     verdict_lines,
@@ -58,13 +58,13 @@ def _document(run: RunResult, location: str | None, width: int) -> Group:
         drift_table(run.drifts),
         drifted_accuracy_table(run.drifts),
         extraction_table(run.extraction, drift_letters(run.drifts)),
-        contestants_table(run.contestants),
+        models_table(run.models_under_test),
         ratio_table(run),
         latency_table(run.latency),
         costs_table(run.latency),
         *([breakdown_table(run.breakdown)] if run.breakdown else []),
         ("INVALID", verdict_lines(run.latency)),
-        ("Cautions", [*run.model.assumptions, *run.cautions, *timing_notes(run.latency)]),
+        ("Cautions", [*run.model.assumptions, *run.warnings, *timing_notes(run.latency)]),
     ]
     for part in content:
         sections += _section(part, width)

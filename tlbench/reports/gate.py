@@ -51,7 +51,7 @@ def _document(verdict: GateVerdict, width: int) -> Group:
             parts += [titled(table, width), Text()]
     for label, lines in (
         ("Could find", sensitivity_lines(verdict)),
-        ("Cautions", verdict.cautions),
+        ("Cautions", verdict.warnings),
     ):
         if lines:
             content = Group(*(Text(line, overflow="fold") for line in lines))

@@ -42,7 +42,7 @@ def verdict_junit(verdict: GateVerdict) -> str:
             ET.SubElement(case, "failure", {"message": _xml(one.text), "type": one.rule})
         elif one.outcome == "skip":
             ET.SubElement(case, "skipped", {"message": _xml(one.text)})
-    output = [compared_line(verdict), *sensitivity_lines(verdict), *verdict.cautions]
+    output = [compared_line(verdict), *sensitivity_lines(verdict), *verdict.warnings]
     ET.SubElement(suite, "system-out").text = _xml("\n".join(output))
     ET.indent(suites)
     text = ET.tostring(suites, encoding="unicode")
@@ -66,7 +66,7 @@ def verdict_markdown(verdict: GateVerdict) -> str:
             parts += [f"### {table.title}", _table(table)]
     for title, lines in (
         ("Could find", sensitivity_lines(verdict)),
-        ("Cautions", verdict.cautions),
+        ("Cautions", verdict.warnings),
     ):
         if lines:
             parts += [f"### {title}", "\n".join(f"- {_cell(line)}" for line in lines)]

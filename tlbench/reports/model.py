@@ -8,7 +8,7 @@ from tlbench.core.errors import ModelError
 from tlbench.core.units import format_bytes, labelled
 from tlbench.model import (
     ClassifierCard,
-    Lowering,
+    Conversion,
     ModelCard,
     OnnxModel,
     TensorInfo,
@@ -78,14 +78,14 @@ def _signature(tensor: TensorInfo) -> str:
     return f"{tensor.name}: {tensor.dtype} ({axes})"
 
 
-def _lowering(lowering: Lowering) -> list[tuple[str, str]]:
+def _conversion(conversion: Conversion) -> list[tuple[str, str]]:
     """Return how the file was converted, and what that cost."""
-    images, drift = lowering.images, lowering.drift
+    images, drift = conversion.images, conversion.drift
     seen = "" if not images.n_calibration else f"{images.n_calibration} {images.dataset} images, "
-    bits = "" if not lowering.reduce_range else ", weights of 7 bits (reduce_range)"
+    bits = "" if not conversion.reduce_range else ", weights of 7 bits (reduce_range)"
     return [
-        ("Lowered", f"{lowering.method}{bits}"),
-        ("In float", ", ".join(lowering.kept_in_float)),
+        ("Lowered", f"{conversion.method}{bits}"),
+        ("In float", ", ".join(conversion.kept_in_float)),
         ("Seen", f"{seen}split {images.split}, seed {images.seed}"),
         (
             "Drift",
@@ -95,7 +95,7 @@ def _lowering(lowering: Lowering) -> list[tuple[str, str]]:
                 f"{images.dataset} images of that split, against fp32"
             ),
         ),
-        ("From", f"fp32 file {lowering.source_sha256}"),
+        ("From", f"fp32 file {conversion.source_sha256}"),
     ]
 
 
@@ -161,6 +161,6 @@ def describe_model(model: OnnxModel) -> str:
                 ),
             ),
         ]
-        if card.lowering is not None:
-            lines += _lowering(card.lowering)
+        if card.conversion is not None:
+            lines += _conversion(card.conversion)
     return "\n".join(labelled(label, text, indent=10) for label, text in lines)

@@ -6,9 +6,9 @@ from string import ascii_uppercase
 from tlbench.core.units import format_bytes, format_percent, format_seconds
 from tlbench.records import (
     Breakdown,
-    Contestant,
     LatencyRatio,
     LatencyResult,
+    ModelUnderTest,
     Percentile,
     RunResult,
 )
@@ -25,7 +25,7 @@ def _letter(i: int) -> str:
 
 
 def _letters(results: Sequence[LatencyResult]) -> dict[str, str]:
-    """Return a letter for each contestant, in order; labels may be long paths."""
+    """Return a letter for each candidate, in order; labels may be long paths."""
     labels = dict.fromkeys(result.label for result in results if result.label is not None)
     return {label: _letter(i) for i, label in enumerate(labels)}
 
@@ -149,7 +149,7 @@ def _server(result: LatencyResult) -> str:
     )
 
 
-def contestants_table(contestants: Iterable[Contestant]) -> Table:
+def models_table(models_under_test: Iterable[ModelUnderTest]) -> Table:
     """Return who took turns; the first is the reference."""
     return Table(
         "In turn",
@@ -157,14 +157,14 @@ def contestants_table(contestants: Iterable[Contestant]) -> Table:
         (False, False, False, False, True),
         tuple(
             (_letter(i), c.label, c.precision, c.provider, str(c.threads))
-            for i, c in enumerate(contestants)
+            for i, c in enumerate(models_under_test)
         ),
     )
 
 
 def ratio_table(run: RunResult) -> Table:
-    """Return the time of each contestant over that of the reference, and what else differs."""
-    letters = {contestant.label: _letter(i) for i, contestant in enumerate(run.contestants)}
+    """Return the time of each candidate over that of the reference, and what else differs."""
+    letters = {candidate.label: _letter(i) for i, candidate in enumerate(run.models_under_test)}
 
     def row(ratio: LatencyRatio) -> tuple[str, ...]:
         found = ratio.interval

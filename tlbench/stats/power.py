@@ -40,7 +40,7 @@ class DropTest:
     alternative : {"two-sided", "drop"}
         "two-sided" spends half of alpha on improvements.
     negligible_fraction : float
-        Observed drops up to this are passed even if significant, in [0, 1).
+        MachineSamples drops up to this are passed even if significant, in [0, 1).
     """
 
     alpha: float = 0.01

@@ -14,14 +14,14 @@ from tlbench.core.registry import unknown_name
 from tlbench.engine import check_provider
 from tlbench.latency import Turns, alternate, block_medians, watch_each
 from tlbench.model import FULL_PRECISION, check_precision
-from tlbench.records import Contestant, Interval, LatencyRatio, LatencyResult
+from tlbench.records import Interval, LatencyRatio, LatencyResult, ModelUnderTest
 from tlbench.stats import ratio_interval
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.features import Workplace
+from tlbench.workflows.steps.features import RunContext
 from tlbench.workflows.steps.inputs import latency_inputs
-from tlbench.workflows.steps.latency import jobs_of, memory_of, plan_for
+from tlbench.workflows.steps.latency import memory_of, stopping_rule, timing_cases
 from tlbench.workflows.steps.record import model_info
-from tlbench.workflows.steps.timed_model import Job, Subject
+from tlbench.workflows.steps.timed_model import TimedModel, TimingCase
 
 # Enough blocks for an interval; a run at a lower precision is not a contest.
 _QUICK_ROUNDS = 10
@@ -32,7 +32,7 @@ _SETTINGS = ["threads", "provider", "precision", "spin"]
 _SPIN = {"yes": True, "no": False}
 
 
-def contestant_config(spec: str, config: RunConfig) -> RunConfig:
+def candidate_config(spec: str, config: RunConfig) -> RunConfig:
     """Return *config* with the model and the settings of ``MODEL@name=value,...``.
 
     Raises
@@ -47,7 +47,7 @@ def contestant_config(spec: str, config: RunConfig) -> RunConfig:
     for setting in (found["settings"] or "").split(",") if found["settings"] else ():
         name, _, value = setting.partition("=")
         if name not in _SETTINGS:
-            raise unknown_name("setting of a contestant", name, _SETTINGS)
+            raise unknown_name("setting of a candidate", name, _SETTINGS)
         if name == "threads":
             if not value.isdecimal():
                 raise ConfigError(f"threads of {spec!r} must be a whole number, not {value!r}.")
@@ -66,55 +66,64 @@ def contestant_config(spec: str, config: RunConfig) -> RunConfig:
 
 
 @dataclass
-class Contest:
-    """Open sessions of all contestants; the first is the reference."""
+class InterleavedComparison:
+    """Open sessions of all candidates; the first is the reference."""
 
     config: RunConfig
-    subjects: list[Subject]
+    timed_models: list[TimedModel]
     assumptions: tuple[str, ...]
 
     @property
-    def contestants(self) -> tuple[Contestant, ...]:
+    def candidates(self) -> tuple[ModelUnderTest, ...]:
         """Their identities, as they go into the record."""
         return tuple(
-            Contestant(
-                label=subject.label or "",
-                model=model_info(subject.session.model),
-                provider=subject.session.provider,
-                precision=subject.precision,
-                threads=subject.session.threads,
+            ModelUnderTest(
+                label=timed_model.label or "",
+                model=model_info(timed_model.session.model),
+                provider=timed_model.session.provider,
+                precision=timed_model.precision,
+                threads=timed_model.session.threads,
             )
-            for subject in self.subjects
+            for timed_model in self.timed_models
         )
 
     def measure(
         self, listener: Listener
     ) -> Iterator[tuple[list[LatencyResult], list[LatencyRatio]]]:
-        """Yield the results of a job, one a contestant, and the ratios against the reference.
+        """Yield the results of a case, one a candidate, and the ratios against the reference.
 
         After Ctrl-C the last ones are incomplete and nothing follows.
         """
         timing = self.config.timing
-        for job in jobs_of(self.config, self.subjects[0].inputs):
-            listener.start(f"{len(self.subjects)} in turn, {job}")
-            calls = {subject.label or "": subject.calls(job)[0] for subject in self.subjects}
-            with watch_each([subject.machine for subject in self.subjects]) as observed:
-                timings = alternate(calls, plan_for(timing, job), Turns(min_rounds=timing.rounds))
+        for case in timing_cases(self.config, self.timed_models[0].inputs):
+            listener.start(f"{len(self.timed_models)} in turn, {case}")
+            calls = {
+                timed_model.label or "": timed_model.calls(case)[0]
+                for timed_model in self.timed_models
+            }
+            with watch_each(
+                [timed_model.machine for timed_model in self.timed_models]
+            ) as machine_samples:
+                timings = alternate(
+                    calls, stopping_rule(timing, case), Turns(min_rounds=timing.rounds)
+                )
             results = []
-            for subject, seen in zip(self.subjects, observed, strict=True):
-                found = timings[subject.label or ""]
+            for timed_model, seen in zip(self.timed_models, machine_samples, strict=True):
+                found = timings[timed_model.label or ""]
                 more: dict[str, Any] = {}
-                if job.scenario == "paced":
+                if case.scenario == "paced":
                     more["pause_s"] = timing.pause_s
                 elif timing.costs and found.complete:
-                    more = memory_of(subject, job)
-                results.append(subject.result(job, found, seen, **more))
+                    more = memory_of(timed_model, case)
+                results.append(timed_model.result(case, found, seen, **more))
             listener.finish()
-            yield results, [self._ratio(job, results[0], other) for other in results[1:]]
+            yield results, [self._ratio(case, results[0], other) for other in results[1:]]
             if not results[0].complete:
                 return
 
-    def _ratio(self, job: Job, reference: LatencyResult, other: LatencyResult) -> LatencyRatio:
+    def _ratio(
+        self, case: TimingCase, reference: LatencyResult, other: LatencyResult
+    ) -> LatencyRatio:
         estimate = ratio_interval(
             block_medians(other.samples_s, other.block_sizes),
             block_medians(reference.samples_s, reference.block_sizes),
@@ -126,13 +135,13 @@ class Contest:
                 high=estimate.high,
                 method="Hodges-Lehmann and Wilcoxon over block medians",
             )
-        sides = {c.label: c for c in self.contestants}
+        sides = {c.label: c for c in self.candidates}
         mine, theirs = sides[reference.label or ""], sides[other.label or ""]
         return LatencyRatio(
             label=theirs.label,
             reference=mine.label,
-            scenario=job.scenario,
-            batch_size=job.batch_size,
+            scenario=case.scenario,
+            batch_size=case.batch_size,
             boundary=reference.boundary,
             ratio=estimate.ratio,
             interval=interval,
@@ -151,29 +160,31 @@ class Contest:
 
 
 @contextmanager
-def opened_contest(config: RunConfig, listener: Listener, cache_dir: Path) -> Iterator[Contest]:
+def opened_comparison(
+    config: RunConfig, listener: Listener, cache_dir: Path
+) -> Iterator[InterleavedComparison]:
     """Open a session for the run's model and for each rival.
 
     Raises
     ------
     ConfigError
-        If two contestants are the same, or their files fix different batches.
+        If two candidates are the same, or their files fix different batches.
     """
-    specs = (config.model, *config.timing.rivals)
+    specs = (config.model, *config.timing.candidates)
     if len(set(specs)) < len(specs):
-        raise ConfigError(f"A contestant is named twice: {', '.join(specs)}.")
-    configs = [contestant_config(spec, config) for spec in specs]
+        raise ConfigError(f"A candidate is named twice: {', '.join(specs)}.")
+    configs = [candidate_config(spec, config) for spec in specs]
     for one in configs:  # before any export
         check_provider(one.provider)
         check_precision(one.precision)
     with ExitStack() as stack:
-        subjects, assumptions = [], []
+        timed_models, assumptions = [], []
         for spec, one in zip(specs, configs, strict=True):
-            workplace = stack.enter_context(Workplace(one, listener, cache_dir))
-            inputs = latency_inputs(workplace.model, None)
-            subjects.append(Subject(workplace.session(), inputs, label=spec))
+            context = stack.enter_context(RunContext(one, listener, cache_dir))
+            inputs = latency_inputs(context.model, None)
+            timed_models.append(TimedModel(context.session(), inputs, label=spec))
             assumptions += [f"{spec}: {text}" for text in inputs.assumptions]
-        for left, right in pairwise(subjects):
+        for left, right in pairwise(timed_models):
             batches = left.inputs.fixed_batch, right.inputs.fixed_batch
             if batches[0] != batches[1]:
                 msg = (
@@ -181,7 +192,7 @@ def opened_contest(config: RunConfig, listener: Listener, cache_dir: Path) -> It
                     f"{batches[1] or 'none'}: their times cannot be compared. Export both alike."
                 )
                 raise ConfigError(msg)
-        yield Contest(config, subjects, tuple(assumptions))
+        yield InterleavedComparison(config, timed_models, tuple(assumptions))
 
 
 def against_full_precision(
@@ -197,12 +208,12 @@ def against_full_precision(
         config.timing,
         scenarios=("single",),
         boundaries=("numpy->numpy",),
-        rivals=(mine,),
+        candidates=(mine,),
         rounds=_QUICK_ROUNDS,
         costs=False,
     )
     both = replace(config, model=theirs, timing=timing)
-    with opened_contest(both, listener, cache_dir) as contest:
+    with opened_comparison(both, listener, cache_dir) as contest:
         _, ratios = next(contest.measure(listener))
     return tuple(
         replace(ratio, label=config.precision, reference=FULL_PRECISION) for ratio in ratios

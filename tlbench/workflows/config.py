@@ -44,7 +44,7 @@ class TimingConfig:
         Of the scenario ``offline``; empty for the run's own batch size.
     boundaries : tuple of str
         What the clock sees: numpy arrays in and out, or buffers that stay on the device.
-    rivals : tuple of str
+    candidates : tuple of str
         Further models to measure in turn with the run's own: ``MODEL`` or
         ``MODEL@threads=1,provider=cuda``.
     min_samples, min_duration_s, max_duration_s : int, float
@@ -62,7 +62,7 @@ class TimingConfig:
         Whether ONNX Runtime's threads wait in a busy loop.
     costs : bool
         Whether to measure memory in a fresh process, and processor time after the last call.
-    patient : bool
+    extend_until_steady : bool
         Whether to go on while the machine is unsteady, and to wait for the second after the last
         call. A run that measures accuracy as well is not.
     """
@@ -70,7 +70,7 @@ class TimingConfig:
     scenarios: tuple[str, ...] = ("single", "offline")
     batch_sizes: tuple[int, ...] = ()
     boundaries: tuple[str, ...] = ("numpy->numpy",)
-    rivals: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
     min_samples: int = 130
     min_duration_s: float = 3.0
     max_duration_s: float = 60.0
@@ -82,7 +82,7 @@ class TimingConfig:
     processes: int = 11
     spin: bool = True
     costs: bool = True
-    patient: bool = True
+    extend_until_steady: bool = True
 
     def __post_init__(self) -> None:
         _check_names("scenario", self.scenarios, SCENARIOS)
@@ -119,7 +119,7 @@ class TimingConfig:
                 "numpy only. Add numpy, or leave the scenario out."
             )
             raise ConfigError(msg)
-        if self.rivals and (alone := sorted(set(self.scenarios) & {"server", "cold"})):
+        if self.candidates and (alone := sorted(set(self.scenarios) & {"server", "cold"})):
             msg = f"Models take turns in single, offline and paced only, not in {', '.join(alone)}."
             raise ConfigError(msg)
 
@@ -134,7 +134,9 @@ def _check_names(kind: str, names: tuple[str, ...], known: tuple[str, ...]) -> N
 
 
 # For a run that measures accuracy as well: enough for a p90.
-QUICK_TIMING = TimingConfig(min_samples=64, min_duration_s=1.0, max_duration_s=10.0, patient=False)
+QUICK_TIMING = TimingConfig(
+    min_samples=64, min_duration_s=1.0, max_duration_s=10.0, extend_until_steady=False
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,8 +183,8 @@ class RunConfig:
     ----------
     model : str
         Name of a backbone, or path of an ``.onnx`` file.
-    against : tuple of str
-        Further models, as in `TimingConfig.rivals`, to try the heads on that are fitted on the
+    candidates : tuple of str
+        Further models, as in `TimingConfig.candidates`, to try the heads on that are fitted on the
         features of *model*. Nothing else is measured then.
     dataset : str
         Name of a dataset, with its argument after a colon.
@@ -216,7 +218,7 @@ class RunConfig:
     """
 
     model: str = DEFAULT_BACKBONE
-    against: tuple[str, ...] = ()
+    candidates: tuple[str, ...] = ()
     dataset: str = DEFAULT_DATASET
     heads: tuple[str, ...] = DEFAULT_HEADS
     baselines: tuple[str, ...] = ("pixels",)

@@ -14,7 +14,7 @@ from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
 from tlbench.engine import check_provider
 from tlbench.heads import (
-    check_alike,
+    check_comparable,
     check_features,
     check_training,
     feature_distance,
@@ -22,14 +22,14 @@ from tlbench.heads import (
 )
 from tlbench.model import check_precision
 from tlbench.records import FeatureDrift, ModelInfo, RunResult
-from tlbench.workflows.compare_models import contestant_config
+from tlbench.workflows.compare_models import candidate_config
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.accuracy import Contestants, refuse_random_weights
-from tlbench.workflows.steps.data_warnings import doubts_about
-from tlbench.workflows.steps.features import SplitFeatures, Workplace, cache_folder, extract_split
+from tlbench.workflows.steps.accuracy import CandidateHeads, refuse_random_weights
+from tlbench.workflows.steps.data_warnings import data_warnings
+from tlbench.workflows.steps.features import RunContext, SplitFeatures, cache_folder, extract_split
 from tlbench.workflows.steps.head_shapes import BACKBONE
 from tlbench.workflows.steps.record import dataset_info, make_record, model_info
-from tlbench.workflows.steps.warnings import cautions_of
+from tlbench.workflows.steps.warnings import run_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ def measure_drift(
     DataError
         If the features have another shape than the reference's, or other images were unreadable.
     """
-    specs = (config.model, *config.against)
+    specs = (config.model, *config.candidates)
     if len(set(specs)) < len(specs):
         raise ConfigError(f"A model is named twice: {', '.join(specs)}.")
-    configs = [contestant_config(spec, config) for spec in specs]
+    configs = [candidate_config(spec, config) for spec in specs]
     for spec, one in zip(specs, configs, strict=True):  # before any export or extraction
         if (one.threads, one.timing) != (config.threads, config.timing):
             msg = (
@@ -77,29 +77,29 @@ def measure_drift(
             raise ConfigError(msg)
         check_provider(one.provider)
         check_precision(one.precision)
-    contestants = Contestants(replace(config, baselines=()))
+    candidates = CandidateHeads(replace(config, baselines=()))
     with cache_folder(config) as cache_dir:
-        with Workplace(configs[0], listener, cache_dir) as workplace:
-            refuse_random_weights(workplace.model)
-            dataset = workplace.dataset
+        with RunContext(configs[0], listener, cache_dir) as context:
+            refuse_random_weights(context.model)
+            dataset = context.dataset
             check_training(dataset.train.labels, dataset.classes)
-            contestants.lay_out(workplace.model, listener)
-            train = extract_split(workplace, dataset.train, "train")
-            reference = _side(specs[0], workplace)
-            doubts = doubts_about(workplace, dataset, train, reference.test)
+            candidates.lay_out(context.model, listener)
+            train = extract_split(context, dataset.train, "train")
+            reference = _side(specs[0], context)
+            about_data = data_warnings(context, dataset, train, reference.test)
         others = []
         for spec, one in zip(specs[1:], configs[1:], strict=True):
-            with Workplace(one, listener, cache_dir, dataset) as workplace:
-                refuse_random_weights(workplace.model)
-                others.append(_side(spec, workplace))
+            with RunContext(one, listener, cache_dir, dataset) as context:
+                refuse_random_weights(context.model)
+                others.append(_side(spec, context))
         _check_same_images(reference, others)
         for side in (reference, *others):
-            check_alike(reference.test.features, side.test.features)
+            check_comparable(reference.test.features, side.test.features)
             check_features(  # an overflow shows here
                 "backbone", train.features, train.labels, side.test.features, side.test.labels
             )
         drifts, predictions, notes = _judge(
-            config, contestants, train, (reference, *others), listener=listener
+            config, candidates, train, (reference, *others), listener=listener
         )
         data = dataset_info(dataset, train.skipped + reference.test.skipped)
         unlearnable = check_training(train.labels, dataset.classes)
@@ -114,10 +114,10 @@ def measure_drift(
             model=reference.model,
             latency=(),
             dataset=data,
-            cautions=(
-                *cautions_of(
+            warnings=(
+                *run_warnings(
                     *(config, data, unlearnable, (), passes),
-                    doubts=doubts,
+                    about_data=about_data,
                     is_limited=dataset.is_limited,
                 ),
                 *notes,
@@ -128,9 +128,9 @@ def measure_drift(
     return Drifted(result, predictions)
 
 
-def _side(label: str, workplace: Workplace) -> _Side:
-    test = extract_split(workplace, workplace.dataset.test, "test")
-    return _Side(label, model_info(workplace.model), test)
+def _side(label: str, context: RunContext) -> _Side:
+    test = extract_split(context, context.dataset.test, "test")
+    return _Side(label, model_info(context.model), test)
 
 
 def _check_same_images(reference: _Side, others: list[_Side]) -> None:
@@ -145,7 +145,7 @@ def _check_same_images(reference: _Side, others: list[_Side]) -> None:
 
 def _judge(
     config: RunConfig,
-    contestants: Contestants,
+    candidates: CandidateHeads,
     train: SplitFeatures,
     sides: Sequence[_Side],
     *,
@@ -157,9 +157,9 @@ def _judge(
     predictions: dict[str, NDArray[np.generic]] = {"labels": labels, "index": reference.test.index}
     drifts: list[FeatureDrift] = []
     notes: list[str] = []
-    for head in contestants.heads:
+    for head in candidates.heads:
         listener.start(f"fit {head.name} on {reference.label}")
-        params = contestants.layouts[BACKBONE][head.name]
+        params = candidates.layouts[BACKBONE][head.name]
         fitted = fit_and_predict(
             head,
             params,

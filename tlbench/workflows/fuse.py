@@ -34,7 +34,7 @@ from tlbench.records import (
     read_predictions,
     read_run,
 )
-from tlbench.workflows.steps.features import SplitFeatures, Workplace, extract_split
+from tlbench.workflows.steps.features import RunContext, SplitFeatures, extract_split
 from tlbench.workflows.steps.predictions import classify_images
 from tlbench.workflows.steps.saved_run import saved_config
 
@@ -105,16 +105,16 @@ def fuse_run(
     source = _Source(run, _measured(run, head))
     before = _saved(source, path.parent)
     config = saved_config(run, data_dir=data_dir, cache_dir=cache_dir)
-    with part_beside(destination) as part, Workplace.opened(config, listener) as workplace:
-        _check_same(run, workplace)
-        train = extract_split(workplace, workplace.dataset.train, "train")
-        test = extract_split(workplace, workplace.dataset.test, "test")
-        workplace.close_session()  # its idle threads would spin beside the fit
-        fitted = _fit(source.measured, train, workplace)
+    with part_beside(destination) as part, RunContext.opened(config, listener) as context:
+        _check_same(run, context)
+        train = extract_split(context, context.dataset.train, "train")
+        test = extract_split(context, context.dataset.test, "test")
+        context.close_session()  # its idle threads would spin beside the fit
+        fitted = _fit(source.measured, train, context)
         labels = fitted.predict(test.features)
         _check_predictions(source, before, test, labels)
         reference = _Reference(test.index, labels, fitted.probabilities(test.features))
-        fused, card = _verified(source, fitted, reference, workplace, part)
+        fused, card = _verified(source, fitted, reference, context, part)
         attach_card(fused, card)
         save_model(fused, part)
         publish(part, destination)
@@ -147,26 +147,26 @@ def _saved(source: _Source, folder: Path) -> Predictions:
     return found
 
 
-def _check_same(run: RunResult, workplace: Workplace) -> None:
+def _check_same(run: RunResult, context: RunContext) -> None:
     """Raise unless model and data are those of the run."""
     again = f"Repeat the run: {run.config.command}".rstrip(": ") + "."
-    if workplace.model.sha256 != run.model.sha256:
+    if context.model.sha256 != run.model.sha256:
         msg = (
-            f"{workplace.model.path} is not the model of run {run.id}: its SHA-256 begins with "
-            f"{workplace.model.sha256[:12]}, the run's with {run.model.sha256[:12]}. {again}"
+            f"{context.model.path} is not the model of run {run.id}: its SHA-256 begins with "
+            f"{context.model.sha256[:12]}, the run's with {run.model.sha256[:12]}. {again}"
         )
         raise ModelError(msg)
-    if run.dataset is None or workplace.dataset.fingerprint != run.dataset.fingerprint:
-        msg = f"Dataset {workplace.dataset.name!r} is not what run {run.id} measured. {again}"
+    if run.dataset is None or context.dataset.fingerprint != run.dataset.fingerprint:
+        msg = f"Dataset {context.dataset.name!r} is not what run {run.id} measured. {again}"
         raise DataError(msg)
 
 
-def _fit(measured: AccuracyResult, train: SplitFeatures, workplace: Workplace) -> FittedHead:
+def _fit(measured: AccuracyResult, train: SplitFeatures, context: RunContext) -> FittedHead:
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
-    head, seed = HEADS.load(measured.head), workplace.config.seed
+    head, seed = HEADS.load(measured.head), context.config.seed
     params, _ = head.adapt(measured.params, train.labels)
-    workplace.listener.start(f"fit {head.name} on backbone")
+    context.listener.start(f"fit {head.name} on backbone")
     try:
         # The warnings of the fit stand in the run's notes.
         with warnings.catch_warnings(), threadpool_limits(limits=BLAS_THREADS, user_api="blas"):
@@ -176,11 +176,11 @@ def _fit(measured: AccuracyResult, train: SplitFeatures, workplace: Workplace) -
                 lambda: head.build(params, seed),
                 train.features,
                 train.labels,
-                n_classes=len(workplace.dataset.classes),
+                n_classes=len(context.dataset.classes),
                 seed=seed,
             )
     finally:
-        workplace.listener.finish()
+        context.listener.finish()
 
 
 def _check_predictions(
@@ -205,17 +205,17 @@ def _verified(
     source: _Source,
     fitted: FittedHead,
     reference: _Reference,
-    workplace: Workplace,
+    context: RunContext,
     part: Path,
 ) -> "tuple[onnx.ModelProto, ClassifierCard]":
     """Return a graph that answers as scikit-learn does, and its card."""
     run, measured, problem = source.run, source.measured, ""
     for arithmetic in ("float32", "float64"):
         if problem:
-            workplace.listener.warn(f"In float32 {problem}; the head computes in float64.")
-        fused = fuse_graphs(workplace.model, feature_output(workplace.model), fitted, arithmetic)
+            context.listener.warn(f"In float32 {problem}; the head computes in float64.")
+        fused = fuse_graphs(context.model, feature_output(context.model), fitted, arithmetic)
         save_model(fused, part)
-        problem, verification = _verify(OnnxModel(part), reference, workplace)
+        problem, verification = _verify(OnnxModel(part), reference, context)
         if problem:
             continue
         assert run.dataset is not None
@@ -225,7 +225,7 @@ def _verified(
             classes=run.dataset.classes,  # as printable text, whatever the folders are called
             probabilities=fitted.probabilities_are,
             arithmetic=arithmetic,
-            backbone_sha256=workplace.model.sha256,
+            backbone_sha256=context.model.sha256,
             dataset=run.dataset.name,
             dataset_fingerprint=run.dataset.fingerprint,
             n_train=measured.n_train,
@@ -247,17 +247,17 @@ def _verified(
 
 
 def _verify(
-    model: OnnxModel, reference: _Reference, workplace: Workplace
+    model: OnnxModel, reference: _Reference, context: RunContext
 ) -> tuple[str, Verification]:
     """Return what is wrong, or nothing, and the record of the comparison."""
-    config = workplace.config
-    workplace.listener.start("verify against scikit-learn", len(workplace.dataset.test), "images")
+    config = context.config
+    context.listener.start("verify against scikit-learn", len(context.dataset.test), "images")
     try:
         found = classify_images(
-            model, workplace.dataset.test.images, config, listener=workplace.listener
+            model, context.dataset.test.images, config, listener=context.listener
         )
     finally:
-        workplace.listener.finish()
+        context.listener.finish()
     if not np.array_equal(found.index, reference.index):
         raise DataError("Other test images can be read now than in the run. Repeat the run.")
     difference = float(np.abs(found.probabilities - reference.probabilities).max())

@@ -12,7 +12,7 @@ from tlbench.datasets import SUFFIXES, ImageFiles, quiet_pillow
 from tlbench.model import ClassifierCard, OnnxModel, classifier_card
 from tlbench.records import ClassifiedImage, ClassifiedImages
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.predictions import Answers, classify_images
+from tlbench.workflows.steps.predictions import ImagePredictions, classify_images
 
 
 def find_images(names: Iterable[str], listed: Iterable[str] = ()) -> tuple[Path, ...]:
@@ -135,7 +135,7 @@ def _card(model: OnnxModel) -> ClassifierCard:
     return card
 
 
-def _check_finite(model: OnnxModel, answers: Answers, images: Sequence[Path]) -> None:
+def _check_finite(model: OnnxModel, answers: ImagePredictions, images: Sequence[Path]) -> None:
     wrong = np.flatnonzero(~np.isfinite(answers.probabilities).all(axis=1))
     if len(wrong):
         msg = (
@@ -146,7 +146,9 @@ def _check_finite(model: OnnxModel, answers: Answers, images: Sequence[Path]) ->
         raise ModelError(msg)
 
 
-def _rows(answers: Answers, images: Sequence[Path], top_k: int) -> tuple[ClassifiedImage, ...]:
+def _rows(
+    answers: ImagePredictions, images: Sequence[Path], top_k: int
+) -> tuple[ClassifiedImage, ...]:
     # stable: of equally probable classes the first stays first
     order = np.argsort(-answers.probabilities, axis=1, kind="stable")[:, :top_k]
     return tuple(

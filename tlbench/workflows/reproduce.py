@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener, Silent
 from tlbench.model import ExportOptions, is_file_name, resolve_model
-from tlbench.recipes import Recipe, Row, find_recipe, find_rows, judge
+from tlbench.recipes import Recipe, Row, compare_with_published, find_recipe, find_rows
 from tlbench.workflows.config import ProtocolConfig, RunConfig
 from tlbench.workflows.run import RunOutcome, run_benchmark
 
@@ -74,7 +74,9 @@ def reproduce_recipe(
     for row in rows:
         row_config = _config_of(row, choices, config, listener)
         outcome = run_benchmark(row_config, listener, command=command)
-        result = replace(outcome.result, reproduction=judge(recipe, row, outcome.result))
+        result = replace(
+            outcome.result, reproduction=compare_with_published(recipe, row, outcome.result)
+        )
         yield RunOutcome(result, outcome.predictions)
 
 

@@ -23,20 +23,20 @@ from tlbench.records import (
     LearningCurve,
     RunResult,
 )
-from tlbench.workflows.compare_models import against_full_precision, opened_contest
+from tlbench.workflows.compare_models import against_full_precision, opened_comparison
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.drift import measure_drift
-from tlbench.workflows.steps.accuracy import Contestants, measure_accuracy, refuse_random_weights
+from tlbench.workflows.steps.accuracy import CandidateHeads, measure_accuracy, refuse_random_weights
 from tlbench.workflows.steps.breakdown import measure_breakdown
-from tlbench.workflows.steps.data_warnings import doubts_about
-from tlbench.workflows.steps.feature_sets import feature_kinds
-from tlbench.workflows.steps.features import SplitFeatures, Workplace, cache_folder, extract_split
+from tlbench.workflows.steps.data_warnings import data_warnings
+from tlbench.workflows.steps.feature_sets import feature_sets
+from tlbench.workflows.steps.features import RunContext, SplitFeatures, cache_folder, extract_split
 from tlbench.workflows.steps.fitting import Fitting
 from tlbench.workflows.steps.inputs import latency_inputs
 from tlbench.workflows.steps.latency import measure_latency
 from tlbench.workflows.steps.protocols import check_protocol, measure_curves, measure_folds
 from tlbench.workflows.steps.record import dataset_info, make_record, model_info
-from tlbench.workflows.steps.warnings import cautions_of
+from tlbench.workflows.steps.warnings import run_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,40 +75,40 @@ def run_benchmark(
     """
     listener = listener or Silent()
     created = datetime.now(UTC)
-    if config.against:
+    if config.candidates:
         drifted = measure_drift(config, created, listener, command)
         return RunOutcome(drifted.result, drifted.predictions)
-    if config.timing.rivals:
-        return RunOutcome(_run_contest(config, created, listener, command), {})
+    if config.timing.candidates:
+        return RunOutcome(_compare_models(config, created, listener, command), {})
     return _run_one(config, created, listener, command)
 
 
 def _run_one(config: RunConfig, created: datetime, listener: Listener, command: str) -> RunOutcome:
     check_provider(config.provider)
     check_precision(config.precision)
-    contestants = Contestants(config) if config.accuracy else None
-    with Workplace.opened(config, listener) as workplace:
-        measured = _Accuracy(config, workplace, contestants) if contestants else None
+    candidates = CandidateHeads(config) if config.accuracy else None
+    with RunContext.opened(config, listener) as context:
+        measured = _Accuracy(config, context, candidates) if candidates else None
         images = measured.dataset.test.images if measured else None
-        inputs = latency_inputs(workplace.model, images)
+        inputs = latency_inputs(context.model, images)
         latency: list[LatencyResult] = []
         breakdown: Breakdown | None = None
         ratios: tuple[LatencyRatio, ...] = ()
         complete = True
         if config.latency:
             try:
-                for timed in measure_latency(workplace.session(), inputs, config, listener):
+                for timed in measure_latency(context.session(), inputs, config, listener):
                     latency.append(timed)  # noqa: PERF402 - one by one: Ctrl-C keeps those before
                 if measured and config.breakdown and _all_complete(latency):
                     breakdown = measured.breakdown(listener)
                 if config.precision != FULL_PRECISION and _all_complete(latency):
-                    workplace.close_session()
-                    ratios = against_full_precision(config, listener, workplace.cache_dir)
+                    context.close_session()
+                    ratios = against_full_precision(config, listener, context.cache_dir)
             except KeyboardInterrupt:
                 if not latency:
                     raise
                 complete = False
-            workplace.close_session()
+            context.close_session()
         info = measured.info if measured else None
         accuracy = tuple(measured.results) if measured else ()
         extraction = measured.extraction if measured else ()
@@ -116,7 +116,7 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener, command: 
             config,
             created,
             command=command,
-            model=model_info(workplace.model, inputs.assumptions if config.latency else ()),
+            model=model_info(context.model, inputs.assumptions if config.latency else ()),
             latency=tuple(latency),
             dataset=info,
             extraction=extraction,
@@ -126,14 +126,14 @@ def _run_one(config: RunConfig, created: datetime, listener: Listener, command: 
             breakdown=breakdown,
             ratios=ratios,
             complete=complete and _all_complete(latency),
-            cautions=cautions_of(
+            warnings=run_warnings(
                 config,
                 info,
                 measured.unlearnable if measured else (),
                 accuracy,
                 (*extraction, *latency),
                 ratios=ratios,
-                doubts=measured.doubts if measured else (),
+                about_data=measured.about_data if measured else (),
                 protocols=measured.protocols if measured else (),
                 is_limited=measured is not None and measured.dataset.is_limited,
             ),
@@ -148,33 +148,33 @@ def _all_complete(results: list[LatencyResult]) -> bool:
 class _Accuracy:
     """The accuracy part of a run, finished when the object is there."""
 
-    def __init__(self, config: RunConfig, workplace: Workplace, contestants: Contestants) -> None:
-        refuse_random_weights(workplace.model)
-        self._config, self._workplace, self._contestants = config, workplace, contestants
-        self.dataset: Dataset = workplace.dataset
+    def __init__(self, config: RunConfig, context: RunContext, candidates: CandidateHeads) -> None:
+        refuse_random_weights(context.model)
+        self._config, self._workplace, self._contestants = config, context, candidates
+        self.dataset: Dataset = context.dataset
         # before minutes of extraction
         check_training(self.dataset.train.labels, self.dataset.classes)
         self._check_protocol(self.dataset.train.labels, self.dataset.test.labels)
-        contestants.lay_out(workplace.model, workplace.listener)
-        self.train: SplitFeatures = extract_split(workplace, self.dataset.train, "train")
-        test = extract_split(workplace, self.dataset.test, "test")
+        candidates.lay_out(context.model, context.listener)
+        self.train: SplitFeatures = extract_split(context, self.dataset.train, "train")
+        test = extract_split(context, self.dataset.test, "test")
         # An idle session's threads would spin beside the fit.
-        workplace.close_session()
-        reference = _full_precision_features(workplace)
+        context.close_session()
+        reference = _full_precision_features(context)
         self.unlearnable = check_training(self.train.labels, self.dataset.classes)
         self._check_protocol(self.train.labels, test.labels)  # unreadable images are gone
-        self.doubts = doubts_about(workplace, self.dataset, self.train, test)
+        self.about_data = data_warnings(context, self.dataset, self.train, test)
         self.extraction = (self.train.result, test.result)
         self.info = dataset_info(self.dataset, self.train.skipped + test.skipped)
-        kinds = feature_kinds(
-            workplace, self.dataset, contestants.baselines, self.train, test, reference=reference
+        sets = feature_sets(
+            context, self.dataset, candidates.baselines, self.train, test, reference=reference
         )
         fitting = Fitting(
-            workplace=workplace,
+            context=context,
             dataset=self.dataset,
-            heads=contestants.heads,
-            layouts=contestants.layouts,
-            kinds=kinds,
+            heads=candidates.heads,
+            layouts=candidates.layouts,
+            sets=sets,
             train=self.train,
             test=test,
         )
@@ -214,15 +214,15 @@ class _Accuracy:
         return found
 
 
-def _full_precision_features(workplace: Workplace) -> SplitFeatures | None:
+def _full_precision_features(context: RunContext) -> SplitFeatures | None:
     """Return the fp32 train features of a backbone at a lower precision, else None."""
-    if workplace.config.precision == FULL_PRECISION:
+    if context.config.precision == FULL_PRECISION:
         return None
-    with workplace.at_full_precision() as other:
-        return extract_split(other, workplace.dataset.train, "train")
+    with context.at_full_precision() as other:
+        return extract_split(other, context.dataset.train, "train")
 
 
-def _run_contest(
+def _compare_models(
     config: RunConfig, created: datetime, listener: Listener, command: str
 ) -> RunResult:
     if config.accuracy:
@@ -231,7 +231,7 @@ def _run_contest(
     ratios: list[LatencyRatio] = []
     with ExitStack() as stack:
         cache_dir = stack.enter_context(cache_folder(config))
-        contest = stack.enter_context(opened_contest(config, listener, cache_dir))
+        contest = stack.enter_context(opened_comparison(config, listener, cache_dir))
 
         complete = True
         try:
@@ -242,15 +242,15 @@ def _run_contest(
             if not latency:
                 raise
             complete = False
-        reference = contest.subjects[0]
+        reference = contest.timed_models[0]
         return make_record(
             config,
             created,
             command=command,
             model=model_info(reference.session.model, contest.assumptions),
             latency=tuple(latency),
-            contestants=contest.contestants,
+            models_under_test=contest.candidates,
             ratios=tuple(ratios),
             complete=complete and _all_complete(latency),
-            cautions=cautions_of(config, None, (), (), latency),
+            warnings=run_warnings(config, None, (), (), latency),
         )

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from tlbench.core.arrays import FloatArray
 from tlbench.heads.estimators.classes import class_codes
 from tlbench.heads.forward import forward
-from tlbench.heads.training import TRAINERS, Dense, Layer, Plan
+from tlbench.heads.training import TRAINERS, Dense, Layer, TrainingSpec
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # no stubs
@@ -38,7 +38,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     keep_best : bool
         Whether the weights are those of the epoch with the lowest validation loss.
     rules : {"keras-3", "keras-2"}
-        Which Keras's RMSprop and cross-entropy; see `tlbench.heads.training.Plan`.
+        Which Keras's RMSprop and cross-entropy; see `tlbench.heads.training.TrainingSpec`.
     random_state : int
         For initial weights, dropout, the order of the rows, and which are held out. An int: a run's
         seed, not a generator with a state.
@@ -105,7 +105,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self._check(rows.shape[1])
         chosen, held_out = self._split(codes)
         trained = TRAINERS.load(self.trainer).train(
-            Plan(
+            TrainingSpec(
                 shape=self._shape(rows.shape[1]),
                 layers=self._all_layers(),
                 optimizer=self.optimizer,

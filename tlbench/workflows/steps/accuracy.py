@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tlbench.core.arrays import FloatArray
 from tlbench.core.errors import ConfigError, ModelError
 from tlbench.core.progress import Listener, task
-from tlbench.features import BASELINES, Baseline, content_key
+from tlbench.features import BASELINES, FeatureBaseline, content_key
 from tlbench.heads import (
     HEADS,
     Evaluation,
@@ -26,12 +26,12 @@ from tlbench.heads import (
 from tlbench.model import OnnxModel
 from tlbench.records import AccuracyResult, Search, plain_value
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.feature_sets import FeatureKind
+from tlbench.workflows.steps.feature_sets import FeatureSet
 from tlbench.workflows.steps.fitting import Fitting
 from tlbench.workflows.steps.head_shapes import Layouts, feature_shapes, lay_out_heads
 
 
-class Contestants:
+class CandidateHeads:
     """The heads and baselines of a run, found and checked before any work begins."""
 
     def __init__(self, config: RunConfig) -> None:
@@ -42,7 +42,7 @@ class Contestants:
         self.params = resolve_head_params(self.heads, overrides)
         if config.protocol.search:
             _check_search(self.heads, overrides)
-        self.baselines: list[Baseline] = [BASELINES.load(name) for name in config.baselines]
+        self.baselines: list[FeatureBaseline] = [BASELINES.load(name) for name in config.baselines]
         self.layouts: Layouts = {}
 
     def lay_out(self, model: OnnxModel, listener: Listener) -> None:
@@ -97,7 +97,7 @@ def measure_accuracy(
     test = fitting.test
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
-    for kind in fitting.kinds:
+    for kind in fitting.sets:
         for head in fitting.heads_on(kind):
             evaluation = _evaluate(fitting, kind, head)
             results.append(replace(evaluation.result, fitted_on=kind.fitted_on))
@@ -105,9 +105,9 @@ def measure_accuracy(
     return results, predictions
 
 
-def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
+def _evaluate(fitting: Fitting, kind: FeatureSet, head: Head) -> Evaluation:
     """Answer from the store, or fit, score and store: equal inputs give equal predictions."""
-    store, groupings = fitting.workplace.store, fitting.dataset.groupings
+    store, groupings = fitting.context.store, fitting.dataset.groupings
     parts = fitting.parts(kind, head)
     parts["groupings"] = [[group.name, list(group.group_of)] for group in groupings]
     key = content_key(parts)
@@ -119,7 +119,7 @@ def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
         )
     train, test = kind.matrices()
     params, search, notes = _choose(fitting, kind, head, train)
-    with task(fitting.workplace.listener, f"fit {head.name} on {kind.name}"):
+    with task(fitting.context.listener, f"fit {head.name} on {kind.name}"):
         evaluation = evaluate_head(
             head,
             params,
@@ -141,13 +141,13 @@ def _evaluate(fitting: Fitting, kind: FeatureKind, head: Head) -> Evaluation:
 
 
 def _choose(
-    fitting: Fitting, kind: FeatureKind, head: Head, train: FloatArray
+    fitting: Fitting, kind: FeatureSet, head: Head, train: FloatArray
 ) -> tuple[Params, Search | None, tuple[str, ...]]:
     """Return the parameters to use, how one of them was chosen if it was, and notes on that."""
-    params, protocol = fitting.params_on(kind, head), fitting.workplace.config.protocol
+    params, protocol = fitting.params_on(kind, head), fitting.context.config.protocol
     if not protocol.search:
         return params, None, ()
-    space, listener = fitting.space_of(head), fitting.workplace.listener
+    space, listener = fitting.space_of(head), fitting.context.listener
     if space is None:
         return params, None, ("Nothing is searched for this head: its parameters are as given.",)
     with task(listener, f"search {head.name} on {kind.name}", len(space.values), "values"):

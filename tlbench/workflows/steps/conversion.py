@@ -14,10 +14,10 @@ from tlbench.machine import int8_saturates
 from tlbench.model import (
     FULL_PRECISION,
     PRECISIONS,
+    ConversionOptions,
+    ConversionRequest,
     ExportOptions,
     ImageSample,
-    LoweringOptions,
-    LoweringRequest,
     OnnxModel,
     check_precision,
     export_backbone,
@@ -32,14 +32,14 @@ CALIBRATION_IMAGES = 128
 HELD_OUT_IMAGES = 64
 
 
-def lowering_request(
+def conversion_request(
     precision: str,
     dataset: Dataset,
     *,
     seed: int,
     n_calibration: int = CALIBRATION_IMAGES,
     min_cosine: float | None = None,
-) -> LoweringRequest:
+) -> ConversionRequest:
     """Choose images of the train split by seed: to calibrate on, then others for the drift.
 
     Parameters
@@ -67,9 +67,9 @@ def lowering_request(
         raise DataError(msg)
     n_calibration = min(n_calibration, 2 * len(images) // 3)
     held_out = images[n_calibration:]
-    return LoweringRequest(
+    return ConversionRequest(
         precision=precision,
-        options=LoweringOptions(
+        options=ConversionOptions(
             sample=ImageSample(
                 dataset=dataset.name,
                 fingerprint=dataset.train.fingerprint,
@@ -146,7 +146,7 @@ def export_at_precision(
         seed=options.seed,
         listener=listener,
     )
-    lowering = lowering_request(
+    conversion = conversion_request(
         precision,
         load_dataset(request),
         seed=options.seed,
@@ -155,4 +155,4 @@ def export_at_precision(
     )
     with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
         source = export_backbone(name, options, Path(folder) / "source.onnx", listener)
-        return lower_model(source, lowering, destination, listener)
+        return lower_model(source, conversion, destination, listener)

@@ -6,29 +6,29 @@ import numpy as np
 
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.units import format_count, format_percent
-from tlbench.datasets import Dataset, Digests, Leaks, find_leaks, find_spread
+from tlbench.datasets import Dataset, Digests, Leaks, find_cross_fold_duplicates, find_leaks
 from tlbench.heads import assign_folds, validation_rows
 from tlbench.workflows.steps.digests import image_digests
-from tlbench.workflows.steps.features import SplitFeatures, Workplace
+from tlbench.workflows.steps.features import RunContext, SplitFeatures
 
 _BLOCK_ROWS = 1024
 # Some channels are dead by nature: 110 of EfficientNet-Lite0's 1,280 on the digits, none on CIFAR.
 _CONSTANT_SHARE = 0.25
 
 
-def doubts_about(
-    workplace: Workplace, dataset: Dataset, train: SplitFeatures, test: SplitFeatures
+def data_warnings(
+    context: RunContext, dataset: Dataset, train: SplitFeatures, test: SplitFeatures
 ) -> tuple[str, ...]:
     """Return what to hold against an accuracy on these splits, one sentence each."""
     digests = [
-        image_digests(workplace.store, split, title, workplace.listener)[features.index]
+        image_digests(context.store, split, title, context.listener)[features.index]
         for title, split, features in (
             ("train", dataset.train, train),
             ("test", dataset.test, test),
         )
     ]
     found = find_leaks(digests[0], train.labels, digests[1], test.labels)
-    protocol, seed = workplace.config.protocol, workplace.config.seed
+    protocol, seed = context.config.protocol, context.config.seed
     return (
         *_about_leaks(found, train, test, is_curve=bool(protocol.curve)),
         *(_about_search(digests[0], train.labels, seed) if protocol.search else ()),
@@ -76,7 +76,7 @@ def _about_search(digests: Digests, labels: LabelArray, seed: int) -> list[str]:
     """Return whether a search compares its values on images that it fitted them on."""
     is_held_out = np.zeros(len(labels), np.int64)
     is_held_out[validation_rows(labels, seed)] = 1
-    spread = find_spread(digests, is_held_out)
+    spread = find_cross_fold_duplicates(digests, is_held_out)
     if not spread.n_images:
         return []
     n_shared = int(np.count_nonzero(spread.rows[is_held_out == 1]))
@@ -94,7 +94,9 @@ def _about_folds(
 ) -> list[str]:
     """Return whether folds are tested on images that stand in other folds as well."""
     labels = np.concatenate([train.labels, test.labels])
-    spread = find_spread(np.concatenate(digests), assign_folds(labels, n_folds, seed))
+    spread = find_cross_fold_duplicates(
+        np.concatenate(digests), assign_folds(labels, n_folds, seed)
+    )
     if not spread.n_images:
         return []
     text = (

@@ -1,4 +1,4 @@
-"""The kinds of features that every head of a run is fitted on."""
+"""The sets of features that every head of a run is fitted on."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from importlib import metadata
 from tlbench.core.arrays import FloatArray
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.datasets import Dataset
-from tlbench.features import Baseline, compute_baseline
+from tlbench.features import FeatureBaseline, compute_baseline
 from tlbench.model import FULL_PRECISION
-from tlbench.workflows.steps.features import SplitFeatures, Workplace
+from tlbench.workflows.steps.features import RunContext, SplitFeatures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FeatureKind:
+class FeatureSet:
     """Features of the readable train and test images.
 
     Attributes
@@ -46,15 +46,15 @@ class FeatureKind:
         return f"{self.name}-{self.fitted_on}" if self.fitted_on else self.name
 
 
-def feature_kinds(
-    workplace: Workplace,
+def feature_sets(
+    context: RunContext,
     dataset: Dataset,
-    baselines: list[Baseline],
+    baselines: list[FeatureBaseline],
     train: SplitFeatures,
     test: SplitFeatures,
     *,
     reference: SplitFeatures | None = None,
-) -> list[FeatureKind]:
+) -> list[FeatureSet]:
     """Return the backbone's features, those fitted at full precision if any, and each baseline's.
 
     Every kind has the same rows: those that could be decoded.
@@ -65,16 +65,16 @@ def feature_kinds(
         fp32 features of the train split, where *train* and *test* have a lower precision.
     """
     rows = [sha256_array(train.index), sha256_array(test.index)]
-    kinds = [
-        FeatureKind(
+    sets = [
+        FeatureSet(
             name="backbone",
             identity=sha256_value([train.key, test.key]),
             matrices=lambda: (train.features, test.features),
         )
     ]
     if reference is not None:
-        kinds.append(
-            FeatureKind(
+        sets.append(
+            FeatureSet(
                 name="backbone",
                 fitted_on=FULL_PRECISION,
                 identity=sha256_value([reference.key, test.key]),
@@ -83,24 +83,24 @@ def feature_kinds(
         )
     for baseline in baselines:
         images = [dataset.train.images_fingerprint, dataset.test.images_fingerprint]
-        kinds.append(
-            FeatureKind(
+        sets.append(
+            FeatureSet(
                 name=baseline.name,
                 identity=sha256_value([baseline.name, _versions(baseline), *images, *rows]),
-                matrices=_baseline_matrices(workplace, dataset, baseline),
+                matrices=_baseline_matrices(context, dataset, baseline),
             )
         )
-    return kinds
+    return sets
 
 
-def _versions(baseline: Baseline) -> list[str]:
+def _versions(baseline: FeatureBaseline) -> list[str]:
     return [
         f"{name} {metadata.version(name)}" for name in ("tlbench", "pillow", *baseline.requires)
     ]
 
 
 def _baseline_matrices(
-    workplace: Workplace, dataset: Dataset, baseline: Baseline
+    context: RunContext, dataset: Dataset, baseline: FeatureBaseline
 ) -> Callable[[], tuple[FloatArray, FloatArray]]:
     """Return a function that computes the baseline's features when they are first needed."""
 
@@ -110,8 +110,8 @@ def _baseline_matrices(
             compute_baseline(
                 baseline,
                 split.images,
-                strict=workplace.config.strict,
-                listener=workplace.listener,
+                strict=context.config.strict,
+                listener=context.listener,
             ).features
             for split in (dataset.train, dataset.test)
         )

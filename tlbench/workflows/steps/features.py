@@ -27,7 +27,7 @@ from tlbench.heads import limit_rows
 from tlbench.machine import cuda_variables
 from tlbench.model import (
     FULL_PRECISION,
-    LoweringRequest,
+    ConversionRequest,
     OnnxModel,
     check_precision,
     classifier_card,
@@ -37,7 +37,7 @@ from tlbench.model import (
 )
 from tlbench.records import ExtractionResult, Placement, SkippedImage, plain_value
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.conversion import lowering_request
+from tlbench.workflows.steps.conversion import conversion_request
 from tlbench.workflows.steps.digests import keep_digests
 
 
@@ -63,7 +63,7 @@ class SplitFeatures:
     skipped: tuple[SkippedImage, ...]
 
 
-class Workplace:
+class RunContext:
     """What the steps of one run share: the model, the store, and one session while it is needed.
 
     The session is opened on first use and closed by `close_session`, so that a run that finds its
@@ -78,7 +78,7 @@ class Workplace:
         dataset: Dataset | None = None,
     ) -> None:
         self.config = config
-        if dataset is not None:  # loaded already, by a workplace of the same data
+        if dataset is not None:  # loaded already, by a context of the same data
             self.dataset = dataset
         self.listener = listener
         self.cache_dir = cache_dir
@@ -88,36 +88,36 @@ class Workplace:
             cache_dir=cache_dir,
             listener=listener,
             options=config.export,
-            lowering=self._lowering(),
+            conversion=self._conversion(),
         )
         self._stack = ExitStack()
         self._session: Session | None = None
 
-    def _lowering(self) -> LoweringRequest | None:
+    def _conversion(self) -> ConversionRequest | None:
         precision, model = self.config.precision, self.config.model
         check_precision(precision)
         if precision == FULL_PRECISION:
             return None
         if is_file_name(model):  # before the dataset is loaded for nothing
             refuse_file_at_precision(model, precision)
-        return lowering_request(precision, self.dataset, seed=self.config.seed)
+        return conversion_request(precision, self.dataset, seed=self.config.seed)
 
     @cached_property
     def dataset(self) -> Dataset:
         """The configured dataset, loaded on first use and cut down to the configured limits."""
         return load_limited_dataset(self.config, self.listener)
 
-    def at_full_precision(self) -> "Workplace":
-        """Return a workplace for the fp32 features of the same backbone, on the same store."""
+    def at_full_precision(self) -> "RunContext":
+        """Return a context for the fp32 features of the same backbone, on the same store."""
         config = replace(self.config, precision=FULL_PRECISION)
-        return Workplace(config, self.listener, self.cache_dir, self.dataset)
+        return RunContext(config, self.listener, self.cache_dir, self.dataset)
 
     @classmethod
     @contextmanager
-    def opened(cls, config: RunConfig, listener: Listener) -> "Iterator[Workplace]":
-        """Open a workplace in `cache_folder`."""
-        with cache_folder(config) as cache_dir, cls(config, listener, cache_dir) as workplace:
-            yield workplace
+    def opened(cls, config: RunConfig, listener: Listener) -> "Iterator[RunContext]":
+        """Open a context in `cache_folder`."""
+        with cache_folder(config) as cache_dir, cls(config, listener, cache_dir) as context:
+            yield context
 
     def __enter__(self) -> Self:
         return self
@@ -184,14 +184,14 @@ def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:
 
 def extract_dataset_split(config: RunConfig, split_name: str, listener: Listener) -> SplitFeatures:
     """Return the features of one split of the configured dataset."""
-    with Workplace.opened(config, listener) as workplace:
-        split = getattr(workplace.dataset, split_name)
-        found = extract_split(workplace, split, split_name)
-        # Without a cache the store goes with the workplace; the caller's arrays stay.
+    with RunContext.opened(config, listener) as context:
+        split = getattr(context.dataset, split_name)
+        found = extract_split(context, split, split_name)
+        # Without a cache the store goes with the context; the caller's arrays stay.
         return found if config.cache else replace(found, features=np.array(found.features))
 
 
-def extract_split(workplace: Workplace, split: Split, split_name: str) -> SplitFeatures:
+def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFeatures:
     """Return the features of *split* from the store, after computing them if they are not there.
 
     Raises
@@ -199,7 +199,7 @@ def extract_split(workplace: Workplace, split: Split, split_name: str) -> SplitF
     ModelError
         If the model does not take raw images, or is a classifier.
     """
-    config, model, store = workplace.config, workplace.model, workplace.store
+    config, model, store = context.config, context.model, context.store
     if classifier_card(model) is not None:
         msg = (
             f"{model.path} is a classifier: it has labels, no features. Use it with tlbench "
@@ -227,21 +227,21 @@ def extract_split(workplace: Workplace, split: Split, split_name: str) -> SplitF
     stored = store.get("features", key)
     from_store = stored is not None
     if stored is None:
-        _fill(workplace, split, split_name, key, parts)
+        _fill(context, split, split_name, key, parts)
         stored = store.get("features", key)
         assert stored is not None
     return _split_features(stored, split, split_name, from_store=from_store, strict=config.strict)
 
 
 def _fill(
-    workplace: Workplace, split: Split, split_name: str, key: str, parts: dict[str, Any]
+    context: RunContext, split: Split, split_name: str, key: str, parts: dict[str, Any]
 ) -> None:
-    config, listener = workplace.config, workplace.listener
-    session = workplace.session()
+    config, listener = context.config, context.listener
+    session = context.session()
     # A new batch shape costs an accelerator seconds of algorithm search, and the CPU nothing.
     pad_tail = session.provider != "cpu"
     images = HashedImages(split.images)
-    with workplace.store.writing("features", key, parts) as entry:
+    with context.store.writing("features", key, parts) as entry:
         with RowWriter(entry.folder / "features.npy", len(split)) as writer:
             listener.start(f"extract {split_name}", len(split), "images")
             extraction = extract_features(
@@ -266,7 +266,7 @@ def _fill(
                 "unreadable": [[i, str(error)] for i, error in extraction.unreadable],
             }
         )
-    keep_digests(workplace.store, split, images)
+    keep_digests(context.store, split, images)
 
 
 def _split_features(

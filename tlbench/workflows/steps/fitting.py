@@ -8,19 +8,17 @@ from typing import Any
 from tlbench.core.hashing import sha256_array
 from tlbench.datasets import Dataset
 from tlbench.heads import VALIDATION_FRACTION, Head, Params, SearchSpace
-from tlbench.workflows.steps.feature_sets import FeatureKind
-from tlbench.workflows.steps.features import SplitFeatures, Workplace
+from tlbench.workflows.steps.feature_sets import FeatureSet
+from tlbench.workflows.steps.features import RunContext, SplitFeatures
 from tlbench.workflows.steps.head_shapes import Layouts
 
-# Version of the records in the store: part of every key, so that one with fewer figures than
-# today's is computed again and not read with gaps. 1: the first, without a number. 2: metrics.
-# 3: what a search took, and the searches of folds and curves.
-_RECORD_VERSION = 3
+# Version of the records in the store, a part of every key: raise it when a record gains figures.
+_RECORD_VERSION = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitting:
-    """Heads with their parameters, and kinds of features of the same rows.
+    """Heads with their parameters, and sets of features of the same rows.
 
     Attributes
     ----------
@@ -30,32 +28,32 @@ class Fitting:
         The rows: their labels and positions in the splits.
     """
 
-    workplace: Workplace
+    context: RunContext
     dataset: Dataset
     heads: Sequence[Head]
     layouts: Layouts
-    kinds: Sequence[FeatureKind]
+    sets: Sequence[FeatureSet]
     train: SplitFeatures
     test: SplitFeatures
 
     @property
     def seed(self) -> int:
         """Seed of everything that is drawn."""
-        return self.workplace.config.seed
+        return self.context.config.seed
 
-    def heads_on(self, kind: FeatureKind) -> Sequence[Head]:
+    def heads_on(self, kind: FeatureSet) -> Sequence[Head]:
         """Return the heads that can be fitted on these features; the user knows of the others."""
         return [head for head in self.heads if head.name in self.layouts[kind.name]]
 
-    def params_on(self, kind: FeatureKind, head: Head) -> Params:
+    def params_on(self, kind: FeatureSet, head: Head) -> Params:
         """Return every parameter of a head on these features."""
         return self.layouts[kind.name][head.name]
 
     def space_of(self, head: Head) -> SearchSpace | None:
         """Return what is searched for a head in this run; None where nothing is."""
-        return head.search if self.workplace.config.protocol.search else None
+        return head.search if self.context.config.protocol.search else None
 
-    def parts(self, kind: FeatureKind, head: Head) -> dict[str, Any]:
+    def parts(self, kind: FeatureSet, head: Head) -> dict[str, Any]:
         """Return what determines a fitted head and its figures: parts of its key in the store."""
         versions = ("scikit-learn", "tlbench", *head.requires)
         space = self.space_of(head)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
-from tlbench.features import Baseline
+from tlbench.features import FeatureBaseline
 from tlbench.heads import Head, Params
 from tlbench.model import OnnxModel
 
@@ -15,7 +15,7 @@ Layouts = Mapping[str, Mapping[str, Params]]
 
 
 def feature_shapes(
-    model: OnnxModel, baselines: Sequence[Baseline]
+    model: OnnxModel, baselines: Sequence[FeatureBaseline]
 ) -> dict[str, tuple[int, ...] | None]:
     """Return the shape of one image's features of each kind; None where only a fit will tell."""
     backbone = model.card.feature_shape if model.card else None

@@ -11,8 +11,8 @@ from tlbench.core.progress import Listener
 from tlbench.engine import Session
 from tlbench.latency import (
     ORDERED,
-    Plan,
     Served,
+    StoppingRule,
     Timing,
     find_peak,
     looks_steady,
@@ -25,12 +25,12 @@ from tlbench.stats import samples_needed
 from tlbench.workflows.config import RunConfig, TimingConfig
 from tlbench.workflows.steps.fresh_process import measure_fresh
 from tlbench.workflows.steps.inputs import LatencyInputs
-from tlbench.workflows.steps.timed_model import Job, Subject
+from tlbench.workflows.steps.timed_model import TimedModel, TimingCase
 
 _IDLE_S = 1.0
 
 
-def jobs_of(config: RunConfig, inputs: LatencyInputs) -> list[Job]:
+def timing_cases(config: RunConfig, inputs: LatencyInputs) -> list[TimingCase]:
     """Return what is to be timed, in the order asked for.
 
     A file that fixes the batch is measured at that batch and no other: one image after another
@@ -40,7 +40,7 @@ def jobs_of(config: RunConfig, inputs: LatencyInputs) -> list[Job]:
     sizes = timing.batch_sizes or (config.batch_size,)
     if inputs.fixed_batch is not None:
         sizes = (inputs.fixed_batch,)
-    jobs = []
+    cases = []
     for scenario in timing.scenarios:
         single = inputs.fixed_batch or 1
         is_batched = scenario == "offline" or single > 1
@@ -49,84 +49,84 @@ def jobs_of(config: RunConfig, inputs: LatencyInputs) -> list[Job]:
                 continue  # a request arrives at the host
             for size in sizes if is_batched else (1,):
                 name = "offline" if is_batched and scenario == "single" else scenario
-                jobs.append(Job(scenario=name, batch_size=size, boundary=boundary))
-    return list(dict.fromkeys(jobs))
+                cases.append(TimingCase(scenario=name, batch_size=size, boundary=boundary))
+    return list(dict.fromkeys(cases))
 
 
-def plan_for(timing: TimingConfig, job: Job) -> Plan:
+def stopping_rule(timing: TimingConfig, case: TimingCase) -> StoppingRule:
     """Return when a timing ends: a batch needs samples for its median only."""
     n_samples = timing.min_samples
-    if job.scenario == "offline":
+    if case.scenario == "offline":
         n_samples = ORDERED  # enough for a median, and to tell a trend
-    elif job.scenario == "server":  # so that one late request in a hundred can be told from two
+    elif case.scenario == "server":  # so that one late request in a hundred can be told from two
         n_samples = max(n_samples, samples_needed(0.99))
-    return Plan(
+    return StoppingRule(
         min_samples=n_samples,
         min_duration_s=timing.min_duration_s,
         max_duration_s=timing.max_duration_s,
-        pause_s=timing.pause_s if job.scenario == "paced" else 0.0,
+        pause_s=timing.pause_s if case.scenario == "paced" else 0.0,
     )
 
 
 def measure_latency(
     session: Session, inputs: LatencyInputs, config: RunConfig, listener: Listener
 ) -> Iterator[LatencyResult]:
-    """Yield a result for each job; after Ctrl-C the last one is incomplete and nothing follows."""
-    subject = Subject(session, inputs)
-    jobs = jobs_of(config, inputs)
-    for number, job in enumerate(jobs):
-        listener.start(f"latency, {job}")
-        result = _measure_job(subject, job, config.timing, is_first=number == 0)
+    """Yield a result for each case; after Ctrl-C the last one is incomplete and nothing follows."""
+    timed_model = TimedModel(session, inputs)
+    cases = timing_cases(config, inputs)
+    for number, case in enumerate(cases):
+        listener.start(f"latency, {case}")
+        result = _measure_case(timed_model, case, config.timing, is_first=number == 0)
         listener.finish()
         yield result
         if not result.complete:
             return
 
 
-def _measure_job(
-    subject: Subject, job: Job, timing: TimingConfig, *, is_first: bool
+def _measure_case(
+    timed_model: TimedModel, case: TimingCase, timing: TimingConfig, *, is_first: bool
 ) -> LatencyResult:
-    if job.scenario == "cold":
-        return _cold(subject, job, timing)
+    if case.scenario == "cold":
+        return _cold(timed_model, case, timing)
     more: dict[str, Any] = {}
-    calls, _ = subject.calls(job)
-    plan = plan_for(timing, job)
-    with watch(subject.machine) as observed:
-        if job.scenario == "server":
-            served = _serve(subject, job, timing, plan)
+    calls, _ = timed_model.calls(case)
+    rule = stopping_rule(timing, case)
+    with watch(timed_model.machine) as machine_samples:
+        if case.scenario == "server":
+            served = _serve(timed_model, case, timing, rule)
             found, more["server"] = served.timing, served.load
         else:
             found = measure(
                 calls,
-                plan,
-                clock=subject.clock,
-                energy=subject.energy,
-                is_steady=looks_steady if timing.patient else None,
+                rule,
+                clock=timed_model.clock,
+                energy=timed_model.energy,
+                is_steady=looks_steady if timing.extend_until_steady else None,
             )
-    if job.scenario == "paced":
+    if case.scenario == "paced":
         more["pause_s"] = timing.pause_s
     if timing.costs and found.complete:
         try:
-            if is_first and timing.patient:
-                more["idle_cpu_s"] = _idle_cpu_s(subject)
-            if job.scenario in {"single", "offline"}:
-                more |= memory_of(subject, job)
+            if is_first and timing.extend_until_steady:
+                more["idle_cpu_s"] = _idle_cpu_s(timed_model)
+            if case.scenario in {"single", "offline"}:
+                more |= memory_of(timed_model, case)
         except KeyboardInterrupt:
             found = replace(found, complete=False)
-    return subject.result(job, found, observed, **more)
+    return timed_model.result(case, found, machine_samples, **more)
 
 
-def _idle_cpu_s(subject: Subject) -> float:
+def _idle_cpu_s(timed_model: TimedModel) -> float:
     """Return the processor time of this process in the second after a call: threads that spin."""
-    subject.session.run(subject.inputs.batches(subject.inputs.fixed_batch or 1)[0])
-    before = subject.clock.cpu_s()
-    subject.clock.sleep_s(_IDLE_S)
-    return subject.clock.cpu_s() - before
+    timed_model.session.run(timed_model.inputs.batches(timed_model.inputs.fixed_batch or 1)[0])
+    before = timed_model.clock.cpu_s()
+    timed_model.clock.sleep_s(_IDLE_S)
+    return timed_model.clock.cpu_s() - before
 
 
-def memory_of(subject: Subject, job: Job) -> dict[str, Any]:
+def memory_of(timed_model: TimedModel, case: TimingCase) -> dict[str, Any]:
     """Return the memory of a fresh process, as fields of the record."""
-    fresh = measure_fresh(subject.session, subject.inputs, job.batch_size, 1)
+    fresh = measure_fresh(timed_model.session, timed_model.inputs, case.batch_size, 1)
     return {
         "peak_rss_bytes": max(fresh.peak_rss_bytes),
         "device_bytes": max(fresh.device_bytes, default=None),
@@ -134,11 +134,13 @@ def memory_of(subject: Subject, job: Job) -> dict[str, Any]:
     }
 
 
-def _cold(subject: Subject, job: Job, timing: TimingConfig) -> LatencyResult:
+def _cold(timed_model: TimedModel, case: TimingCase, timing: TimingConfig) -> LatencyResult:
     """Time to the first answer of a process that has everything to load but Python itself."""
     cpu_before = _children_cpu_s()
-    with watch(subject.machine) as observed:
-        fresh = measure_fresh(subject.session, subject.inputs, job.batch_size, timing.processes)
+    with watch(timed_model.machine) as machine_samples:
+        fresh = measure_fresh(
+            timed_model.session, timed_model.inputs, case.batch_size, timing.processes
+        )
     samples = _until_first_answer(fresh)
     found = Timing(
         first_s=samples[0],
@@ -147,10 +149,10 @@ def _cold(subject: Subject, job: Job, timing: TimingConfig) -> LatencyResult:
         cpu_s=_children_cpu_s() - cpu_before,  # the interpreter's start and the imports included
         wall_s=sum(samples),
     )
-    return subject.result(
-        job,
+    return timed_model.result(
+        case,
         found,
-        observed,
+        machine_samples,
         fresh=fresh,
         peak_rss_bytes=max(fresh.peak_rss_bytes),
         device_bytes=max(fresh.device_bytes, default=None),
@@ -167,22 +169,26 @@ def _until_first_answer(fresh: FreshProcess) -> tuple[float, ...]:
     return tuple(c + f for c, f in zip(fresh.create_s, fresh.first_s, strict=True))
 
 
-def _serve(subject: Subject, job: Job, timing: TimingConfig, plan: Plan) -> Served:
-    calls, _ = subject.calls(job)
+def _serve(
+    timed_model: TimedModel, case: TimingCase, timing: TimingConfig, rule: StoppingRule
+) -> Served:
+    calls, _ = timed_model.calls(case)
 
     def serve_at(qps: float) -> Served:
         return serve(
             calls,
             qps=qps,
             latency_bound_s=timing.latency_bound_s,
-            plan=plan,
-            clock=subject.clock,
+            rule=rule,
+            clock=timed_model.clock,
         )
 
     if not timing.find_peak:
         assert timing.qps is not None  # checked in the configuration
         return serve_at(timing.qps)
-    quick = measure(calls, Plan(min_samples=11, min_duration_s=0.3), clock=subject.clock)
+    quick = measure(
+        calls, StoppingRule(min_samples=11, min_duration_s=0.3), clock=timed_model.clock
+    )
     typical = median(quick.samples_s)
     if typical > timing.latency_bound_s:
         msg = (

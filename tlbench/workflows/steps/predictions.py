@@ -15,7 +15,7 @@ from tlbench.workflows.config import RunConfig
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Answers:
+class ImagePredictions:
     """One row for each readable image, in the order of the images.
 
     Attributes
@@ -36,7 +36,7 @@ class Answers:
 
 def classify_images(
     model: OnnxModel, images: Images, config: RunConfig, *, listener: Listener
-) -> Answers:
+) -> ImagePredictions:
     """Run a classifier file over *images*, decoding ahead of the network.
 
     Parameters
@@ -75,7 +75,7 @@ def classify_images(
         )
     index, found = np.concatenate(positions), np.concatenate(rows)
     order = np.argsort(index)  # images of several sizes come size by size
-    return Answers(
+    return ImagePredictions(
         index=index[order],
         labels=found["label"][order],
         probabilities=found["probabilities"][order],

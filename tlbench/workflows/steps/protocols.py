@@ -22,7 +22,7 @@ from tlbench.heads import (
 )
 from tlbench.records import CrossValidation, LearningCurve, plain_value
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.feature_sets import FeatureKind
+from tlbench.workflows.steps.feature_sets import FeatureSet
 from tlbench.workflows.steps.fitting import Fitting
 
 
@@ -50,13 +50,13 @@ def check_protocol(
 
 def measure_folds(fitting: Fitting) -> list[CrossValidation]:
     """Return a stratified cross-validation of each head on each kind; none without folds."""
-    n_folds = fitting.workplace.config.protocol.folds
+    n_folds = fitting.context.config.protocol.folds
     if n_folds is None:
         return []
     labels = np.concatenate([fitting.train.labels, fitting.test.labels])
 
-    def measure(kind: FeatureKind, head: Head) -> CrossValidation:
-        parts, listener = kind.matrices(), fitting.workplace.listener
+    def measure(kind: FeatureSet, head: Head) -> CrossValidation:
+        parts, listener = kind.matrices(), fitting.context.listener
         space = fitting.space_of(head)
         n_fits = n_folds * _n_fits(space)
         with task(listener, f"folds of {head.name} on {kind.name}", n_fits, "fits"):
@@ -79,14 +79,14 @@ def measure_folds(fitting: Fitting) -> list[CrossValidation]:
 
 def measure_curves(fitting: Fitting) -> list[LearningCurve]:
     """Return a learning curve of each head on each kind; none without sizes."""
-    protocol = fitting.workplace.config.protocol
+    protocol = fitting.context.config.protocol
     if not protocol.curve:
         return []
     train, test = fitting.train, fitting.test
     n_points = len(protocol.curve) * protocol.curve_seeds
 
-    def measure(kind: FeatureKind, head: Head) -> LearningCurve:
-        (train_features, test_features), listener = kind.matrices(), fitting.workplace.listener
+    def measure(kind: FeatureSet, head: Head) -> LearningCurve:
+        (train_features, test_features), listener = kind.matrices(), fitting.context.listener
         space = fitting.space_of(head)
         n_fits = n_points * _n_fits(space)
         with task(listener, f"curve of {head.name} on {kind.name}", n_fits, "fits"):
@@ -120,7 +120,7 @@ def _each(
     entry_kind: str,
     record: type[_Record],
     asked: dict[str, Any],
-    measure: Callable[[FeatureKind, Head], _Record],
+    measure: Callable[[FeatureSet, Head], _Record],
 ) -> list[tuple[_Record, bool]]:
     """Return a record for each head on each kind, and whether it was in the store.
 
@@ -128,8 +128,8 @@ def _each(
     images.
     """
     found = []
-    store = fitting.workplace.store
-    for kind in fitting.kinds:
+    store = fitting.context.store
+    for kind in fitting.sets:
         for head in () if kind.fitted_on else fitting.heads_on(kind):
             parts = {**fitting.parts(kind, head), **asked}
             key = content_key(parts)

@@ -7,21 +7,21 @@ from statistics import median
 from typing import Any
 
 from tlbench.core.errors import ConfigError, GpuUnreadableError, ModelError
-from tlbench.engine import Session, measured_peak
+from tlbench.engine import Session, arithmetic_ceiling
 from tlbench.latency import (
+    CheckInputs,
     EnergyCounter,
-    Evidence,
-    Machine,
-    Observed,
+    MachineSamples,
+    MachineSensors,
     Sampler,
     SystemClock,
-    SystemMachine,
+    SystemSensors,
     Timing,
     gpu_state,
-    judge,
     nvml_counter,
     rapl_counter,
     reasons_of,
+    run_checks,
     summarise_median,
     summarise_percentiles,
     tick_s,
@@ -39,7 +39,7 @@ _STEADY = {"single", "offline", "paced"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TimingCase:
     """One timing: scenario, batch size, boundary."""
 
     scenario: str
@@ -53,13 +53,13 @@ class Job:
 
 
 @dataclass
-class Subject:
+class TimedModel:
     """An open session with inputs to feed it.
 
     Attributes
     ----------
     label : str or None
-        Its name among several contestants.
+        Its name among several candidates.
     """
 
     session: Session
@@ -67,7 +67,7 @@ class Subject:
     label: str | None = None
     clock: SystemClock = field(default_factory=SystemClock)
 
-    def calls(self, job: Job) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
+    def calls(self, case: TimingCase) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
         """Return two callables: with an input that changes from call to call, and with one only.
 
         Both return something whose length, or which itself as a number, is the rows of the answer.
@@ -77,8 +77,8 @@ class Subject:
         ConfigError
             If a CUDA graph is asked for and arrays of the host's are to be timed: those bypass it.
         """
-        batches = self.inputs.batches(job.batch_size)
-        if job.boundary == "numpy->numpy":
+        batches = self.inputs.batches(case.batch_size)
+        if case.boundary == "numpy->numpy":
             if self.session.fixed_addresses:
                 msg = (
                     "enable_cuda_graph needs buffers that stay on the device: time it with "
@@ -104,11 +104,11 @@ class Subject:
         return self.session.model.card is not None
 
     @cached_property
-    def machine(self) -> Machine:
+    def machine(self) -> MachineSensors:
         """The machine, with the accelerator that this session is on."""
         if self.session.cuda_device is None:
-            return SystemMachine()
-        return SystemMachine(partial(gpu_state, self.session.cuda_device))
+            return SystemSensors()
+        return SystemSensors(partial(gpu_state, self.session.cuda_device))
 
     @cached_property
     def energy(self) -> EnergyCounter:
@@ -116,14 +116,14 @@ class Subject:
         number = self.session.cuda_device
         return rapl_counter() if number is None else nvml_counter(number)
 
-    def _energy_note(self, job: Job, timing: Timing) -> str:
+    def _energy_note(self, case: TimingCase, timing: Timing) -> str:
         """Return what was counted, or why nothing was."""
         counter = self.energy
         if timing.energy_j is not None or counter.read_j is None:
             return counter.note
         if timing.block_sizes:
-            return "not counted: a block among several contestants is too short for the counter"
-        return f"not counted in scenario {job.scenario}"
+            return "not counted: a block among several candidates is too short for the counter"
+        return f"not counted in scenario {case.scenario}"
 
     @cached_property
     def _gpu(self) -> str | None:
@@ -148,53 +148,55 @@ class Subject:
         # a GPU exceeds by far.
         if self._macs is None or (self.session.cuda_device is not None and not self._has_card):
             return None
-        return measured_peak(
+        return arithmetic_ceiling(
             self.precision,
             provider=self.session.provider,
             provider_options=self.session.requested_options,
             threads=self.session.threads,
         )
 
-    def result(self, job: Job, timing: Timing, observed: Observed, **more: Any) -> LatencyResult:
+    def result(
+        self, case: TimingCase, timing: Timing, machine_samples: MachineSamples, **more: Any
+    ) -> LatencyResult:
         """Judge a timing and return its record; *more* are further fields of the record."""
-        changing, repeated = self.calls(job)
+        changing, repeated = self.calls(case)
         typical = median(timing.samples_s)
         n_repeats = min(_MAX_REPEATS, int(_REPEATS_S / (3 * typical)))
         ratio = None
-        is_steady = job.scenario in _STEADY
-        changes = job.boundary == "numpy->numpy" or not self.session.fixed_addresses
+        is_steady = case.scenario in _STEADY
+        changes = case.boundary == "numpy->numpy" or not self.session.fixed_addresses
         if timing.complete and n_repeats >= _MIN_REPEATS and is_steady and changes:
             ratio = _repeated_ratio(changing, repeated, n_repeats)
         n_rows = _n_rows(changing(0))
         placement = self.session.placement
-        n_images = len(timing.samples_s) * job.batch_size
+        n_images = len(timing.samples_s) * case.batch_size
         rate = n_images / sum(timing.samples_s)
-        evidence = Evidence(
+        check_inputs = CheckInputs(
             tick_s=tick_s(self.clock),
-            cpus=observed.cpus,
-            other_cpus=observed.other_cpus,
-            slowdown=observed.slowdown,
-            temperatures_c=observed.temperatures_c,
-            gpu=observed.gpu,
+            cpus=machine_samples.cpus,
+            other_cpus=machine_samples.other_cpus,
+            slowdown=machine_samples.slowdown,
+            temperatures_c=machine_samples.temperatures_c,
+            gpu=machine_samples.gpu,
             repeated_ratio=ratio,
             inputs_change=changes,
-            batch_size=job.batch_size,
-            n_answers=n_rows,
+            batch_size=case.batch_size,
+            n_outputs=n_rows,
             elsewhere=tuple(op for ops in placement.operators.values() for op in ops),
             macs_per_s=self._macs * rate if self._macs and is_steady else None,
-            peak_macs_per_s=self._peak if is_steady else None,
-            independent=job.scenario != "server",
+            ceiling_macs_per_s=self._peak if is_steady else None,
+            independent=case.scenario != "server",
             complete=timing.complete,
         )
-        checks = judge(timing.samples_s, evidence)
+        checks = run_checks(timing.samples_s, check_inputs)
         reasons = reasons_of(checks)
         energy_j = timing.energy_j
         return LatencyResult(
-            scenario=job.scenario,
+            scenario=case.scenario,
             provider=self.session.provider,
             precision=self.precision,
-            batch_size=job.batch_size,
-            boundary=job.boundary,  # type: ignore[arg-type]  # checked in the configuration
+            batch_size=case.batch_size,
+            boundary=case.boundary,  # type: ignore[arg-type]  # checked in the configuration
             create_s=self.session.create_s,
             first_s=timing.first_s,
             warmup_s=timing.warmup_s,
@@ -206,11 +208,13 @@ class Subject:
             label=self.label,
             settings=self.session.settings,
             block_sizes=timing.block_sizes,
-            median_interval=(summarise_median(timing.samples_s) if evidence.independent else None),
+            median_interval=(
+                summarise_median(timing.samples_s) if check_inputs.independent else None
+            ),
             complete=timing.complete,
             placement=placement,
             energy_j_per_image=None if energy_j is None else energy_j / n_images,
-            energy_note=self._energy_note(job, timing),
+            energy_note=self._energy_note(case, timing),
             gpu=self._gpu,
             verdict="INVALID" if reasons else "VALID",
             reasons=reasons,

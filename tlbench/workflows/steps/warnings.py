@@ -18,7 +18,7 @@ from tlbench.workflows.config import RunConfig
 _MANY_IMAGES = 10_000
 
 
-def cautions_of(
+def run_warnings(
     config: RunConfig,
     dataset: DatasetInfo | None,
     unlearnable: Sequence[str],
@@ -26,15 +26,15 @@ def cautions_of(
     passes: Sequence[ExtractionResult | LatencyResult],
     *,
     ratios: Sequence[LatencyRatio] = (),
-    doubts: Sequence[str] = (),
+    about_data: Sequence[str] = (),
     protocols: Sequence[CrossValidation | LearningCurve] = (),
     is_limited: bool = False,
 ) -> tuple[str, ...]:
-    """Return the cautions of a run, one sentence each, most important first.
+    """Return the warnings of a run, one sentence each, most important first.
 
-    *doubts* are those about the data; *is_limited* says whether a limit left images out.
+    *about_data* are those about the data; *is_limited* says whether a limit left images out.
     """
-    found: list[str] = [*doubts]
+    found: list[str] = [*about_data]
     if dataset is not None:
         found += _about_data(dataset, unlearnable, is_limited=is_limited)
     if accuracy:
@@ -130,12 +130,12 @@ def _about_accuracy(accuracy: Sequence[AccuracyResult]) -> list[str]:
 
 def _left_out(accuracy: Sequence[AccuracyResult]) -> list[str]:
     """Return a line for each head that was fitted on some of the features only."""
-    kinds = {result.features: None for result in accuracy}
+    sets = {result.features: None for result in accuracy}
     heads = {result.head: None for result in accuracy}
     fitted = {(result.head, result.features) for result in accuracy}
-    missing = {head: [kind for kind in kinds if (head, kind) not in fitted] for head in heads}
+    missing = {head: [kind for kind in sets if (head, kind) not in fitted] for head in heads}
     return [
-        f"{head} was not fitted on {' and '.join(kinds)} features: it needs a map, not a vector"
-        for head, kinds in missing.items()
-        if kinds
+        f"{head} was not fitted on {' and '.join(sets)} features: it needs a map, not a vector"
+        for head, sets in missing.items()
+        if sets
     ]

@@ -19,7 +19,7 @@ from tlbench.records import (
 from tlbench.stats import welch_interval
 
 
-def judge(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:
+def compare_with_published(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:
     """Return the verdict on each of a row's figures: see docs/decisions/0012.
 
     Parameters

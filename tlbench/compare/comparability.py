@@ -7,9 +7,9 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from tlbench.compare.sides import Side
+from tlbench.compare.compared_run import ComparedRun
 from tlbench.model import ModelCard
-from tlbench.records import AccuracyResult, Difference, LatencyResult, ModelInfo
+from tlbench.records import AccuracyResult, LatencyResult, Mismatch, ModelInfo
 
 _DIGITS = 12  # of a digest, for people
 
@@ -17,13 +17,13 @@ _Row = tuple[str, object, object]  # name, of the reference, of the other
 
 
 def timing_differences(
-    sides: tuple[Side, Side], results: tuple[LatencyResult, LatencyResult]
-) -> tuple[Difference, ...]:
+    sides: tuple[ComparedRun, ComparedRun], results: tuple[LatencyResult, LatencyResult]
+) -> tuple[Mismatch, ...]:
     """Return in what two timings are unlike: empty if they may be compared.
 
     Parameters
     ----------
-    sides : tuple of Side
+    sides : tuple of ComparedRun
         The reference's run and the other's.
     results : tuple of LatencyResult
         One of each.
@@ -44,13 +44,13 @@ def timing_differences(
 
 
 def accuracy_differences(
-    sides: tuple[Side, Side], results: tuple[AccuracyResult, AccuracyResult]
-) -> tuple[Difference, ...]:
+    sides: tuple[ComparedRun, ComparedRun], results: tuple[AccuracyResult, AccuracyResult]
+) -> tuple[Mismatch, ...]:
     """Return in what two accuracies are unlike: empty if they may be compared.
 
     Parameters
     ----------
-    sides : tuple of Side
+    sides : tuple of ComparedRun
         The reference's run and the other's.
     results : tuple of AccuracyResult
         One of each.
@@ -71,9 +71,9 @@ def accuracy_differences(
     return _differences(rows)
 
 
-def _differences(rows: Iterable[_Row]) -> tuple[Difference, ...]:
+def _differences(rows: Iterable[_Row]) -> tuple[Mismatch, ...]:
     return tuple(
-        Difference(name=name, reference=str(one), other=str(two))
+        Mismatch(name=name, reference=str(one), other=str(two))
         for name, one, two in rows
         if one != two
     )
@@ -92,7 +92,7 @@ def _load(result: LatencyResult) -> str:
     return "none" if load is None else f"{load.qps:g}/s within {load.latency_bound_s:g} s"
 
 
-def _dataset(side: Side) -> str:
+def _dataset(side: ComparedRun) -> str:
     found = side.run.dataset
     return "none" if found is None else f"{found.name} {found.fingerprint[:_DIGITS]}"
 

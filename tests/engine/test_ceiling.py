@@ -6,27 +6,27 @@ import numpy as np
 import onnx
 import pytest
 
-from tlbench.engine import BoundBatch, measured_peak
+from tlbench.engine import BoundBatch, arithmetic_ceiling
+from tlbench.engine.ceiling import _product
 from tlbench.engine.create import create_session
-from tlbench.engine.peak import _product
 
 
 @pytest.fixture
 def small(monkeypatch):
     """A product of 64 x 64: the arithmetic is the same, the test is quicker."""
-    monkeypatch.setattr("tlbench.engine.peak._HOST_SIZE", 64)
+    monkeypatch.setattr("tlbench.engine.ceiling._HOST_SIZE", 64)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
 def test_the_peak_is_above_zero(small, precision):
-    assert measured_peak(precision, threads=1) > 0
+    assert arithmetic_ceiling(precision, threads=1) > 0
 
 
 def test_the_peak_counts_the_multiplications_of_the_fastest_try(small, monkeypatch):
     """Five tries of 4, 2, 1, 2 and 4 s: 64 cubed in one second."""
     readings = iter([0, 4, 10, 12, 20, 21, 30, 32, 40, 44])
-    monkeypatch.setattr("tlbench.engine.peak.time.perf_counter", lambda: next(readings))
-    assert measured_peak("fp32", threads=1) == 64**3
+    monkeypatch.setattr("tlbench.engine.ceiling.time.perf_counter", lambda: next(readings))
+    assert arithmetic_ceiling("fp32", threads=1) == 64**3
 
 
 @pytest.mark.parametrize(
@@ -72,9 +72,11 @@ class FakeSession:
 )
 def test_a_product_that_the_provider_cannot_compute_is_no_bound(monkeypatch, placed):
     """The processor's peak would make a GPU's int8 network impossible; an error would lose it."""
-    monkeypatch.setattr("tlbench.engine.peak._DEVICE_SIZE", 64)
-    monkeypatch.setattr("tlbench.engine.peak.create_session", lambda *_, **__: FakeSession(placed))
-    assert measured_peak("int8", provider="cuda", threads=1) is None
+    monkeypatch.setattr("tlbench.engine.ceiling._DEVICE_SIZE", 64)
+    monkeypatch.setattr(
+        "tlbench.engine.ceiling.create_session", lambda *_, **__: FakeSession(placed)
+    )
+    assert arithmetic_ceiling("int8", provider="cuda", threads=1) is None
 
 
 def test_the_peak_is_that_of_the_device_in_use(monkeypatch):
@@ -92,9 +94,9 @@ def test_the_peak_is_that_of_the_device_in_use(monkeypatch):
         seen["options"] = settings["provider_options"]
         return FakeSession("CUDAExecutionProvider")
 
-    monkeypatch.setattr("tlbench.engine.peak._DEVICE_SIZE", 64)
-    monkeypatch.setattr("tlbench.engine.peak.create_session", create)
-    monkeypatch.setattr("tlbench.engine.peak.BoundBatch", Bound)
+    monkeypatch.setattr("tlbench.engine.ceiling._DEVICE_SIZE", 64)
+    monkeypatch.setattr("tlbench.engine.ceiling.create_session", create)
+    monkeypatch.setattr("tlbench.engine.ceiling.BoundBatch", Bound)
     options = {"device_id": "1", "use_tf32": "0", "enable_cuda_graph": "1"}
-    assert measured_peak("fp32", provider="cuda", provider_options=options, threads=1) > 0
+    assert arithmetic_ceiling("fp32", provider="cuda", provider_options=options, threads=1) > 0
     assert seen == {"device": 1, "options": {"device_id": "1", "use_tf32": "0"}}

@@ -1,4 +1,4 @@
-"""A run as one side of a comparison: all of it, or one contestant of several."""
+"""A run as one side of a comparison: all of it, or one candidate of several."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -15,13 +15,13 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """A saved run, or with *label* what one contestant of it did.
+class ComparedRun:
+    """A saved run, or with *label* what one candidate of it did.
 
     Attributes
     ----------
     label : str or None
-        One of the run's contestants; None for the whole run.
+        One of the run's models under test; None for the whole run.
     folder : Path or None
         Where its ``run.json`` is, and perhaps its ``predictions.npz``.
     """
@@ -37,7 +37,7 @@ class Side:
 
     @property
     def timings(self) -> tuple[LatencyResult, ...]:
-        """The timings to compare; those of a chosen contestant lose their label."""
+        """The timings to compare; those of a chosen candidate lose their label."""
         if self.label is None:
             return self.run.latency
         mine = (result for result in self.run.latency if result.label == self.label)
@@ -50,7 +50,7 @@ class Side:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The contestants among the timings to compare; none where there is only one."""
+        """The models under test among the timings to compare; none where there is only one."""
         found = (result.label for result in self.timings)
         return tuple(dict.fromkeys(label for label in found if label is not None))
 
@@ -65,9 +65,9 @@ class Side:
         wanted = self.label or label
         if wanted is None:
             return self.run.model
-        for contestant in self.run.contestants:
-            if contestant.label == wanted:
-                return contestant.model
+        for candidate in self.run.models_under_test:
+            if candidate.label == wanted:
+                return candidate.model
         raise ResultError(f"Run {self.run.id} times {wanted!r} and does not say which model it is.")
 
     def check(self) -> None:
@@ -101,8 +101,8 @@ def _first_repeated(names: Iterable[_T]) -> _T | None:
     return None
 
 
-def open_side(name: str, output: Path) -> Side:
-    """Read the run that *name* means; ``RUN#LABEL`` is one contestant of a run.
+def open_compared_run(name: str, output: Path) -> ComparedRun:
+    """Read the run that *name* means; ``RUN#LABEL`` is one candidate of a run.
 
     Parameters
     ----------
@@ -116,10 +116,10 @@ def open_side(name: str, output: Path) -> Side:
     ResultError
         If there is no such run, or it cannot be read.
     ComparisonError
-        If the run has no such contestant.
+        If the run has no such candidate.
     """
     try:
-        return Side(run=read_run(name, output), folder=find_run(name, output).parent)
+        return ComparedRun(run=read_run(name, output), folder=find_run(name, output).parent)
     except ResultError:
         run_name, separator, label = name.partition(_SEPARATOR)  # a label may hold another "#"
         if not separator:
@@ -129,9 +129,9 @@ def open_side(name: str, output: Path) -> Side:
     if label not in labels:
         found = ", ".join(labels) or "none: it measured one model by itself"
         raise ComparisonError(
-            f"Run {run.id} has no contestant {label!r}. Its contestants: {found}."
+            f"Run {run.id} has no candidate {label!r}. Its models under test: {found}."
         )
-    return Side(run=run, label=label, folder=find_run(run_name, output).parent)
+    return ComparedRun(run=run, label=label, folder=find_run(run_name, output).parent)
 
 
 def letter_of(position: int) -> str:
@@ -146,6 +146,6 @@ def accuracy_name(result: AccuracyResult) -> str:
 
 
 def timing_name(result: LatencyResult) -> str:
-    """Return ``single, batch 1, numpy->numpy``, behind the contestant's label if there is one."""
+    """Return ``single, batch 1, numpy->numpy``, behind the candidate's label if there is one."""
     prefix = f"{result.label}: " if result.label else ""
     return f"{prefix}{result.scenario}, batch {result.batch_size}, {result.boundary}"

@@ -16,7 +16,7 @@ _HOST_SIZE, _DEVICE_SIZE = 1024, 8192
 _N_TRIES = 5
 
 
-def measured_peak(
+def arithmetic_ceiling(
     precision: str,
     *,
     provider: str = "cpu",
