@@ -63,3 +63,8 @@ class StorageError(TlbenchError, OSError):
 
 class ResultError(TlbenchError, ValueError):
     """A saved run that is missing, damaged or of an unknown schema version."""
+
+
+def one_line(error: BaseException) -> str:
+    """Return the message of an error without line breaks or runs of spaces."""
+    return " ".join(str(error).split())
