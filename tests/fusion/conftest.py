@@ -10,7 +10,7 @@ from tlbench.core.progress import Silent
 from tlbench.engine import open_session
 from tlbench.records import save_run
 from tlbench.workflows import RunConfig, run_benchmark
-from tlbench.workflows.steps.features import load_limited_dataset
+from tlbench.workflows.steps.context import load_limited_dataset
 
 
 @pytest.fixture

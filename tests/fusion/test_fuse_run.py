@@ -20,7 +20,7 @@ from tlbench.workflows import (
     run_benchmark,
 )
 from tlbench.workflows import fuse as fusing
-from tlbench.workflows.steps.saved_run import saved_config
+from tlbench.workflows.fuse import saved_config
 
 
 class Heard(Silent):
@@ -149,7 +149,7 @@ def test_a_graph_that_answers_otherwise_is_never_written(measure, tmp_path, monk
     monkeypatch.setattr(fusing, "fuse_graphs", disturbed)
     folder, destination = measure(), tmp_path / "out" / "c.onnx"
     said = "labels differ" if what == "label" else "a probability differs by"
-    with pytest.raises(ModelError, match=f"does not answer as scikit-learn.*{said}.*Nothing was"):
+    with pytest.raises(ModelError, match=f"does not predict as scikit-learn.*{said}.*Nothing was"):
         fuse_run(str(folder), head="softmax", destination=destination)
     assert nothing_beside(destination)
     destination.write_bytes(b"older")
@@ -177,7 +177,9 @@ def test_other_predictions_than_the_runs_are_refused(measure, tmp_path):
     wrong = np.flatnonzero(predicted != labels)[0]  # stays wrong: the accuracy is the run's
     predicted[wrong] = next(i for i in range(10) if i not in {predicted[wrong], labels[wrong]})
     np.savez(folder / "predictions.npz", **arrays)
-    with pytest.raises(ResultError, match=r"predicts 1 of 100 test images other.*Repeat the run"):
+    with pytest.raises(
+        ResultError, match=r"classifies 1 of 100 test images differently.*Repeat the run"
+    ):
         fuse_run(str(folder), head="softmax", destination=tmp_path / "c.onnx")
 
 
@@ -280,7 +282,7 @@ def test_a_backbone_of_spatial_features_and_a_top(tmp_path, tiny_path, ask, digi
 def test_a_classifier_has_no_features(measure, tmp_path):
     """It is measured by predict and latency, not by run."""
     model = fuse_run(str(measure()), head="softmax", destination=tmp_path / "c.onnx")
-    with pytest.raises(ModelError, match="is a classifier: it has labels, no features"):
+    with pytest.raises(ModelError, match="is a classifier: it has labels and no features"):
         extract_dataset_split(RunConfig(model=str(model.path)), "test", Silent())
 
 

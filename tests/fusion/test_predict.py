@@ -74,12 +74,12 @@ def test_no_readable_file_is_an_error(classifier, tmp_path):
 
 
 def test_a_backbone_is_no_classifier(tiny_path, photos):
-    with pytest.raises(ModelError, match="no classifier but a tiny backbone.*tlbench fuse RUN"):
+    with pytest.raises(ModelError, match="not a classifier but a tiny backbone.*tlbench fuse"):
         predict_images(tiny_path, find_images([str(photos)]), config=RunConfig())
 
 
 def test_top_k_is_one_or_more(classifier, photos):
-    with pytest.raises(ConfigError, match="--top-k must be at least 1"):
+    with pytest.raises(ConfigError, match="top_k must be at least 1"):
         predict_images(classifier.path, find_images([str(photos)]), config=RunConfig(), top_k=0)
 
 

@@ -8,7 +8,7 @@ from tlbench.engine import open_session
 from tlbench.fusion import PROBABILITY_TOLERANCE
 from tlbench.heads import HEADS, fit_head
 from tlbench.workflows import extract_dataset_split, fuse_run
-from tlbench.workflows.steps.features import load_limited_dataset
+from tlbench.workflows.steps.context import load_limited_dataset
 
 HEAD_NAMES = ("softmax", "svm-linear", "mlp")
 BATCH = 32

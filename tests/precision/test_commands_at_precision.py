@@ -42,9 +42,9 @@ def test_export_below_the_smallest_cosine_leaves_nothing(tlbench):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (("--calibrate", "digits"), "about a conversion, and fp32 is none"),
-        (("--min-cosine", "0.9"), "about a conversion, and fp32 is none"),
-        (("--calibrate-images", "5"), "about a conversion, and fp32 is none"),
+        (("--calibrate", "digits"), "belong to a precision conversion, and fp32"),
+        (("--min-cosine", "0.9"), "belong to a precision conversion, and fp32"),
+        (("--calibrate-images", "5"), "belong to a precision conversion, and fp32"),
         (("--precision", "int9"), "Did you mean 'int8'"),
         (("--precision", "int8", "--calibrate", "digit"), "Did you mean 'digits'"),
         (("--precision", "int8", "--calibrate-images", "0"), "must be at least 1"),

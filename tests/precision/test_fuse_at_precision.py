@@ -8,7 +8,7 @@ from tlbench.engine import open_session
 from tlbench.model import classifier_card
 from tlbench.records import save_run
 from tlbench.workflows import RunConfig, fuse_run, run_benchmark
-from tlbench.workflows.steps.features import load_limited_dataset
+from tlbench.workflows.steps.context import load_limited_dataset
 
 
 @pytest.mark.parametrize("precision", ["int8", "fp16"])

@@ -7,7 +7,7 @@ import pytest
 
 from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.datasets import Dataset, Split
-from tlbench.workflows.steps.conversion import (
+from tlbench.workflows.steps.context import (
     CALIBRATION_IMAGES,
     HELD_OUT_IMAGES,
     conversion_request,
@@ -97,7 +97,9 @@ def test_a_small_dataset_gives_two_thirds(n_train, expected):
 
 
 def test_two_images_are_too_few():
-    with pytest.raises(DataError, match="numbered has 2 readable train images; int8 needs three"):
+    with pytest.raises(
+        DataError, match="numbered has 2 readable training images; .*int8 needs at least 3"
+    ):
         conversion_request("int8", _dataset(2), seed=0)
 
 
@@ -110,5 +112,5 @@ def test_unreadable_images_are_passed_over():
 
 @pytest.mark.parametrize("number", [0, -1])
 def test_no_calibration_images_is_no_choice(number):
-    with pytest.raises(ConfigError, match="--calibrate-images must be at least 1"):
+    with pytest.raises(ConfigError, match="n_calibration must be at least 1"):
         conversion_request("int8", _dataset(500), seed=0, n_calibration=number)

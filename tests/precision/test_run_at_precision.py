@@ -11,7 +11,7 @@ from tlbench.core.progress import Silent
 from tlbench.records import Interval, LatencyRatio, decode_run, encode_run
 from tlbench.reports.console import render
 from tlbench.workflows import RunConfig, TimingConfig, extract_dataset_split, run, run_benchmark
-from tlbench.workflows.steps import conversion
+from tlbench.workflows.steps import context
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_calibration_is_on_the_datasets_train_rows(config):
 
 def test_a_processor_that_saturates_gets_seven_bits(config, monkeypatch):
     for saturates in (True, False):
-        monkeypatch.setattr(conversion, "int8_saturates", lambda answer=saturates: answer)
+        monkeypatch.setattr(context, "int8_saturates", lambda answer=saturates: answer)
         card = run_benchmark(config).result.model.card
         assert card.conversion.reduce_range is saturates
 

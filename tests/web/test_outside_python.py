@@ -21,7 +21,7 @@ from tlbench.fusion import PROBABILITY_TOLERANCE
 from tlbench.model import classifier_card
 from tlbench.reports import model_document
 from tlbench.workflows import fuse as fusing
-from tlbench.workflows.steps.features import load_limited_dataset
+from tlbench.workflows.steps.context import load_limited_dataset
 
 HERE = Path(__file__).parent
 REPOSITORY = HERE.parents[1]

@@ -7,11 +7,11 @@ from tlbench.workflows.config import (
     TimingConfig,
     default_cache_dir,
 )
+from tlbench.workflows.export import export_at_precision
 from tlbench.workflows.fuse import fuse_run
 from tlbench.workflows.predict import find_images, predict_images
 from tlbench.workflows.reproduce import RecipeChoices, reproduce_recipe
 from tlbench.workflows.run import RunOutcome, run_benchmark
-from tlbench.workflows.steps.conversion import export_at_precision
 from tlbench.workflows.steps.features import SplitFeatures, extract_dataset_split
 
 __all__ = [

@@ -1,16 +1,17 @@
 """From a saved run to one classifier file: fit the head again, join, verify, write."""
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError
-from tlbench.core.progress import Listener, Silent
+from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError, one_line
+from tlbench.core.progress import Listener, Silent, task
 from tlbench.engine import feature_output, runtime_version
 from tlbench.fusion import (
     PROBABILITY_TOLERANCE,
@@ -34,9 +35,10 @@ from tlbench.records import (
     read_predictions,
     read_run,
 )
-from tlbench.workflows.steps.features import RunContext, SplitFeatures, extract_split
-from tlbench.workflows.steps.predictions import classify_images
-from tlbench.workflows.steps.saved_run import saved_config
+from tlbench.workflows.config import RunConfig
+from tlbench.workflows.predict import classify_images
+from tlbench.workflows.steps.context import RunContext
+from tlbench.workflows.steps.features import SplitFeatures, extract_split
 
 if TYPE_CHECKING:
     import onnx
@@ -52,7 +54,7 @@ class _Source:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Reference:
-    """scikit-learn's answers for the rows *index* of the test split."""
+    """scikit-learn's predictions for the rows *index* of the test split."""
 
     index: NDArray[np.int64]
     labels: NDArray[np.int64]
@@ -90,7 +92,7 @@ def fuse_run(
     ------
     TlbenchError
         If the run cannot be repeated as it was, the head has no ONNX form, or the joined graph
-        does not answer as scikit-learn does on every test image. Nothing is written then.
+        does not predict as scikit-learn does on every test image. Nothing is written then.
 
     Notes
     -----
@@ -121,6 +123,30 @@ def fuse_run(
     return OnnxModel(destination)
 
 
+def saved_config(
+    run: RunResult, *, data_dir: Path | None = None, cache_dir: Path | None = None
+) -> RunConfig:
+    """Return the configuration of *run*, with other folders where they are given."""
+    try:
+        config = msgspec.convert(run.config.requested, RunConfig, dec_hook=_path)
+    except (msgspec.MsgspecError, ValueError) as error:
+        msg = (
+            f"The configuration of run {run.id} cannot be used: {one_line(error)}. Repeat the run."
+        )
+        raise ResultError(msg) from error
+    if data_dir is not None:
+        config = replace(config, data_dir=data_dir.expanduser())
+    if cache_dir is not None:
+        config = replace(config, cache_dir=cache_dir.expanduser())
+    return config
+
+
+def _path(kind: type, value: Any) -> Any:  # noqa: ANN401 - msgspec's own signature
+    if kind is Path:
+        return Path(value)
+    raise NotImplementedError(kind)
+
+
 def _measured(run: RunResult, head: str) -> AccuracyResult:
     """Return the run's result of *head* on the backbone's own features."""
     ours = [r for r in run.accuracy if r.features == "backbone" and r.fitted_on is None]
@@ -128,9 +154,9 @@ def _measured(run: RunResult, head: str) -> AccuracyResult:
         if result.head == head:
             return result
     if not ours:
-        raise ResultError(f"Run {run.id} measured no accuracy: make one with tlbench run.")
+        raise ResultError(f"Run {run.id} measured no accuracy. Make one with tlbench run.")
     known = ", ".join(dict.fromkeys(r.head for r in ours))
-    msg = f"Run {run.id} has no head {head!r}; its heads: {known}. Name one of these with --head."
+    msg = f"Run {run.id} has no head {head!r}; its heads: {known}. Choose one of these."
     raise ConfigError(msg)
 
 
@@ -139,8 +165,8 @@ def _saved(source: _Source, folder: Path) -> Predictions:
     found = read_predictions(folder)
     if found is None:
         msg = (
-            f"There is no predictions.npz in {folder}: without a run's predictions nothing can be "
-            "held against them. Copy the run's whole folder, or repeat the run."
+            f"There is no predictions.npz in {folder}: without the run's predictions the fitted "
+            "head cannot be verified. Copy the run's whole folder, or repeat the run."
         )
         raise ResultError(msg)
     check_predictions(source.run, found)
@@ -166,21 +192,20 @@ def _fit(measured: AccuracyResult, train: SplitFeatures, context: RunContext) ->
 
     head, seed = HEADS.load(measured.head), context.config.seed
     params, _ = head.adapt(measured.params, train.labels)
-    context.listener.start(f"fit {head.name} on backbone")
-    try:
-        # The warnings of the fit stand in the run's notes.
-        with warnings.catch_warnings(), threadpool_limits(limits=BLAS_THREADS, user_api="blas"):
-            warnings.simplefilter("ignore")
-            return fit_classifier(
-                head.name,
-                lambda: head.build(params, seed),
-                train.features,
-                train.labels,
-                n_classes=len(context.dataset.classes),
-                seed=seed,
-            )
-    finally:
-        context.listener.finish()
+    with (
+        task(context.listener, f"fit {head.name} on backbone"),
+        warnings.catch_warnings(),
+        threadpool_limits(limits=BLAS_THREADS, user_api="blas"),
+    ):
+        warnings.simplefilter("ignore")  # they are in the run's notes
+        return fit_classifier(
+            head.name,
+            lambda: head.build(params, seed),
+            train.features,
+            train.labels,
+            n_classes=len(context.dataset.classes),
+            seed=seed,
+        )
 
 
 def _check_predictions(
@@ -189,13 +214,13 @@ def _check_predictions(
     """Raise ResultError unless the head fitted now predicts what the run's did."""
     run, head = source.run, source.measured.head
     if not np.array_equal(before.index, test.index):
-        msg = f"The predictions of run {run.id} are not those of its test images. Repeat the run."
+        msg = f"The predictions of run {run.id} belong to other test images. Repeat the run."
         raise ResultError(msg)
     expected = before.entries[entry_name(source.measured)]
     if n_other := int(np.count_nonzero(expected != labels)):
         msg = (
-            f"Head {head!r}, fitted again, predicts {n_other} of {len(labels)} test images other "
-            f"than run {run.id} did: software or processor are not the same. "
+            f"Head {head!r}, fitted again, classifies {n_other} of {len(labels)} test images "
+            f"differently from run {run.id}: software or processor have changed. "
             + f"Repeat the run: {run.config.command}".rstrip(": ")
         )
         raise ResultError(msg)
@@ -208,7 +233,7 @@ def _verified(
     context: RunContext,
     part: Path,
 ) -> "tuple[onnx.ModelProto, ClassifierCard]":
-    """Return a graph that answers as scikit-learn does, and its card."""
+    """Return a graph that predicts as scikit-learn does, and its card."""
     run, measured, problem = source.run, source.measured, ""
     for arithmetic in ("float32", "float64"):
         if problem:
@@ -240,8 +265,8 @@ def _verified(
             },
         )
     msg = (
-        f"The joined graph does not answer as scikit-learn does: in float64 {problem}. Nothing was "
-        "written. On an accelerator, repeat the run with --provider cpu and fuse that."
+        f"The joined graph does not predict as scikit-learn does: in float64 {problem}. Nothing "
+        "was written. On an accelerator, repeat the run with provider='cpu' and fuse that run."
     )
     raise ModelError(msg)
 
@@ -251,13 +276,9 @@ def _verify(
 ) -> tuple[str, Verification]:
     """Return what is wrong, or nothing, and the record of the comparison."""
     config = context.config
-    context.listener.start("verify against scikit-learn", len(context.dataset.test), "images")
-    try:
-        found = classify_images(
-            model, context.dataset.test.images, config, listener=context.listener
-        )
-    finally:
-        context.listener.finish()
+    test, listener = context.dataset.test, context.listener
+    with task(listener, "verify against scikit-learn", len(test), "images"):
+        found = classify_images(model, test.images, config, listener=listener)
     if not np.array_equal(found.index, reference.index):
         raise DataError("Other test images can be read now than in the run. Repeat the run.")
     difference = float(np.abs(found.probabilities - reference.probabilities).max())

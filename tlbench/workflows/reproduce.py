@@ -1,4 +1,4 @@
-"""Repeat a published experiment: a run for each row of its recipe, held against its figures."""
+"""Reproduce a published experiment: a run for each row of its recipe, with a verdict."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -67,8 +67,8 @@ def reproduce_recipe(
     rows = _chosen_rows(recipe, choices, listener)
     if choices.weights is not None and is_file_name(choices.backbone or ""):
         msg = (
-            f"--weights is about the export of a backbone; {choices.backbone} is a file and has "
-            "its weights. Leave --weights out, or name a backbone."
+            f"weights={choices.weights!r} belongs to the export of a backbone; {choices.backbone} is a "
+            "file and has its weights. Leave one of the two out."
         )
         raise ConfigError(msg)
     for row in rows:
@@ -87,14 +87,14 @@ def _chosen_rows(recipe: Recipe, choices: RecipeChoices, listener: Listener) -> 
         # Rows that differ in the backbone alone are now the same: the first stays.
         return list({_without_backbone(row): row for row in reversed(rows)}.values())[::-1]
     is_path = choices.weights is not None and choices.weights not in _NAMED_WEIGHTS
-    others = [row for row in rows if row.backbone != rows[0].backbone]
-    if is_path and others:
-        names = ", ".join(f"{row.name} ({row.backbone})" for row in others)
+    dropped = [row for row in rows if row.backbone != rows[0].backbone]
+    if is_path and dropped:
+        names = ", ".join(f"{row.name} ({row.backbone})" for row in dropped)
         listener.warn(
-            f"{choices.weights} is taken for weights of {rows[0].backbone}; left out: {names}. "
-            "Choose rows with --row."
+            f"{choices.weights} is assumed to hold weights of {rows[0].backbone}; left out: {names}. "
+            "Choose other rows to run those."
         )
-        return [row for row in rows if row not in others]
+        return [row for row in rows if row not in dropped]
     return rows
 
 
@@ -133,8 +133,8 @@ def _config_of(
     # Random weights have a time and no accuracy.
     if not config.latency:
         msg = (
-            f"{model} with random weights has no accuracy worth measuring, and --no-latency leaves "
-            "nothing else. Leave out one of the two."
+            f"{model} with random weights has no accuracy worth measuring, and latency=False leaves "
+            "nothing else. Change one of the two."
         )
         raise ConfigError(msg)
     return replace(changed, accuracy=False, latency=True, protocol=ProtocolConfig())

@@ -1,114 +1,183 @@
-"""Fit every head on the backbone's features and on each baseline's."""
+"""Accuracy of every head on every feature set: hold-out, cross-validation, learning curves."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from importlib import metadata
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray
-from tlbench.core.errors import ConfigError, ModelError
-from tlbench.core.progress import Listener, task
-from tlbench.features import BASELINES, FeatureBaseline, content_key
+from tlbench.core.hashing import sha256_array
+from tlbench.core.progress import task
+from tlbench.features import content_key
 from tlbench.heads import (
-    HEADS,
+    VALIDATION_FRACTION,
     Evaluation,
     Head,
     Params,
-    check_requirements,
+    SearchSpace,
+    check_training,
+    cross_validate,
     evaluate_head,
-    parse_params,
-    resolve_head_params,
+    learning_curve,
     search_notes,
     search_parameter,
 )
-from tlbench.model import OnnxModel
-from tlbench.records import AccuracyResult, Search, plain_value
-from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.feature_sets import FeatureSet
-from tlbench.workflows.steps.fitting import Fitting
-from tlbench.workflows.steps.head_shapes import Layouts, feature_shapes, lay_out_heads
+from tlbench.records import (
+    AccuracyResult,
+    CrossValidation,
+    DatasetInfo,
+    ExtractionResult,
+    LearningCurve,
+    Search,
+    plain_value,
+)
+from tlbench.workflows.steps.context import RunContext
+from tlbench.workflows.steps.features import (
+    FeatureSet,
+    SplitFeatures,
+    extract_split,
+    feature_sets,
+)
+from tlbench.workflows.steps.heads import (
+    ChosenHeads,
+    HeadShapes,
+    check_protocol,
+    refuse_random_weights,
+)
+from tlbench.workflows.steps.record import dataset_info
+from tlbench.workflows.steps.warnings import data_warnings
+
+# Version of the records in the store, a part of every key: raise it when a record gains figures.
+_RECORD_VERSION = 4
 
 
-class CandidateHeads:
-    """The heads and baselines of a run, found and checked before any work begins."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasuredAccuracy:
+    """What a run measures of its heads, and the data that it was measured on."""
 
-    def __init__(self, config: RunConfig) -> None:
-        self.heads: list[Head] = [HEADS.load(name) for name in config.heads]
-        for head in self.heads:
-            check_requirements(head)
-        overrides = parse_params(config.head_params)
-        self.params = resolve_head_params(self.heads, overrides)
-        if config.protocol.search:
-            _check_search(self.heads, overrides)
-        self.baselines: list[FeatureBaseline] = [BASELINES.load(name) for name in config.baselines]
-        self.layouts: Layouts = {}
+    dataset: DatasetInfo | None = None
+    extraction: tuple[ExtractionResult, ...] = ()
+    results: tuple[AccuracyResult, ...] = ()
+    cross_validations: tuple[CrossValidation, ...] = ()
+    learning_curves: tuple[LearningCurve, ...] = ()
+    predictions: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    train: SplitFeatures | None = None
+    unlearnable: Sequence[str] = ()  # classes without a training image
+    data_warnings: tuple[str, ...] = ()
+    is_limited: bool = False
 
-    def lay_out(self, model: OnnxModel, listener: Listener) -> None:
-        """Tell the heads the shape of the features, before these are extracted."""
-        shapes = feature_shapes(model, self.baselines)
-        self.layouts = lay_out_heads(self.heads, self.params, shapes, listener)
-
-
-def _check_search(heads: Sequence[Head], overrides: Collection[str]) -> None:
-    """Raise ConfigError where ``--search`` would do nothing, or undo what is given."""
-    spaces = {head.name: head.search for head in heads if head.search is not None}
-    if not spaces:
-        msg = (
-            f"--search finds no parameter to choose for {', '.join(head.name for head in heads)}. "
-            "Leave it out, or add a head such as softmax."
-        )
-        raise ConfigError(msg)
-    for name, space in spaces.items():
-        given = {space.parameter, f"{name}.{space.parameter}"} & set(overrides)
-        if given:
-            msg = (
-                f"--search chooses {name}.{space.parameter}, which --head-param "
-                f"{given.pop()} gives as well. Leave one of them out."
-            )
-            raise ConfigError(msg)
+    @property
+    def protocols(self) -> tuple[CrossValidation | LearningCurve, ...]:
+        """What was measured besides the hold-out."""
+        return (*self.cross_validations, *self.learning_curves)
 
 
-def refuse_random_weights(model: OnnxModel) -> None:
-    """Raise ModelError for a model whose weights were never trained."""
-    if model.card is not None and model.card.weights.kind == "random":
-        msg = (
-            f"{model.path} has random weights: its accuracy would mean nothing. Measure its "
-            "latency (tlbench latency), or export it with trained weights (--weights imagenet or "
-            "PATH)."
-        )
-        raise ModelError(msg)
+NOT_MEASURED = MeasuredAccuracy()
 
 
-def measure_accuracy(
-    fitting: Fitting,
-) -> tuple[list[AccuracyResult], dict[str, NDArray[np.generic]]]:
-    """Fit every head on each kind of features, score it on the test split.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """Heads with their parameters, and feature sets of the same rows."""
 
-    A kind that was fitted on another precision shows a deployed head that meets a converted
-    backbone.
+    context: RunContext
+    heads: Sequence[Head]
+    shapes: HeadShapes
+    sets: Sequence[FeatureSet]
+    train: SplitFeatures
+    test: SplitFeatures
 
-    Returns
-    -------
-    tuple
-        The results, and the arrays of ``predictions.npz``.
-    """
+    @property
+    def seed(self) -> int:
+        return self.context.config.seed
+
+    def heads_on(self, features: FeatureSet) -> Sequence[Head]:
+        """Return the heads that can be fitted on these features."""
+        return [head for head in self.heads if head.name in self.shapes[features.name]]
+
+    def params_on(self, features: FeatureSet, head: Head) -> Params:
+        return self.shapes[features.name][head.name]
+
+    def space_of(self, head: Head) -> SearchSpace | None:
+        """Return what this run searches for a head; None for nothing."""
+        return head.search if self.context.config.protocol.search else None
+
+    def key_parts(self, features: FeatureSet, head: Head) -> dict[str, Any]:
+        """Return all that determines a fitted head and its figures: its key in the store."""
+        versions = ("scikit-learn", "tlbench", *head.requires)
+        space = self.space_of(head)
+        return {
+            "record": _RECORD_VERSION,
+            "features": features.identity,
+            "labels": [sha256_array(split.labels) for split in (self.train, self.test)],
+            "classes": len(self.context.dataset.classes),
+            "head": head.name,
+            "params": dict(self.params_on(features, head)),
+            "search": space and [space.parameter, list(space.values), VALIDATION_FRACTION],
+            "seed": self.seed,
+            "versions": [f"{name} {metadata.version(name)}" for name in versions],
+        }
+
+
+def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccuracy:
+    """Extract the features of both splits, fit every head on them, and score it."""
+    refuse_random_weights(context.model)
+    config, dataset = context.config, context.dataset
+    # before minutes of extraction
+    check_training(dataset.train.labels, dataset.classes)
+    check_protocol(config, dataset, chosen, dataset.train.labels, dataset.test.labels)
+    shapes = chosen.shapes_on(context.model, context.listener)
+    train = extract_split(context, dataset.train, "train")
+    test = extract_split(context, dataset.test, "test")
+    context.close_session()  # the threads of an idle session would spin beside the fit
+    # once more without the images that cannot be read
+    unlearnable = check_training(train.labels, dataset.classes)
+    check_protocol(config, dataset, chosen, train.labels, test.labels)
+    fitting = _Task(
+        context=context,
+        heads=chosen.heads,
+        shapes=shapes,
+        sets=feature_sets(context, chosen.baselines, train, test),
+        train=train,
+        test=test,
+    )
+    results, predictions = _hold_out(fitting)
+    return MeasuredAccuracy(
+        dataset=dataset_info(dataset, train.skipped + test.skipped),
+        extraction=(train.result, test.result),
+        results=results,
+        cross_validations=_cross_validations(fitting),
+        learning_curves=_learning_curves(fitting),
+        predictions=predictions,
+        train=train,
+        unlearnable=unlearnable,
+        data_warnings=data_warnings(context, train, test),
+        is_limited=dataset.is_limited,
+    )
+
+
+def _hold_out(
+    fitting: _Task,
+) -> tuple[tuple[AccuracyResult, ...], dict[str, NDArray[np.generic]]]:
+    """Fit every head on each feature set and score it on the test split."""
     test = fitting.test
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
-    for kind in fitting.sets:
-        for head in fitting.heads_on(kind):
-            evaluation = _evaluate(fitting, kind, head)
-            results.append(replace(evaluation.result, fitted_on=kind.fitted_on))
-            predictions[f"{kind.title}.{head.name}"] = evaluation.predictions
-    return results, predictions
+    for features in fitting.sets:
+        for head in fitting.heads_on(features):
+            evaluation = _evaluate(fitting, features, head)
+            results.append(replace(evaluation.result, fitted_on=features.fitted_on))
+            predictions[f"{features.title}.{head.name}"] = evaluation.predictions
+    return tuple(results), predictions
 
 
-def _evaluate(fitting: Fitting, kind: FeatureSet, head: Head) -> Evaluation:
-    """Answer from the store, or fit, score and store: equal inputs give equal predictions."""
-    store, groupings = fitting.context.store, fitting.dataset.groupings
-    parts = fitting.parts(kind, head)
+def _evaluate(fitting: _Task, features: FeatureSet, head: Head) -> Evaluation:
+    """Take the evaluation from the store, or fit, score and store: equal inputs, equal results."""
+    store, groupings = fitting.context.store, fitting.context.dataset.groupings
+    parts = fitting.key_parts(features, head)
     parts["groupings"] = [[group.name, list(group.group_of)] for group in groupings]
     key = content_key(parts)
     if stored := store.get("predictions", key):
@@ -117,9 +186,9 @@ def _evaluate(fitting: Fitting, kind: FeatureSet, head: Head) -> Evaluation:
             result=replace(result, from_store=True),
             predictions=stored.arrays["predictions"],
         )
-    train, test = kind.matrices()
-    params, search, notes = _choose(fitting, kind, head, train)
-    with task(fitting.context.listener, f"fit {head.name} on {kind.name}"):
+    train, test = features.matrices()
+    params, search, notes = _choose(fitting, features, head, train)
+    with task(fitting.context.listener, f"fit {head.name} on {features.name}"):
         evaluation = evaluate_head(
             head,
             params,
@@ -127,10 +196,10 @@ def _evaluate(fitting: Fitting, kind: FeatureSet, head: Head) -> Evaluation:
             fitting.train.labels,
             test,
             fitting.test.labels,
-            features=kind.name,
-            baseline=kind.baseline,
+            features=features.name,
+            baseline=features.baseline,
             seed=fitting.seed,
-            n_classes=len(fitting.dataset.classes),
+            n_classes=len(fitting.context.dataset.classes),
             groups={group.name: np.array(group.group_of, dtype=np.int64) for group in groupings},
         )
     result = replace(evaluation.result, search=search, notes=notes + evaluation.result.notes)
@@ -141,16 +210,16 @@ def _evaluate(fitting: Fitting, kind: FeatureSet, head: Head) -> Evaluation:
 
 
 def _choose(
-    fitting: Fitting, kind: FeatureSet, head: Head, train: FloatArray
+    fitting: _Task, features: FeatureSet, head: Head, train: FloatArray
 ) -> tuple[Params, Search | None, tuple[str, ...]]:
     """Return the parameters to use, how one of them was chosen if it was, and notes on that."""
-    params, protocol = fitting.params_on(kind, head), fitting.context.config.protocol
-    if not protocol.search:
+    params, listener = fitting.params_on(features, head), fitting.context.listener
+    if not fitting.context.config.protocol.search:
         return params, None, ()
-    space, listener = fitting.space_of(head), fitting.context.listener
+    space = fitting.space_of(head)
     if space is None:
-        return params, None, ("Nothing is searched for this head: its parameters are as given.",)
-    with task(listener, f"search {head.name} on {kind.name}", len(space.values), "values"):
+        return params, None, ("This head has no parameter to search; it is fitted as given.",)
+    with task(listener, f"search {head.name} on {features.name}", len(space.values), "values"):
         search = search_parameter(
             head,
             space,
@@ -161,3 +230,96 @@ def _choose(
             on_value=listener.advance,
         )
     return {**params, space.parameter: search.chosen}, search, search_notes([search])
+
+
+def _cross_validations(fitting: _Task) -> tuple[CrossValidation, ...]:
+    """Return a stratified cross-validation of each head on each feature set."""
+    n_folds = fitting.context.config.protocol.folds
+    if n_folds is None:
+        return ()
+    labels = np.concatenate([fitting.train.labels, fitting.test.labels])
+
+    def measure(features: FeatureSet, head: Head) -> CrossValidation:
+        listener, space = fitting.context.listener, fitting.space_of(head)
+        n_fits = n_folds * _n_fits(space)
+        with task(listener, f"folds of {head.name} on {features.name}", n_fits, "fits"):
+            return cross_validate(
+                head,
+                fitting.params_on(features, head),
+                features.matrices(),
+                labels,
+                n_folds=n_folds,
+                features=features.name,
+                baseline=features.baseline,
+                seed=fitting.seed,
+                space=space,
+                on_fit=listener.advance,
+            )
+
+    found = _each(fitting, "folds", CrossValidation, {"folds": n_folds}, measure)
+    return tuple(replace(one, from_store=True) if stored else one for one, stored in found)
+
+
+def _learning_curves(fitting: _Task) -> tuple[LearningCurve, ...]:
+    """Return a learning curve of each head on each feature set."""
+    protocol = fitting.context.config.protocol
+    if not protocol.curve:
+        return ()
+    n_points = len(protocol.curve) * protocol.curve_seeds
+
+    def measure(features: FeatureSet, head: Head) -> LearningCurve:
+        (train, test), listener = features.matrices(), fitting.context.listener
+        space = fitting.space_of(head)
+        n_fits = n_points * _n_fits(space)
+        with task(listener, f"curve of {head.name} on {features.name}", n_fits, "fits"):
+            return learning_curve(
+                head,
+                fitting.params_on(features, head),
+                (train, fitting.train.labels),
+                (test, fitting.test.labels),
+                sizes=protocol.curve,
+                n_seeds=protocol.curve_seeds,
+                features=features.name,
+                baseline=features.baseline,
+                seed=fitting.seed,
+                space=space,
+                on_fit=listener.advance,
+            )
+
+    asked = {"curve": sorted(protocol.curve), "seeds": protocol.curve_seeds}
+    return tuple(one for one, _ in _each(fitting, "curves", LearningCurve, asked, measure))
+
+
+def _n_fits(space: SearchSpace | None) -> int:
+    return 1 if space is None else 1 + len(space.values)
+
+
+_Record = TypeVar("_Record", CrossValidation, LearningCurve)
+
+
+def _each(
+    fitting: _Task,
+    entry_kind: str,
+    record: type[_Record],
+    asked: dict[str, Any],
+    measure: Callable[[FeatureSet, Head], _Record],
+) -> list[tuple[_Record, bool]]:
+    """Return a record for each head on each feature set, and whether it was in the store.
+
+    A set that was fitted on another precision is left out: these protocols draw their own training
+    images.
+    """
+    found = []
+    store = fitting.context.store
+    for features in fitting.sets:
+        for head in () if features.fitted_on else fitting.heads_on(features):
+            parts = {**fitting.key_parts(features, head), **asked}
+            key = content_key(parts)
+            if stored := store.get(entry_kind, key):
+                found.append((msgspec.convert(stored.meta, record), True))
+                continue
+            result = measure(features, head)
+            with store.writing(entry_kind, key, parts) as entry:
+                entry.commit(plain_value(result))
+            found.append((result, False))
+    return found

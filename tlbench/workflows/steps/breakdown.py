@@ -7,13 +7,36 @@ from typing import Any
 import numpy as np
 
 from tlbench.core.arrays import Images
+from tlbench.core.progress import task
 from tlbench.engine import BoundBatch, Session, device_of
-from tlbench.heads import Classifier
+from tlbench.heads import HEADS, Classifier, fit_head
 from tlbench.latency import Clock, SystemClock
 from tlbench.records import Breakdown
+from tlbench.workflows.steps.accuracy import MeasuredAccuracy
+from tlbench.workflows.steps.context import RunContext
 
 _N_IMAGES = 100
 _N_WARM_UP = 5
+
+
+def breakdown_with_best_head(context: RunContext, accuracy: MeasuredAccuracy) -> Breakdown | None:
+    """Time the way from image to label with the most accurate head on the backbone, if any."""
+    ours = [r for r in accuracy.results if not r.baseline and not r.fitted_on]
+    if not ours or accuracy.train is None:  # only heads that need a map, on the pixels
+        return None
+    best = max(ours, key=lambda result: result.accuracy_fraction)
+    with task(context.listener, f"breakdown with {best.head}"):
+        # The session must not spin beside the fit, nor be opened in the middle of the way.
+        context.close_session()
+        classifier = fit_head(
+            HEADS.load(best.head),
+            best.params,  # those that were scored: a search may have chosen one
+            accuracy.train.features,
+            accuracy.train.labels,
+            seed=context.config.seed,
+        )
+        images = context.dataset.test.images
+        return measure_breakdown(context.session(), images, classifier, best.head)
 
 
 def measure_breakdown(
@@ -25,21 +48,11 @@ def measure_breakdown(
     n_images: int = _N_IMAGES,
     clock: Clock | None = None,
 ) -> Breakdown:
-    """Time the parts of the way from image to label, and in turn with them the whole.
+    """Time each part of the way from image to label, and the whole, alternately.
 
-    Parameters
-    ----------
-    images : Images
-        Reading one decodes it, where it is kept encoded. Resizing and scaling are inside the graph,
-        so they count as backbone.
-    classifier : Classifier
-        A fitted head.
-
-    Returns
-    -------
-    Breakdown
-        Parts ``decode``, ``backbone``, ``head``; on a device also ``to device`` and ``to host``.
-        There the first image's size stands for all: other sizes are left out.
+    Reading an image decodes it; resizing and scaling are inside the graph, so they count as
+    backbone. On a device there are also ``to device`` and ``to host``. Images of another size than
+    the first one's are left out.
     """
     clock = clock or SystemClock()
     is_host = device_of(session.provider) == "cpu"

@@ -1,44 +1,35 @@
 """Features of a dataset's splits: from the store, or from the network into the store."""
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from functools import cache
+from importlib import metadata
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ModelError, UnreadableImageError
-from tlbench.core.progress import Listener
-from tlbench.datasets import Dataset, DatasetRequest, HashedImages, Split, load_dataset
-from tlbench.engine import (
-    Session,
-    accepts_raw_images,
-    extract_features,
-    open_session,
-    runtime_version,
+from tlbench.core.hashing import sha256_array, sha256_value
+from tlbench.core.progress import Listener, task
+from tlbench.datasets import Dataset, HashedImages, Split
+from tlbench.engine import accepts_raw_images, extract_features, runtime_version
+from tlbench.features import (
+    ArrayStore,
+    FeatureBaseline,
+    RowWriter,
+    StoredArrays,
+    compute_baseline,
+    content_key,
 )
-from tlbench.features import ArrayStore, RowWriter, StoredArrays, content_key
-from tlbench.heads import limit_rows
 from tlbench.machine import cuda_variables
-from tlbench.model import (
-    FULL_PRECISION,
-    ConversionRequest,
-    OnnxModel,
-    check_precision,
-    classifier_card,
-    is_file_name,
-    refuse_file_at_precision,
-    resolve_model,
-)
+from tlbench.model import FULL_PRECISION, classifier_card
 from tlbench.records import ExtractionResult, Placement, SkippedImage, plain_value
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.steps.conversion import conversion_request
-from tlbench.workflows.steps.digests import keep_digests
+from tlbench.workflows.steps.context import RunContext
+
+BACKBONE = "backbone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,127 +54,34 @@ class SplitFeatures:
     skipped: tuple[SkippedImage, ...]
 
 
-class RunContext:
-    """What the steps of one run share: the model, the store, and one session while it is needed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeatureSet:
+    """Train and test features of the readable images, from the backbone or a feature baseline.
 
-    The session is opened on first use and closed by `close_session`, so that a run that finds its
-    features in the store never loads the network, and no idle session spins while heads are fitted.
+    ``identity`` is a digest of all that determines them. ``matrices`` returns both float32
+    matrices; those of a feature baseline are computed on the first call.
     """
 
-    def __init__(
-        self,
-        config: RunConfig,
-        listener: Listener,
-        cache_dir: Path,
-        dataset: Dataset | None = None,
-    ) -> None:
-        self.config = config
-        if dataset is not None:  # loaded already, by a context of the same data
-            self.dataset = dataset
-        self.listener = listener
-        self.cache_dir = cache_dir
-        self.store = ArrayStore(cache_dir / "store", on_damage=listener.warn)
-        self.model: OnnxModel = resolve_model(
-            config.model,
-            cache_dir=cache_dir,
-            listener=listener,
-            options=config.export,
-            conversion=self._conversion(),
-        )
-        self._stack = ExitStack()
-        self._session: Session | None = None
-
-    def _conversion(self) -> ConversionRequest | None:
-        precision, model = self.config.precision, self.config.model
-        check_precision(precision)
-        if precision == FULL_PRECISION:
-            return None
-        if is_file_name(model):  # before the dataset is loaded for nothing
-            refuse_file_at_precision(model, precision)
-        return conversion_request(precision, self.dataset, seed=self.config.seed)
-
-    @cached_property
-    def dataset(self) -> Dataset:
-        """The configured dataset, loaded on first use and cut down to the configured limits."""
-        return load_limited_dataset(self.config, self.listener)
-
-    def at_full_precision(self) -> "RunContext":
-        """Return a context for the fp32 features of the same backbone, on the same store."""
-        config = replace(self.config, precision=FULL_PRECISION)
-        return RunContext(config, self.listener, self.cache_dir, self.dataset)
-
-    @classmethod
-    @contextmanager
-    def opened(cls, config: RunConfig, listener: Listener) -> "Iterator[RunContext]":
-        """Open a context in `cache_folder`."""
-        with cache_folder(config) as cache_dir, cls(config, listener, cache_dir) as context:
-            yield context
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close_session()
-
-    def session(self) -> Session:
-        """Return the open session, opening it first if need be."""
-        if self._session is None:
-            self._session = self._stack.enter_context(
-                open_session(
-                    self.model,
-                    provider=self.config.provider,
-                    provider_options=self.config.provider_options,
-                    threads=self.config.threads,
-                    spin=self.config.timing.spin,
-                )
-            )
-        return self._session
-
-    def close_session(self) -> None:
-        """Close the session if one is open."""
-        self._session = None
-        self._stack.close()
-
-
-@contextmanager
-def cache_folder(config: RunConfig) -> Iterator[Path]:
-    """Yield the cache's folder, or with ``cache=False`` one that goes afterwards."""
-    if config.cache:
-        yield config.cache_dir
-        return
-    with tempfile.TemporaryDirectory(prefix="tlbench-") as temporary:
-        yield Path(temporary)
-
-
-def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:
-    """Load the configured dataset, cut down to the configured limits."""
-    request = DatasetRequest(
-        name=config.dataset,
-        data_dir=config.data_dir,
-        download_dir=config.cache_dir / "datasets",
-        seed=config.seed,
-        listener=listener,
+    name: str
+    fitted_on: str | None = (
+        None  # precision of the train features, where the test ones have another
     )
-    dataset = load_dataset(request)
+    identity: str
+    matrices: Callable[[], tuple[FloatArray, FloatArray]]
 
-    def limited(split: Split, limit: int | None) -> Split:
-        if limit is None or limit >= len(split):
-            return split
-        return split.take(limit_rows(split.labels, len(dataset.classes), limit, config.seed))
+    @property
+    def baseline(self) -> bool:
+        """Whether no network computed them."""
+        return self.name != BACKBONE
 
-    train = limited(dataset.train, config.limit_train)
-    test = limited(dataset.test, config.limit_test)
-    is_limited = len(train) < len(dataset.train) or len(test) < len(dataset.test)
-    return replace(dataset, train=train, test=test, is_limited=is_limited)
+    @property
+    def title(self) -> str:
+        """The name in ``predictions.npz``."""
+        return f"{self.name}-{self.fitted_on}" if self.fitted_on else self.name
 
 
 def extract_dataset_split(config: RunConfig, split_name: str, listener: Listener) -> SplitFeatures:
-    """Return the features of one split of the configured dataset."""
+    """Return the features of the split *split_name* of the configured dataset."""
     with RunContext.opened(config, listener) as context:
         split = getattr(context.dataset, split_name)
         found = extract_split(context, split, split_name)
@@ -192,18 +90,12 @@ def extract_dataset_split(config: RunConfig, split_name: str, listener: Listener
 
 
 def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFeatures:
-    """Return the features of *split* from the store, after computing them if they are not there.
-
-    Raises
-    ------
-    ModelError
-        If the model does not take raw images, or is a classifier.
-    """
+    """Return the features of *split* from the store; compute them first if they are not there."""
     config, model, store = context.config, context.model, context.store
     if classifier_card(model) is not None:
         msg = (
-            f"{model.path} is a classifier: it has labels, no features. Use it with tlbench "
-            "predict, time it with tlbench latency, or name the backbone itself."
+            f"{model.path} is a classifier: it has labels and no features. Classify images with "
+            "tlbench predict, time it with tlbench latency, or name the backbone itself."
         )
         raise ModelError(msg)
     if not accepts_raw_images(model):
@@ -227,13 +119,13 @@ def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFe
     stored = store.get("features", key)
     from_store = stored is not None
     if stored is None:
-        _fill(context, split, split_name, key, parts)
+        _compute(context, split, split_name, key, parts)
         stored = store.get("features", key)
         assert stored is not None
     return _split_features(stored, split, split_name, from_store=from_store, strict=config.strict)
 
 
-def _fill(
+def _compute(
     context: RunContext, split: Split, split_name: str, key: str, parts: dict[str, Any]
 ) -> None:
     config, listener = context.config, context.listener
@@ -266,7 +158,7 @@ def _fill(
                 "unreadable": [[i, str(error)] for i, error in extraction.unreadable],
             }
         )
-    keep_digests(context.store, split, images)
+    _keep_digests(context.store, split, images)
 
 
 def _split_features(
@@ -276,7 +168,7 @@ def _split_features(
     skipped = tuple(
         SkippedImage(split=split_name, index=i, reason=reason) for i, reason in meta["unreadable"]
     )
-    if skipped and strict:  # the entry was made without --strict
+    if skipped and strict:  # the entry was made by a run that was not strict
         raise UnreadableImageError(skipped[0].reason)
     result = ExtractionResult(
         split=split_name,
@@ -291,3 +183,103 @@ def _split_features(
         placement=Placement(**meta["placement"]),
     )
     return SplitFeatures(features, split.labels[index], index, stored.key, result, skipped)
+
+
+def _digest_parts(split: Split) -> dict[str, Any]:
+    # Files are decoded by Pillow: another version may give other pixels.
+    return {"split": split.fingerprint, "pillow": metadata.version("pillow")}
+
+
+def _keep_digests(store: ArrayStore, split: Split, images: HashedImages) -> None:
+    """Store the digests of *split*, of whose images all that can be decoded were read."""
+    parts = _digest_parts(split)
+    with store.writing("digests", content_key(parts), parts) as entry:
+        entry.save("digests", images.digests)
+        entry.commit({"n_unreadable": int(np.count_nonzero(~images.known))})
+
+
+def image_digests(store: ArrayStore, split: Split, title: str, listener: Listener) -> NDArray[Any]:
+    """Return a digest of each image, uint8 (n_images, 16); zeros where it cannot be decoded.
+
+    An extraction leaves them in the store; without one, every image is read once more.
+    """
+    if stored := store.get("digests", content_key(_digest_parts(split))):
+        return stored.arrays["digests"]
+    images = HashedImages(split.images)
+    with task(listener, f"look for repeated images in {title}", len(images), "images"):
+        for position in range(len(images)):
+            try:
+                images[position]
+            except UnreadableImageError:
+                continue
+            finally:
+                listener.advance()
+    _keep_digests(store, split, images)
+    return images.digests
+
+
+def feature_sets(
+    context: RunContext,
+    baselines: Sequence[FeatureBaseline],
+    train: SplitFeatures,
+    test: SplitFeatures,
+) -> list[FeatureSet]:
+    """Return the backbone's features and those of each feature baseline, all of the same rows.
+
+    A backbone at a lower precision comes twice: with a head fitted on its own train features, and
+    with one fitted on fp32 features, as when a deployed head meets a converted backbone.
+    """
+    sets = [
+        FeatureSet(
+            name=BACKBONE,
+            identity=sha256_value([train.key, test.key]),
+            matrices=lambda: (train.features, test.features),
+        )
+    ]
+    if context.config.precision != FULL_PRECISION:
+        with context.at_full_precision() as other:
+            reference = extract_split(other, context.dataset.train, "train")
+        sets.append(
+            FeatureSet(
+                name=BACKBONE,
+                fitted_on=FULL_PRECISION,
+                identity=sha256_value([reference.key, test.key]),
+                matrices=lambda: (reference.features, test.features),
+            )
+        )
+    dataset = context.dataset
+    images = [dataset.train.images_fingerprint, dataset.test.images_fingerprint]
+    rows = [sha256_array(train.index), sha256_array(test.index)]
+    for baseline in baselines:
+        versions = [
+            f"{name} {metadata.version(name)}" for name in ("tlbench", "pillow", *baseline.requires)
+        ]
+        sets.append(
+            FeatureSet(
+                name=baseline.name,
+                identity=sha256_value([baseline.name, versions, *images, *rows]),
+                matrices=_baseline_matrices(context, dataset, baseline),
+            )
+        )
+    return sets
+
+
+def _baseline_matrices(
+    context: RunContext, dataset: Dataset, baseline: FeatureBaseline
+) -> Callable[[], tuple[FloatArray, FloatArray]]:
+    """Return a function that computes the features of *baseline* when they are first needed."""
+
+    @cache
+    def matrices() -> tuple[FloatArray, FloatArray]:
+        train, test = (
+            compute_baseline(
+                baseline,
+                split.images,
+                strict=context.config.strict,
+                listener=context.listener,
+            ).features
+            for split in (dataset.train, dataset.test)
+        )
+        return train, test
+
+    return matrices

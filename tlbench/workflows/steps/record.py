@@ -1,4 +1,4 @@
-"""Assemble the record of a run from its parts."""
+"""The record of a run, made of its parts."""
 
 from dataclasses import fields
 from datetime import datetime

@@ -1,13 +1,23 @@
-"""What is timed, with all that is known of it; and how a timing of it becomes a record."""
+"""A model under test: its session, the inputs it is fed, and the record of its timing."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from itertools import islice
 from statistics import median
 from typing import Any
 
-from tlbench.core.errors import ConfigError, GpuUnreadableError, ModelError
-from tlbench.engine import Session, arithmetic_ceiling
+import numpy as np
+from numpy.typing import NDArray
+
+from tlbench.core.arrays import Images
+from tlbench.core.errors import (
+    ConfigError,
+    GpuUnreadableError,
+    ModelError,
+    UnreadableImageError,
+)
+from tlbench.engine import Session, accepts_raw_images, arithmetic_ceiling
 from tlbench.latency import (
     CheckInputs,
     EnergyCounter,
@@ -27,9 +37,92 @@ from tlbench.latency import (
     tick_s,
 )
 from tlbench.machine import locate_gpu
-from tlbench.model import count_macs
+from tlbench.model import OnnxModel, count_macs
 from tlbench.records import LatencyResult
-from tlbench.workflows.steps.inputs import LatencyInputs
+
+# Inputs change from call to call: a result cached anywhere on the way would show otherwise.
+_N_DISTINCT = 8
+_MOST_IMAGES = 256
+_ASSUMED_SIZE = 224
+
+
+@dataclass(frozen=True, slots=True)
+class LatencyInputs:
+    """Single inputs to make batches of, the batch size that the file fixes, and assumptions."""
+
+    rows: tuple[NDArray[Any], ...]
+    fixed_batch: int | None
+    assumptions: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one input, the batch left out."""
+        return self.rows[0].shape
+
+    def batches(self, batch_size: int) -> list[NDArray[Any]]:
+        """Return several different batches: eight of a few images, two of very many."""
+        rows, n = self.rows, len(self.rows)
+        # Eight batches of 512 random images of 224 pixels would take 600 MB.
+        n_batches = max(min(2, n), min(n, _MOST_IMAGES // batch_size))
+        return [
+            np.stack([rows[(start + i) % n] for i in range(batch_size)])
+            for start in range(n_batches)
+        ]
+
+
+def latency_inputs(model: OnnxModel, images: Images | None) -> LatencyInputs:
+    """Choose inputs for *model*: the first images of one size, or random values without images."""
+    if len(model.inputs) > 1:
+        names = ", ".join(tensor.name for tensor in model.inputs)
+        msg = (
+            f"{model.path} has {len(model.inputs)} inputs ({names}); tlbench measures models with "
+            "one input."
+        )
+        raise ModelError(msg)
+    first = model.inputs[0]
+    batch_axis = first.shape[0] if first.shape else None
+    fixed_batch = batch_axis if isinstance(batch_axis, int) else None
+    assumptions = []
+    if fixed_batch is not None:
+        assumptions.append(f"the file fixes the batch at {fixed_batch}")
+    if images is not None and accepts_raw_images(model):
+        return LatencyInputs(tuple(_first_images(images)), fixed_batch, tuple(assumptions))
+    sizes = model.card.input_size if model.card else (_ASSUMED_SIZE, _ASSUMED_SIZE)
+    open_axes = [axis for axis in first.shape[1:] if not isinstance(axis, int)]
+    if len(open_axes) > len(sizes):
+        msg = f"{model.path} takes {first.dtype} {first.shape}: too many open axes for an image."
+        raise ModelError(msg)
+    filler = iter(sizes)
+    shape = tuple(axis if isinstance(axis, int) else next(filler) for axis in first.shape[1:])
+    assumptions.append(f"random {first.dtype} inputs of shape {shape}")
+    generator = np.random.default_rng(0)
+    if first.dtype == "uint8":
+        values = generator.integers(0, 256, (_N_DISTINCT, *shape), dtype=np.uint8)
+    elif first.dtype in {"float32", "float16"}:
+        values = generator.standard_normal((_N_DISTINCT, *shape)).astype(first.dtype)
+    else:
+        raise ModelError(
+            f"{model.path} takes {first.dtype}; tlbench can make uint8, float32 and float16 inputs."
+        )
+    return LatencyInputs(tuple(values), fixed_batch, tuple(assumptions))
+
+
+def _first_images(images: Images) -> Iterable[NDArray[np.uint8]]:
+    def readable() -> Iterable[NDArray[np.uint8]]:
+        for position in range(len(images)):
+            try:
+                yield images[position]
+            except UnreadableImageError:
+                continue
+
+    found: list[NDArray[np.uint8]] = []
+    for image in islice(readable(), 16 * _N_DISTINCT):
+        if not found or image.shape == found[0].shape:
+            found.append(image)
+        if len(found) == _N_DISTINCT:
+            break
+    return found
+
 
 # The look for result caching may take so long; for slower calls it is left out, and said so.
 _REPEATS_S = 1.0
@@ -54,13 +147,7 @@ class TimingCase:
 
 @dataclass
 class TimedModel:
-    """An open session with inputs to feed it.
-
-    Attributes
-    ----------
-    label : str or None
-        Its name among several candidates.
-    """
+    """An open session with inputs to feed it; *label* is its name among several models."""
 
     session: Session
     inputs: LatencyInputs
@@ -68,21 +155,16 @@ class TimedModel:
     clock: SystemClock = field(default_factory=SystemClock)
 
     def calls(self, case: TimingCase) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
-        """Return two callables: with an input that changes from call to call, and with one only.
+        """Return two callables: one whose input changes from call to call, one whose does not.
 
-        Both return something whose length, or which itself as a number, is the rows of the answer.
-
-        Raises
-        ------
-        ConfigError
-            If a CUDA graph is asked for and arrays of the host's are to be timed: those bypass it.
+        Both return the rows of the output, or their number.
         """
         batches = self.inputs.batches(case.batch_size)
         if case.boundary == "numpy->numpy":
             if self.session.fixed_addresses:
                 msg = (
-                    "enable_cuda_graph needs buffers that stay on the device: time it with "
-                    "--boundary device, or leave the option out."
+                    "enable_cuda_graph needs buffers that stay on the device; arrays of the host "
+                    "bypass it. Pass boundaries='device->device', or leave enable_cuda_graph out."
                 )
                 raise ConfigError(msg)
             run = self.session.run
@@ -127,7 +209,7 @@ class TimedModel:
 
     @cached_property
     def _gpu(self) -> str | None:
-        """Where the GPU sits that the session is on; None on anything else, or if untold."""
+        """Bus id of the session's GPU; None on other devices, or if it cannot be read."""
         if self.session.cuda_device is None:
             return None
         try:
@@ -158,7 +240,7 @@ class TimedModel:
     def result(
         self, case: TimingCase, timing: Timing, machine_samples: MachineSamples, **more: Any
     ) -> LatencyResult:
-        """Judge a timing and return its record; *more* are further fields of the record."""
+        """Check a timing and return its record; *more* are further fields of the record."""
         changing, repeated = self.calls(case)
         typical = median(timing.samples_s)
         n_repeats = min(_MAX_REPEATS, int(_REPEATS_S / (3 * typical)))

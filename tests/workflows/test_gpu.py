@@ -10,9 +10,8 @@ from tlbench.engine import open_session
 from tlbench.latency import StoppingRule, watch
 from tlbench.latency import measure as sample
 from tlbench.reports.timing import timing_notes
-from tlbench.workflows.steps.fresh_process import measure_fresh
-from tlbench.workflows.steps.inputs import latency_inputs
-from tlbench.workflows.steps.timed_model import TimedModel, TimingCase
+from tlbench.workflows.steps.timed_model import TimedModel, TimingCase, latency_inputs
+from tlbench.workflows.steps.timing import measure_fresh
 
 FIRST, SECOND = "0000:3b:00.0", "0000:af:00.0"
 ON_HOST = TimingCase(scenario="single", batch_size=1, boundary="numpy->numpy")
@@ -95,7 +94,7 @@ def test_without_nvml_a_gpus_clock_is_not_judged(timed_model, monkeypatch, provi
 
 def test_a_cuda_graph_is_not_timed_from_the_hosts_arrays(timed_model):
     """They bypass the graph: the time would be that of a run without one."""
-    with pytest.raises(ConfigError, match="--boundary device"):
+    with pytest.raises(ConfigError, match="boundaries='device->device'"):
         timed_model(enable_cuda_graph="1").calls(ON_HOST)
 
 
@@ -134,7 +133,7 @@ def requests(monkeypatch):
             device = {"device_bytes": None, "device_note": None}
         return {**seconds, **sizes, **device}
 
-    monkeypatch.setattr("tlbench.workflows.steps.fresh_process.run_isolated", answer)
+    monkeypatch.setattr("tlbench.workflows.steps.timing.run_isolated", answer)
     return asked
 
 

@@ -1,4 +1,4 @@
-"""Latency of one open session in every scenario that was asked for."""
+"""Latency of one open session in every requested scenario, and its costs in fresh processes."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import replace
 from statistics import median
 from typing import Any
 
-from tlbench.core.errors import MeasurementError
+from tlbench.core.errors import GpuUnreadableError, MeasurementError
 from tlbench.core.progress import Listener
 from tlbench.engine import Session
 from tlbench.latency import (
@@ -17,24 +17,25 @@ from tlbench.latency import (
     find_peak,
     looks_steady,
     measure,
+    run_isolated,
     serve,
     watch,
 )
+from tlbench.machine import locate_gpu
 from tlbench.records import FreshProcess, LatencyResult
 from tlbench.stats import samples_needed
 from tlbench.workflows.config import RunConfig, TimingConfig
-from tlbench.workflows.steps.fresh_process import measure_fresh
-from tlbench.workflows.steps.inputs import LatencyInputs
-from tlbench.workflows.steps.timed_model import TimedModel, TimingCase
+from tlbench.workflows.steps.timed_model import LatencyInputs, TimedModel, TimingCase
 
 _IDLE_S = 1.0
+_FRESH_MODULE = "tlbench.engine.fresh"
+_FRESH_TIMEOUT_S = 300.0
 
 
 def timing_cases(config: RunConfig, inputs: LatencyInputs) -> list[TimingCase]:
-    """Return what is to be timed, in the order asked for.
+    """Return the timing cases of *config*, in the requested order.
 
-    A file that fixes the batch is measured at that batch and no other: one image after another
-    only where it is one.
+    A file that fixes the batch is measured at that batch size only: scenario single needs a 1.
     """
     timing = config.timing
     sizes = timing.batch_sizes or (config.batch_size,)
@@ -54,7 +55,7 @@ def timing_cases(config: RunConfig, inputs: LatencyInputs) -> list[TimingCase]:
 
 
 def stopping_rule(timing: TimingConfig, case: TimingCase) -> StoppingRule:
-    """Return when a timing ends: a batch needs samples for its median only."""
+    """Return when a timing may end: a batch needs only enough samples for its median."""
     n_samples = timing.min_samples
     if case.scenario == "offline":
         n_samples = ORDERED  # enough for a median, and to tell a trend
@@ -117,7 +118,7 @@ def _measure_case(
 
 
 def _idle_cpu_s(timed_model: TimedModel) -> float:
-    """Return the processor time of this process in the second after a call: threads that spin."""
+    """Return the CPU time of this process in the second after a call: threads that spin."""
     timed_model.session.run(timed_model.inputs.batches(timed_model.inputs.fixed_batch or 1)[0])
     before = timed_model.clock.cpu_s()
     timed_model.clock.sleep_s(_IDLE_S)
@@ -135,13 +136,13 @@ def memory_of(timed_model: TimedModel, case: TimingCase) -> dict[str, Any]:
 
 
 def _cold(timed_model: TimedModel, case: TimingCase, timing: TimingConfig) -> LatencyResult:
-    """Time to the first answer of a process that has everything to load but Python itself."""
+    """Time fresh processes from the creation of the session to the first output."""
     cpu_before = _children_cpu_s()
     with watch(timed_model.machine) as machine_samples:
         fresh = measure_fresh(
             timed_model.session, timed_model.inputs, case.batch_size, timing.processes
         )
-    samples = _until_first_answer(fresh)
+    samples = _until_first_output(fresh)
     found = Timing(
         first_s=samples[0],
         warmup_s=(),
@@ -165,7 +166,7 @@ def _children_cpu_s() -> float:
     return times.children_user + times.children_system
 
 
-def _until_first_answer(fresh: FreshProcess) -> tuple[float, ...]:
+def _until_first_output(fresh: FreshProcess) -> tuple[float, ...]:
     return tuple(c + f for c, f in zip(fresh.create_s, fresh.first_s, strict=True))
 
 
@@ -192,8 +193,56 @@ def _serve(
     typical = median(quick.samples_s)
     if typical > timing.latency_bound_s:
         msg = (
-            f"No rate can be served: one image takes {typical:.4f} s by itself, the bound is "
-            f"{timing.latency_bound_s} s. Raise --latency-bound."
+            f"No rate can be served: one image alone takes {typical:.4f} s, and latency_bound_s is "
+            f"{timing.latency_bound_s} s. Raise it."
         )
         raise MeasurementError(msg)
     return find_peak(serve_at, ceiling_qps=1 / typical)
+
+
+def measure_fresh(
+    session: Session, inputs: LatencyInputs, batch_size: int, processes: int
+) -> FreshProcess:
+    """Load the session's model in fresh processes, one after another, and call it twice in each."""
+    gpu, note = _gpu_of(session)
+    request = {
+        "path": str(session.model.path),
+        "provider": session.provider,
+        "provider_options": session.requested_options,
+        "threads": session.threads,
+        "spin": session.spin,
+        "input": session.model.inputs[0].name,
+        "shape": [batch_size, *inputs.shape],
+        "dtype": str(inputs.rows[0].dtype),
+        "gpu": gpu,
+    }
+    outputs = [
+        run_isolated(_FRESH_MODULE, request, timeout_s=_FRESH_TIMEOUT_S) for _ in range(processes)
+    ]
+
+    def column(name: str) -> tuple[float, ...]:
+        return tuple(answer[name] for answer in outputs)
+
+    def whole(name: str) -> tuple[int, ...]:
+        return tuple(answer[name] for answer in outputs if answer[name] is not None)
+
+    return FreshProcess(
+        import_s=column("import_s"),
+        create_s=column("create_s"),
+        first_s=column("first_s"),
+        second_s=column("second_s"),
+        before_rss_bytes=whole("before_rss_bytes"),
+        peak_rss_bytes=whole("peak_rss_bytes"),
+        device_bytes=whole("device_bytes"),
+        device_note=next((a["device_note"] for a in outputs if a["device_note"]), note),
+    )
+
+
+def _gpu_of(session: Session) -> tuple[str | None, str | None]:
+    """Return the bus id of the session's GPU, or why it cannot be read; on a CPU neither."""
+    if session.cuda_device is None:
+        return None, None
+    try:
+        return locate_gpu(session.cuda_device), None
+    except GpuUnreadableError as error:
+        return None, str(error)

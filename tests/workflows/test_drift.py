@@ -54,7 +54,7 @@ def test_counts_are_those_of_the_predictions(config):
     outcome = run_benchmark(config)
     (drift,) = outcome.result.drifts
     right = outcome.predictions["backbone.centroid"] == outcome.predictions["labels"]
-    found = outcome.predictions["other1.centroid"] == outcome.predictions["labels"]
+    found = outcome.predictions["candidate1.centroid"] == outcome.predictions["labels"]
     assert (drift.reference_fraction, drift.fraction) == (right.mean(), found.mean())
     assert drift.paired.only_first_correct == int((right & ~found).sum()) > 0
     assert drift.paired.only_second_correct == int((~right & found).sum())

@@ -15,7 +15,7 @@ from tlbench.heads import Head
 from tlbench.model import CARD_KEY, OnnxModel, decode_card, encode_card
 from tlbench.records import decode_run, encode_run
 from tlbench.workflows import run_benchmark
-from tlbench.workflows.steps.head_shapes import feature_shapes, lay_out_heads
+from tlbench.workflows.steps.heads import feature_shapes, match_heads
 
 needs_keras = [
     pytest.mark.tensorflow,
@@ -39,7 +39,7 @@ SHAPES = {"backbone": (1280,), "pixels": (32, 32, 3), "hog": None}
 
 def test_a_head_is_left_out_where_there_is_no_map_and_the_user_told(recorder):
     """One warning for each kind of features without it; on the others it has the shape."""
-    laid_out = lay_out_heads([MAP_HEAD, ANY_HEAD], {"m": {}, "a": {"C": 1}}, SHAPES, recorder)
+    laid_out = match_heads([MAP_HEAD, ANY_HEAD], {"m": {}, "a": {"C": 1}}, SHAPES, recorder)
     assert laid_out == {
         "backbone": {"a": {"C": 1}},
         "pixels": {"m": {"shape": "(32, 32, 3)"}, "a": {"C": 1}},
@@ -54,7 +54,7 @@ def test_a_head_is_left_out_where_there_is_no_map_and_the_user_told(recorder):
 def test_a_head_that_fits_nowhere_is_an_error():
     """Nothing would be measured of it."""
     with pytest.raises(ConfigError, match="No map"):
-        lay_out_heads([ANY_HEAD, MAP_HEAD], {"m": {}, "a": {}}, {"backbone": (3,)}, Silent())
+        match_heads([ANY_HEAD, MAP_HEAD], {"m": {}, "a": {}}, {"backbone": (3,)}, Silent())
 
 
 def test_shapes_come_from_the_card_and_the_baselines(tiny_model):

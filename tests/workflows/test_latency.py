@@ -79,7 +79,7 @@ def test_a_server_waits_for_its_requests(config):
 
 
 def test_a_bound_below_one_call_has_no_peak(config):
-    with pytest.raises(MeasurementError, match="Raise --latency-bound"):
+    with pytest.raises(MeasurementError, match="latency_bound_s is .* Raise it"):
         measure(config, scenarios=("server",), find_peak=True, latency_bound_s=1e-9)
 
 
@@ -95,7 +95,7 @@ def test_costs_are_those_of_a_fresh_process(config):
 def test_an_impatient_timing_leaves_the_second_afterwards_out(config, monkeypatch):
     """A run that measures accuracy as well neither waits nor asks whether the machine is steady."""
     monkeypatch.setattr(
-        "tlbench.workflows.steps.latency.looks_steady", lambda _: pytest.fail("asked")
+        "tlbench.workflows.steps.timing.looks_steady", lambda _: pytest.fail("asked")
     )
     (result,) = measure(
         config, scenarios=("single",), costs=True, extend_until_steady=False

@@ -167,15 +167,18 @@ def test_a_head_without_a_range_says_that_nothing_was_searched(config):
     config = with_protocol(replace(config, heads=("softmax", "centroid")), search=True)
     result = run_benchmark(config).result
     assert [one.search is None for one in result.accuracy] == [False, True, False, True]
-    assert "Nothing is searched for this head" in result.accuracy[1].notes[0]
+    assert "This head has no parameter to search" in result.accuracy[1].notes[0]
 
 
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"heads": ("centroid",)}, "--search finds no parameter to choose for centroid"),
-        ({"heads": ("softmax",), "head_params": ("C=1",)}, "softmax.C, which --head-param C gives"),
-        ({"heads": ("softmax",), "head_params": ("softmax.C=1",)}, "--head-param softmax.C gives"),
+        ({"heads": ("centroid",)}, "search=True finds no parameter to choose for centroid"),
+        (
+            {"heads": ("softmax",), "head_params": ("C=1",)},
+            "search=True chooses softmax.C, and head_params gives C",
+        ),
+        ({"heads": ("softmax",), "head_params": ("softmax.C=1",)}, "head_params gives softmax.C"),
     ],
 )
 def test_a_search_that_makes_no_sense_is_refused_before_any_work(

@@ -8,7 +8,7 @@ from onnx import TensorProto, helper
 from tlbench.core.errors import ModelError
 from tlbench.model import OnnxModel
 from tlbench.workflows import RunConfig, run_benchmark
-from tlbench.workflows.steps.inputs import latency_inputs
+from tlbench.workflows.steps.timed_model import latency_inputs
 
 
 def save_model(path, *shapes, dtype=TensorProto.FLOAT):
@@ -69,7 +69,7 @@ def test_two_inputs_are_refused(tmp_path):
 @pytest.mark.parametrize("dtype", [TensorProto.STRING, TensorProto.INT64])
 def test_other_types_are_refused(tmp_path, dtype):
     model = save_model(tmp_path / "m.onnx", ["N", 4], dtype=dtype)
-    with pytest.raises(ModelError, match="uint8 and float"):
+    with pytest.raises(ModelError, match="uint8, float32 and float16"):
         latency_inputs(model, None)
 
 

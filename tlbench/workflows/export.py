@@ -1,0 +1,84 @@
+"""Export a backbone; at a lower precision, convert it and measure the drift of its features."""
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from tlbench.core.errors import ConfigError
+from tlbench.core.progress import Listener
+from tlbench.datasets import DatasetRequest, load_dataset
+from tlbench.model import (
+    FULL_PRECISION,
+    ExportOptions,
+    OnnxModel,
+    check_precision,
+    export_backbone,
+    load_backbone,
+    lower_model,
+)
+from tlbench.workflows.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
+from tlbench.workflows.steps.context import CALIBRATION_IMAGES, conversion_request
+
+
+def export_at_precision(
+    name: str,
+    options: ExportOptions,
+    destination: Path,
+    listener: Listener,
+    *,
+    precision: str = FULL_PRECISION,
+    calibrate: str | None = None,
+    n_calibration: int | None = None,
+    min_cosine: float | None = None,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+) -> OnnxModel:
+    """Export a backbone as fp32 and verify it; at another precision convert it and compare both.
+
+    Parameters
+    ----------
+    calibrate : str or None
+        Name of the dataset whose training images the conversion sees; None for ``digits``.
+    n_calibration : int or None
+        Number of images to calibrate on, if the precision needs any.
+    min_cosine : float or None
+        Smallest cosine between the features before and after that is accepted.
+    data_dir, cache_dir : Path or None
+        Where that dataset is looked for, and the cache for downloads; None for the user's.
+
+    Raises
+    ------
+    ConfigError
+        If the precision is fp32 and an option of a conversion is given.
+    TlbenchError
+        If the export fails. Nothing is left at *destination* then.
+    """
+    check_precision(precision)
+    downloads = (cache_dir or default_cache_dir()) / "downloads"
+    options = replace(options, download_dir=options.download_dir or downloads)
+    if precision == FULL_PRECISION:
+        if any(value is not None for value in (calibrate, n_calibration, min_cosine)):
+            msg = (
+                "calibrate=..., n_calibration and min_cosine belong to a precision conversion, and "
+                "fp32 needs none. Pass precision='int8' or precision='fp16', or leave them out."
+            )
+            raise ConfigError(msg)
+        return export_backbone(name, options, destination, listener)
+    load_backbone(name)  # a typing error must not cost a download
+    request = DatasetRequest(
+        name=calibrate or DEFAULT_DATASET,
+        data_dir=data_dir or default_data_dir(),
+        download_dir=(cache_dir or default_cache_dir()) / "datasets",
+        seed=options.seed,
+        listener=listener,
+    )
+    conversion = conversion_request(
+        precision,
+        load_dataset(request),
+        seed=options.seed,
+        n_calibration=CALIBRATION_IMAGES if n_calibration is None else n_calibration,
+        min_cosine=min_cosine,
+    )
+    with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
+        source = export_backbone(name, options, Path(folder) / "source.onnx", listener)
+        return lower_model(source, conversion, destination, listener)
