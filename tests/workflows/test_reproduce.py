@@ -139,7 +139,7 @@ def test_random_weights_have_times_only(recipe, config, tiny_random_path):
     (figure,) = result.reproduction.figures
     assert (figure.verdict, figure.measured_fraction) == ("not comparable", None)
     assert any("random weights" in reason for reason in figure.reasons)
-    with pytest.raises(ConfigError, match="Leave out one of the two"):
+    with pytest.raises(ConfigError, match="Change one of the two"):
         run(choices, config)
 
 
@@ -159,7 +159,7 @@ def test_a_weights_file_is_for_the_first_backbone(recipe, config, tmp_path, reco
         run(RecipeChoices(recipe=recipe, weights=str(tmp_path / "w.pth")), config, recorder)
     (message,) = recorder.warnings
     assert "left out: second (efficientnet-lite1)" in message
-    assert "--row" in message
+    assert "Choose other rows" in message
 
 
 @pytest.mark.parametrize(

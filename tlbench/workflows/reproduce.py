@@ -67,8 +67,8 @@ def reproduce_recipe(
     rows = _chosen_rows(recipe, choices, listener)
     if choices.weights is not None and is_file_name(choices.backbone or ""):
         msg = (
-            f"weights={choices.weights!r} belongs to the export of a backbone; {choices.backbone} is a "
-            "file and has its weights. Leave one of the two out."
+            f"weights={choices.weights!r} belongs to the export of a backbone; {choices.backbone} "
+            "is a file and has its weights. Leave one of the two out."
         )
         raise ConfigError(msg)
     for row in rows:
@@ -91,8 +91,8 @@ def _chosen_rows(recipe: Recipe, choices: RecipeChoices, listener: Listener) -> 
     if is_path and dropped:
         names = ", ".join(f"{row.name} ({row.backbone})" for row in dropped)
         listener.warn(
-            f"{choices.weights} is assumed to hold weights of {rows[0].backbone}; left out: {names}. "
-            "Choose other rows to run those."
+            f"{choices.weights} is assumed to hold weights of {rows[0].backbone}; left out: "
+            f"{names}. Choose other rows to run those."
         )
         return [row for row in rows if row not in dropped]
     return rows
@@ -133,8 +133,8 @@ def _config_of(
     # Random weights have a time and no accuracy.
     if not config.latency:
         msg = (
-            f"{model} with random weights has no accuracy worth measuring, and latency=False leaves "
-            "nothing else. Change one of the two."
+            f"{model} with random weights has no accuracy worth measuring, and latency=False "
+            "leaves nothing else. Change one of the two."
         )
         raise ConfigError(msg)
     return replace(changed, accuracy=False, latency=True, protocol=ProtocolConfig())
