@@ -1,7 +1,7 @@
 """Write into a page what its console blocks print now: python tests/docs/rewrite_blocks.py PAGE.
 
-Set TLBENCH_DATA to a folder with the CIFAR rows. Blocks that leave lines out with ``...``, and those
-that the tests do not run, stay as they are. Read the difference before you commit it.
+Set TLBENCH_DATA to a folder with the CIFAR rows. Blocks that leave lines out, and blocks that the
+tests do not run, stay as they are. Read the difference before you commit it.
 """
 
 import os
