@@ -1,21 +1,12 @@
-"""Runs to compare: a saved one of the first schema version, and variations of it."""
+"""Runs to compare: a saved one, and variations of it."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
+from saved_runs import GOLDEN, few_images, images, old_run, save  # noqa: F401 - fixtures
 
 from tlbench.compare import ComparedRun
 from tlbench.records import decode_run
-
-GOLDEN = Path(__file__).parents[1] / "golden"
-
-
-@pytest.fixture(scope="session")
-def old_run():
-    """A run of schema version 1: two timings, four accuracies."""
-    path = GOLDEN / "run-simple.json"
-    return decode_run(path.read_bytes(), str(path))
 
 
 @pytest.fixture(scope="session")

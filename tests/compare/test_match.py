@@ -62,7 +62,7 @@ def test_other_batches_and_boundaries_have_no_partner_unless_allowed(
     assert [one.run for one in found.unpaired] == ["A", "B"]
     allowed = compare_runs(sides(old_run, other), allow_unlike=True)
     assert allowed.unpaired == ()
-    assert [one.name for one in allowed.speed_ups[1].unlike] == [name]
+    assert [one.name for one in allowed.speed_ups[1].mismatches] == [name]
 
 
 def test_two_candidates_are_no_partner(old_run, vary, sides):

@@ -12,8 +12,7 @@ from PIL import Image
 
 from tlbench.cli.app import app
 from tlbench.records import json_schema
-from tlbench.records.baseline import BASELINE_VERSION
-from tlbench.records.baseline_file import baseline_schema
+from tlbench.records.baseline import BASELINE_VERSION, baseline_schema
 from tlbench.records.classified import PREDICTIONS_VERSION, predictions_schema
 from tlbench.records.comparison import COMPARISON_VERSION, comparison_schema
 from tlbench.records.gate import VERDICT_VERSION, verdict_schema

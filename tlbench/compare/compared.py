@@ -171,11 +171,11 @@ def _refuse_unlike(sides: Sequence[ComparedRun], pairings: Iterable[_Pairing]) -
     for pairing in pairings:
         for timed in pairing.speed_ups:
             place = f"{timed.other.scenario} batch {timed.other.batch_size}"
-            for found in timed.unlike:
+            for found in timed.mismatches:
                 where.setdefault((pairing.letter, str(found)), []).append(place)
         for scored in pairing.accuracy:
             place = f"{scored.other.head} on {scored.other.title}"
-            for found in scored.unlike:
+            for found in scored.mismatches:
                 where.setdefault((pairing.letter, str(found)), []).append(place)
     if not where:
         return

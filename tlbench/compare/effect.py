@@ -89,7 +89,7 @@ def _median_interval(samples_s: tuple[float, ...]) -> Interval | None:
 
 
 def speed_up(
-    reference: ComparedTiming, other: ComparedTiming, unlike: tuple[Mismatch, ...] = ()
+    reference: ComparedTiming, other: ComparedTiming, mismatches: tuple[Mismatch, ...] = ()
 ) -> SpeedUp:
     """Return how many times as fast *other* is, an image.
 
@@ -119,7 +119,7 @@ def speed_up(
         speed_up=reference.per_image_s / other.per_image_s,
         interval=interval,
         energy_ratio=energy_ratio,
-        unlike=unlike,
+        mismatches=mismatches,
     )
 
 
@@ -142,7 +142,7 @@ def compared_accuracy(result: AccuracyResult, run: str) -> ComparedAccuracy:
 def accuracy_difference(
     reference: ComparedAccuracy,
     other: ComparedAccuracy,
-    unlike: tuple[Mismatch, ...] = (),
+    mismatches: tuple[Mismatch, ...] = (),
     *,
     paired: tuple[PairedDifference, int] | None = None,
     not_paired: str | None = None,
@@ -162,7 +162,7 @@ def accuracy_difference(
         other=other,
         difference_fraction=other.accuracy_fraction - reference.accuracy_fraction,
         intervals_overlap=one.low <= two.high and two.low <= one.high,
-        unlike=unlike,
+        mismatches=mismatches,
         paired=paired[0] if paired else None,
         n_differing=paired[1] if paired else None,
         not_paired=not_paired,

@@ -9,7 +9,7 @@ import pytest
 
 from tlbench.gate import Policy, read_policy
 from tlbench.records import read_baseline, unpack_labels
-from tlbench.records.baseline_file import baseline_schema
+from tlbench.records.baseline import baseline_schema
 
 ROOT = Path(__file__).parents[2]
 GUIDE = (ROOT / "docs" / "gating.md").read_text(encoding="utf-8")

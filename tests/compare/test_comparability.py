@@ -83,7 +83,7 @@ def test_each_unlike_property_can_be_allowed(old_run, vary, sides, name, case):
     change, _, _ = case
     found = compare_runs(sides(old_run, vary(old_run, **change(old_run))), allow_unlike=True)
     pairs = (*found.speed_ups, *found.accuracy)
-    assert name in {difference.name for pair in pairs for difference in pair.unlike}
+    assert name in {difference.name for pair in pairs for difference in pair.mismatches}
     assert len(found.speed_ups) == 2
     assert len(found.accuracy) == 4
 
@@ -103,7 +103,7 @@ def test_machine_provider_and_threads_may_differ(old_run, vary, sides):
     environment = replace(old_run.environment, cpu="Other CPU", gpus=(), governor="powersave")
     other = vary(old_run, timing={"provider": "cuda", "threads": 8}, environment=environment)
     found = compare_runs(sides(old_run, other))
-    assert not any(pair.unlike for pair in found.speed_ups)
+    assert not any(pair.mismatches for pair in found.speed_ups)
     differing = {fact.name: fact.values for fact in found.properties if fact.differs}
     assert differing == {
         "CPU": ("Example CPU @ 2.00GHz", "Other CPU"),
@@ -117,7 +117,7 @@ def test_machine_provider_and_threads_may_differ(old_run, vary, sides):
 def test_files_of_one_network_are_alike(old_run, vary, sides):
     """An export with another version of the exporter has other bytes and the same card."""
     found = compare_runs(sides(old_run, vary(old_run, model=_card(old_run, opset=18))))
-    assert not any(pair.unlike for pair in (*found.speed_ups, *found.accuracy))
+    assert not any(pair.mismatches for pair in (*found.speed_ups, *found.accuracy))
     assert next(fact for fact in found.properties if fact.name == "model file").differs
 
 
@@ -126,7 +126,7 @@ def test_one_file_under_two_names_is_alike(old_run, vary, sides):
     bare = replace(old_run.model, card=None)
     renamed = vary(old_run, "renamed", model=replace(bare, path_name="copy.onnx"))
     found = compare_runs(sides(vary(old_run, model=bare), renamed))
-    assert not any(pair.unlike for pair in (*found.speed_ups, *found.accuracy))
+    assert not any(pair.mismatches for pair in (*found.speed_ups, *found.accuracy))
 
 
 def test_random_weights_of_two_seeds_are_unlike(old_run, vary, sides):
@@ -150,7 +150,7 @@ def test_the_model_does_not_matter_to_a_feature_baseline(old_run, vary, sides):
     """The same head on raw pixels is the same whatever the backbone."""
     other = vary(old_run, model=_card(old_run, backbone="vgg16", precision="fp16"))
     found = compare_runs(sides(old_run, other), allow_unlike=True)
-    unlike = {pair.other.features: {one.name for one in pair.unlike} for pair in found.accuracy}
+    unlike = {pair.other.features: {one.name for one in pair.mismatches} for pair in found.accuracy}
     assert unlike == {"backbone": {"precision", "backbone"}, "pixels": set()}
 
 
@@ -162,4 +162,4 @@ def test_equal_parameters_in_another_order_are_alike(old_run, vary, sides):
             replace(one, params=dict(reversed(one.params.items()))) for one in old_run.accuracy
         ),
     )
-    assert not any(pair.unlike for pair in compare_runs(sides(old_run, other)).accuracy)
+    assert not any(pair.mismatches for pair in compare_runs(sides(old_run, other)).accuracy)
