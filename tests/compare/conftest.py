@@ -10,8 +10,8 @@ from tlbench.records import decode_run
 
 
 @pytest.fixture(scope="session")
-def contest():
-    """A run in which models a and b took turns, both in one scenario."""
+def interleaved():
+    """A run that interleaved models a and b, both in one scenario."""
     path = GOLDEN / "run-candidates.json"
     run = decode_run(path.read_bytes(), str(path))
     first = run.latency[0]
@@ -38,6 +38,6 @@ def vary():
 
 
 @pytest.fixture(scope="session")
-def sides():
-    """Return runs as sides of a comparison."""
+def compared():
+    """Return runs as a comparison takes them."""
     return lambda *runs: [ComparedRun(run=run) for run in runs]

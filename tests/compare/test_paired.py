@@ -14,7 +14,7 @@ from tlbench.stats import mcnemar_p, paired_interval
 
 @pytest.fixture
 def opened(tmp_path):
-    """Open saved runs as sides of a comparison."""
+    """Open saved runs as a comparison takes them."""
     output = tmp_path / "work" / "runs"
     return lambda *names: [open_compared_run(name, output) for name in names]
 
@@ -189,7 +189,7 @@ def test_differing_images_need_predictions(tlbench, two_runs, tmp_path):
     assert not Path("differing.csv").exists()
 
 
-def test_a_contestant_keeps_its_folder(tmp_path):
+def test_a_candidate_keeps_its_folder(tmp_path):
     """RUN#LABEL knows where its predictions would be."""
     golden = Path(__file__).parents[1] / "golden" / "run-candidates.json"
     assert open_compared_run(f"{golden}#a", tmp_path).folder == golden.parent
