@@ -34,7 +34,7 @@ def test_every_rule_is_in_the_guide():
     fields = {
         name
         for table in (Policy().accuracy, Policy().latency, Policy().drift)
-        for name in table.__dataclass_fields__
+        for name in table.__struct_fields__
     }
     assert fields <= names
 
