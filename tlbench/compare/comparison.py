@@ -15,7 +15,6 @@ from tlbench.compare.effect import (
     SPEED_UP_SCOPE,
     PairedRuns,
     accuracy_difference,
-    compared_accuracy,
     compared_timing,
     speed_up,
 )
@@ -182,29 +181,23 @@ class _Pairing:
 def _pair(
     reference: ComparedRun, candidate: ComparedRun, letter: str, *, allow_unlike: bool
 ) -> _Pairing:
-    first, runs = letter_of(0), (reference, candidate)
+    letters, runs = (letter_of(0), letter), (reference, candidate)
     timings = _match_timings(reference, candidate, allow_unlike=allow_unlike)
     accuracy: _Match[AccuracyResult] = _match(reference.accuracy, candidate.accuracy, entry_name)
-    paired = PairedRuns.opened(reference, candidate, (first, letter))
+    paired = PairedRuns.opened(reference, candidate, letters)
     pairing = _Pairing(
         letter=letter,
         speed_ups=[
             speed_up(
-                compared_timing(one, first),
+                compared_timing(one, letters[0]),
                 compared_timing(two, letter),
                 timing_mismatches(runs, (one, two)),
             )
             for one, two in timings.pairs
         ],
         accuracy=[
-            accuracy_difference(
-                compared_accuracy(one, first),
-                compared_accuracy(two, letter),
-                accuracy_mismatches(runs, (one, two)),
-                paired=paired.pair(one),
-                not_paired=paired.reason,
-            )
-            for one, two in accuracy.pairs
+            accuracy_difference(pair, letters, accuracy_mismatches(runs, pair), paired)
+            for pair in accuracy.pairs
         ],
         only_reference=[
             *map(timing_name, timings.only_reference),

@@ -119,41 +119,43 @@ def speed_up(
     )
 
 
-def compared_accuracy(result: AccuracyResult, run: str) -> ComparedAccuracy:
-    """Return an accuracy as a difference needs it; *run* is the run's letter."""
-    return ComparedAccuracy(
-        run=run,
-        features=result.features,
-        head=result.head,
-        n_train=result.n_train,
-        n_test=result.n_test,
-        n_correct=result.n_correct,
-        accuracy_fraction=result.accuracy_fraction,
-        interval=result.interval,
-        notes=result.notes,
-        fitted_on=result.fitted_on,
-    )
-
-
 def accuracy_difference(
-    reference: ComparedAccuracy,
-    candidate: ComparedAccuracy,
+    results: tuple[AccuracyResult, AccuracyResult],
+    letters: tuple[str, str],
     mismatches: tuple[Mismatch, ...],
-    *,
-    paired: tuple[PairedDifference, int] | None,
-    not_paired: str | None,
+    paired: "PairedRuns",
 ) -> AccuracyDifference:
-    """Return by how much the candidate is more accurate; *paired* comes from `PairedRuns.pair`."""
-    one, two = reference.interval, candidate.interval
+    """Return by how much the candidate is more accurate than the reference."""
+    one, two = (
+        ComparedAccuracy(
+            run=letter,
+            features=result.features,
+            head=result.head,
+            n_train=result.n_train,
+            n_test=result.n_test,
+            n_correct=result.n_correct,
+            accuracy_fraction=result.accuracy_fraction,
+            interval=result.interval,
+            notes=result.notes,
+            fitted_on=result.fitted_on,
+        )
+        for result, letter in zip(results, letters, strict=True)
+    )
+    difference = n_differing = None
+    if paired.predictions is not None:
+        labels, first, second = paired.entry(results[0])
+        difference = paired_difference(labels, first, second)
+        n_differing = int(np.count_nonzero(first != second))
     return AccuracyDifference(
-        reference=reference,
-        other=candidate,
-        difference_fraction=candidate.accuracy_fraction - reference.accuracy_fraction,
-        intervals_overlap=one.low <= two.high and two.low <= one.high,
+        reference=one,
+        other=two,
+        difference_fraction=two.accuracy_fraction - one.accuracy_fraction,
+        intervals_overlap=one.interval.low <= two.interval.high
+        and two.interval.low <= one.interval.high,
         mismatches=mismatches,
-        paired=paired[0] if paired else None,
-        n_differing=paired[1] if paired else None,
-        not_paired=not_paired,
+        paired=difference,
+        n_differing=n_differing,
+        not_paired=paired.reason,
     )
 
 
@@ -218,27 +220,24 @@ class PairedRuns:
         reason = _why_other_images((first.fingerprint, second.fingerprint), one, two)
         return cls(None if reason else (one, two), reason)
 
-    def pair(self, result: AccuracyResult) -> tuple[PairedDifference, int] | None:
-        """Return the paired difference of a common result, and how many predictions differ."""
-        if self.predictions is None:
-            return None
-        labels = self.predictions[0].labels
-        first, second = (found.entries[entry_name(result)] for found in self.predictions)
-        return paired_difference(labels, first, second), int(np.count_nonzero(first != second))
+    def entry(self, result: AccuracyResult) -> tuple[LabelArray, LabelArray, LabelArray]:
+        """Return true labels and both predictions of a common result."""
+        assert self.predictions is not None
+        one, two = self.predictions
+        name = entry_name(result)
+        return one.labels, one.entries[name], two.entries[name]
 
     def differing(self, result: AccuracyResult, run: str) -> list[DifferingImage]:
         """Return the images of a common result for which the two predict different labels."""
         if self.predictions is None:
             return []
-        one, two = self.predictions
-        name = entry_name(result)
-        first, second = one.entries[name], two.entries[name]
+        labels, first, second = self.entry(result)
         return [
             DifferingImage(
                 run=run,
-                entry=name,
-                index=int(one.index[row]),
-                label=int(one.labels[row]),
+                entry=entry_name(result),
+                index=int(self.predictions[0].index[row]),
+                label=int(labels[row]),
                 first=int(first[row]),
                 second=int(second[row]),
             )

@@ -79,20 +79,15 @@ class AccuracyResult:
 
     Attributes
     ----------
-    features : str
-        ``"backbone"``, or the name of a feature baseline such as ``"pixels"`` (then *baseline*).
-    params : dict
-        Every parameter of the head, defaults included.
-    accuracy_fraction, interval : float and Interval
-        *n_correct* of *n_test* images, a fraction in [0, 1].
-    fit_s, predict_s : float
-        Seconds; *predict_s* for all test images together. Where *from_store* is True, the head was
-        fitted in an earlier run and the times are that run's.
-    fitted_on : str or None
-        Precision of the features that the head was fitted on, where it differs from that of the
-        features it was tested on: ``"fp32"`` for a head that meets a converted backbone.
-    curve : tuple of Epoch
-        Of heads that are trained in epochs.
+    features : ``"backbone"``, or a feature baseline such as ``"pixels"`` (then *baseline* is True)
+    params : every parameter of the head, defaults included
+    accuracy_fraction : *n_correct* of *n_test* images, in [0, 1]
+    fit_s, predict_s : seconds; *predict_s* for all test images together
+    from_store : fitted in an earlier run; the times are that run's
+    notes : for example, that the solver did not converge
+    fitted_on : precision of the features that the head was fitted on, where it differs from that
+        of the features it was tested on: ``"fp32"`` for a head that meets a converted backbone
+    curve : of heads that are trained in epochs
     """
 
     features: str
@@ -107,7 +102,7 @@ class AccuracyResult:
     predict_s: float
     baseline: bool
     from_store: bool = False
-    notes: tuple[str, ...] = ()  # for example: the solver did not converge
+    notes: tuple[str, ...] = ()
     fitted_on: str | None = None
     metrics: Metrics | None = None
     per_class: tuple[ClassScore, ...] = ()

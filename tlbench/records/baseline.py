@@ -16,7 +16,7 @@ from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import GateError
 from tlbench.core.files import write_atomically
 from tlbench.records.accuracy import Interval
-from tlbench.records.codec import decode_document, document_schema, encode_document
+from tlbench.records.codec import decode_document, encode_document
 from tlbench.records.latency import Boundary
 
 # History of the schema of a baseline. 1: the first.
@@ -192,8 +192,3 @@ def save_baseline(baseline: Baseline, path: Path, *, force: bool = False) -> int
     content = encode_document(baseline)
     write_atomically(path, content)
     return len(content)
-
-
-def baseline_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a baseline."""
-    return document_schema(Baseline, BASELINE_VERSION)

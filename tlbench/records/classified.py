@@ -1,9 +1,7 @@
 """Images that a classifier file classified: the record, and its JSON document."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
-
-from tlbench.records.codec import document_schema
+from typing import Literal, TypedDict
 
 # History of the schema of predictions. 1: the first.
 PREDICTIONS_VERSION = 1
@@ -74,8 +72,3 @@ class PredictionsDocument(TypedDict):
     images: list[PredictedImage]
     unreadable: list[UnreadableImage]
     elapsed_s: float
-
-
-def predictions_schema() -> dict[str, Any]:
-    """Return the JSON Schema of predictions."""
-    return document_schema(PredictionsDocument, PREDICTIONS_VERSION)

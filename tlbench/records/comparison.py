@@ -5,10 +5,8 @@ reference) / (time of the candidate): above 1 the candidate is faster.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from tlbench.records.accuracy import Interval, PairedDifference
-from tlbench.records.codec import document_schema
 
 # History of the schema of a comparison. 1: the first.
 COMPARISON_VERSION = 1
@@ -159,8 +157,3 @@ class Comparison:
     accuracy: tuple[AccuracyDifference, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
     notes: tuple[str, ...] = ()  # what the figures do not cover
-
-
-def comparison_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a comparison."""
-    return document_schema(Comparison, COMPARISON_VERSION)

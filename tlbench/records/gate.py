@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from tlbench.records.accuracy import Interval, PairedDifference
 from tlbench.records.baseline import BaselineModel
-from tlbench.records.codec import document_schema
 
 # History of the schema of a verdict. 1: the first.
 VERDICT_VERSION = 1
@@ -86,8 +85,3 @@ class GateVerdict:
     accuracy: tuple[GatedAccuracy, ...] = ()
     timings: tuple[GatedTiming, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-def verdict_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a verdict."""
-    return document_schema(GateVerdict, VERDICT_VERSION)

@@ -81,31 +81,21 @@ class LatencyResult:
 
     Attributes
     ----------
-    create_s, first_s : float
-        Seconds for the creation of the session, and for the first call after it.
-    warmup_s, samples_s : tuple of float
-        Raw seconds per call, in the order measured. Every statistic derives from *samples_s*; the
-        warm-up is kept for inspection only.
-    input_shape : tuple of int
-        Of one input as given to the graph: (H, W, 3) for raw images.
-    label : str or None
-        The model under test, where several take turns; *block_sizes* then counts the samples of
-        each block.
-    settings : dict
-        In force during the timing: provider options, thread spinning.
-    pause_s : float or None
-        Between the calls of the scenario ``paced``.
-    idle_cpu_s : float or None
-        Processor time in the second after the last call.
-    peak_rss_bytes, device_bytes : int or None
-        Memory of a fresh process that did nothing else, on the host and on the GPU; *device_note*
-        says why *device_bytes* is missing.
-    gpu : str or None
-        PCI bus id of the GPU that ran the model; None on other providers, or where unknown.
-    energy_note : str or None
-        What *energy_j_per_image* counts, or why there is none.
-    verdict : {"VALID", "INVALID"} or None
-        None where the timing was not judged; *reasons* holds the texts of the failed *checks*.
+    create_s, first_s : seconds to create the session, and for the first call after that
+    warmup_s, samples_s : raw seconds per call, as measured; only *samples_s* enters statistics
+    input_shape : of one input as given to the graph: (H, W, 3) for raw images
+    cpu_s_per_image : seconds of processor time per image
+    label : the model under test, where several are interleaved
+    block_sizes : samples in each block, where models are interleaved
+    settings : in force during the timing: provider options, thread spinning
+    complete : False if interrupted, with the samples taken until then
+    pause_s : seconds between the calls of the scenario ``paced``
+    idle_cpu_s : seconds of processor time in the second after the last call
+    peak_rss_bytes, device_bytes : memory on host and GPU, of a fresh process that did nothing else
+    device_note : why there are no *device_bytes* on a GPU
+    gpu : PCI bus id of the GPU that ran the model; None on other providers, or if unknown
+    energy_note : what *energy_j_per_image* (joules) counts, or why there is none
+    verdict : None if the timing was not judged; *reasons* holds the texts of failed *checks*
     """
 
     scenario: str
@@ -125,7 +115,7 @@ class LatencyResult:
     settings: dict[str, str] = field(default_factory=dict)
     block_sizes: tuple[int, ...] = ()
     median_interval: Interval | None = None
-    complete: bool = True  # False: interrupted, with the samples taken until then
+    complete: bool = True
     pause_s: float | None = None
     server: ServerLoad | None = None
     fresh: FreshProcess | None = None

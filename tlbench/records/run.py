@@ -109,20 +109,15 @@ class RunConfigRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """One run: the content of ``runs/<id>/run.json``.
+    """One run: the content of ``runs/<id>/run.json``. What was not measured is empty or None.
 
     Attributes
     ----------
-    created_at : str
-        When the run began: ISO 8601, UTC.
-    model : ModelInfo
-        The model; in an interleaved comparison, that of the reference.
-    models_under_test : tuple of ModelUnderTest
-        Of an interleaved comparison, the reference first; *ratios* compares the others with it.
-    extraction, accuracy, cross_validation, learning_curves, drifts, latency : tuple
-        What was measured; empty if it was not.
-    complete : bool
-        False if the run was interrupted; it holds what was measured until then.
+    created_at : when the run began: ISO 8601, UTC
+    model : the measured model; the reference, where several were interleaved
+    models_under_test : of an interleaved comparison, the reference first
+    ratios : times of the candidates over those of the reference
+    complete : False if interrupted, with what was measured until then
     """
 
     schema_version: int = SCHEMA_VERSION
