@@ -1,26 +1,17 @@
-"""Runs to compare: a saved one of the first schema version, and variations of it."""
+"""Runs to compare: a saved one, and variations of it."""
 
 import dataclasses
-from pathlib import Path
 
 import pytest
+from saved_runs import GOLDEN, few_images, images, old_run, save  # noqa: F401 - fixtures
 
 from tlbench.compare import ComparedRun
 from tlbench.records import decode_run
 
-GOLDEN = Path(__file__).parents[1] / "golden"
-
 
 @pytest.fixture(scope="session")
-def old_run():
-    """A run of schema version 1: two timings, four accuracies."""
-    path = GOLDEN / "run-simple.json"
-    return decode_run(path.read_bytes(), str(path))
-
-
-@pytest.fixture(scope="session")
-def contest():
-    """A run in which models a and b took turns, both in one scenario."""
+def interleaved():
+    """A run that interleaved models a and b, both in one scenario."""
     path = GOLDEN / "run-candidates.json"
     run = decode_run(path.read_bytes(), str(path))
     first = run.latency[0]
@@ -47,6 +38,6 @@ def vary():
 
 
 @pytest.fixture(scope="session")
-def sides():
-    """Return runs as sides of a comparison."""
+def compared():
+    """Return runs as a comparison takes them."""
     return lambda *runs: [ComparedRun(run=run) for run in runs]

@@ -23,12 +23,12 @@ FAST = (2.0, 3.5, 1.0, 3.0, 2.0, 4.0, 2.5)
 
 @pytest.fixture
 def timed(old_run):
-    """Return one side of a ratio."""
+    """Return one timing of a ratio."""
 
-    def side(samples_s, run="A", **changes):
+    def compared(samples_s, run="A", **changes):
         return compared_timing(replace(old_run.latency[0], samples_s=samples_s, **changes), run)
 
-    return side
+    return compared
 
 
 def test_samples_of_the_tests_count_as_independent():
@@ -82,10 +82,10 @@ def test_ratio_is_of_times_an_image(timed):
 
 def test_a_queue_has_neither_interval_nor_throughput(timed):
     """Its samples depend on one another, and hold the wait besides the work."""
-    side = timed(SLOW, scenario="server")
-    assert side.median_interval is None
-    assert side.images_per_s is None
-    assert speed_up(side, side).interval is None
+    queue = timed(SLOW, scenario="server")
+    assert queue.median_interval is None
+    assert queue.images_per_s is None
+    assert speed_up(queue, queue).interval is None
 
 
 def test_throughput_is_images_over_seconds(timed):
@@ -98,14 +98,14 @@ def test_throughput_is_images_over_seconds(timed):
 )
 def test_energy_ratio_needs_both(timed, one, two, ratio):
     """Joules of the reference over joules of the other; a counter that stood still has none."""
-    sides = timed(SLOW, energy_j_per_image=one), timed(FAST, energy_j_per_image=two)
-    assert speed_up(*sides).energy_ratio == ratio
+    pair = timed(SLOW, energy_j_per_image=one), timed(FAST, energy_j_per_image=two)
+    assert speed_up(*pair).energy_ratio == ratio
 
 
-def test_verdicts_stay_with_the_figures(old_run, vary, sides):
+def test_verdicts_stay_with_the_figures(old_run, vary, compared):
     """An INVALID and an interrupted timing are compared, and say so."""
     other = vary(old_run, timing={"verdict": None, "complete": False}, complete=False)
-    first, second = compare_runs(sides(old_run, other)).speed_ups
+    first, second = compare_runs(compared(old_run, other)).speed_ups
     assert (first.reference.verdict, second.reference.verdict) == ("VALID", "INVALID")
     assert second.reference.reasons == ("8 samples, p90 needs 64",)
     assert (first.other.verdict, first.other.complete) == (None, False)
@@ -116,28 +116,28 @@ def test_verdicts_stay_with_the_figures(old_run, vary, sides):
     [(0.90, 0.95, False), (0.88, 0.95, True), (0.80, 0.84, False), (0.80, 0.85, True)],
 )
 def test_accuracies_differ_clearly_only_where_intervals_are_apart(
-    old_run, vary, sides, low, high, overlaps
+    old_run, vary, compared, low, high, overlaps
 ):
     """The first accuracy of the golden run is 87.0 % [84.8, 88.9]."""
     interval = replace(old_run.accuracy[0].interval, low=low, high=high)
     middle = (low + high) / 2
     other = vary(old_run, accuracy={"interval": interval, "accuracy_fraction": middle})
-    found = compare_runs(sides(old_run, other)).accuracy[0]
+    found = compare_runs(compared(old_run, other)).accuracy[0]
     assert found.intervals_overlap is overlaps
     assert found.difference_fraction == pytest.approx(middle - 885 / 1017)
 
 
-def test_the_record_says_what_the_interval_leaves_out(old_run, vary, sides):
+def test_the_record_says_what_the_interval_leaves_out(old_run, vary, compared):
     """Whoever reads the JSON reads it too."""
-    notes = " ".join(compare_runs(sides(old_run, vary(old_run))).notes)
+    notes = " ".join(compare_runs(compared(old_run, vary(old_run))).notes)
     assert "does not cover how machines" in notes
     assert "not interleaved" in notes
 
 
-def test_json_round_trip(old_run, vary, sides):
+def test_json_round_trip(old_run, vary, compared):
     """The comparison read from its JSON is the comparison, to the last digit."""
     other = vary(old_run, timing={"precision": "fp16", "provider": "cuda"})
-    found = compare_runs(sides(old_run, other, vary(old_run, "third")), allow_unlike=True)
+    found = compare_runs(compared(old_run, other, vary(old_run, "third")), allow_unlike=True)
     document = json.loads(json.dumps(plain_value(found)))
     assert document["schema_version"] == COMPARISON_VERSION
     assert msgspec.convert(document, Comparison) == found

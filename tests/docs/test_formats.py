@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import partial
 from pathlib import Path
 
 import jsonschema
@@ -11,12 +12,18 @@ from onnx import TensorProto, helper
 from PIL import Image
 
 from tlbench.cli.app import app
-from tlbench.records import json_schema
+from tlbench.records import (
+    Baseline,
+    Comparison,
+    GateVerdict,
+    PredictionsDocument,
+    document_schema,
+    json_schema,
+)
 from tlbench.records.baseline import BASELINE_VERSION
-from tlbench.records.baseline_file import baseline_schema
-from tlbench.records.classified import PREDICTIONS_VERSION, predictions_schema
-from tlbench.records.comparison import COMPARISON_VERSION, comparison_schema
-from tlbench.records.gate import VERDICT_VERSION, verdict_schema
+from tlbench.records.classified import PREDICTIONS_VERSION
+from tlbench.records.comparison import COMPARISON_VERSION
+from tlbench.records.gate import VERDICT_VERSION
 from tlbench.records.run import SCHEMA_VERSION
 from tlbench.reports.model import DESCRIPTION_VERSION, model_schema
 
@@ -26,10 +33,13 @@ GUIDE = (REPOSITORY / "docs" / "formats.md").read_text(encoding="utf-8")
 GOLDEN = REPOSITORY / "tests" / "golden"
 SCHEMAS = {
     "run": (SCHEMA_VERSION, json_schema),
-    "comparison": (COMPARISON_VERSION, comparison_schema),
-    "baseline": (BASELINE_VERSION, baseline_schema),
-    "gate": (VERDICT_VERSION, verdict_schema),
-    "predictions": (PREDICTIONS_VERSION, predictions_schema),
+    "comparison": (COMPARISON_VERSION, partial(document_schema, Comparison, COMPARISON_VERSION)),
+    "baseline": (BASELINE_VERSION, partial(document_schema, Baseline, BASELINE_VERSION)),
+    "gate": (VERDICT_VERSION, partial(document_schema, GateVerdict, VERDICT_VERSION)),
+    "predictions": (
+        PREDICTIONS_VERSION,
+        partial(document_schema, PredictionsDocument, PREDICTIONS_VERSION),
+    ),
     "model": (DESCRIPTION_VERSION, model_schema),
 }
 

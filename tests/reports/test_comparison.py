@@ -193,8 +193,8 @@ def test_reasons_are_given(comparison, pair):
 
 def test_a_ratio_of_unlike_results_is_marked_and_explained(comparison, pair):
     """The star in the row leads to what differs."""
-    unlike = (Mismatch(name="precision", reference="fp32", other="fp16"),)
-    changed = replace(pair, other=replace(pair.other, precision="fp16"), unlike=unlike)
+    mismatches = (Mismatch(name="precision", reference="fp32", other="fp16"),)
+    changed = replace(pair, other=replace(pair.other, precision="fp16"), mismatches=mismatches)
     text = render_comparison(replace(comparison, speed_ups=(changed,)))
     row = _row(text, "B", "offline", "32", "device")
     assert row[4:6] == ["fp32/fp16", "7.33*"]
@@ -216,7 +216,7 @@ def _long(comparison, name):
             pair,
             reference=replace(pair.reference, verdict="INVALID", reasons=(name,), provider=name),
             other=replace(pair.other, label=name, precision=name, provider=name, energy_note=name),
-            unlike=(Mismatch(name="precision", reference="fp32", other=name),),
+            mismatches=(Mismatch(name="precision", reference="fp32", other=name),),
         )
         for pair in comparison.speed_ups
     ]

@@ -1,9 +1,8 @@
-"""Compare: saved runs side by side. Nothing here measures, and nothing imports the engine."""
+"""Compare saved runs. Nothing here measures, and nothing imports the engine."""
 
-from tlbench.compare.compared import compare_runs, differing_images
-from tlbench.compare.compared_run import ComparedRun, open_compared_run
-from tlbench.compare.effect import compared_timing
-from tlbench.compare.paired import paired_difference, predictions_of
+from tlbench.compare.compared_run import ComparedRun, open_compared_run, predictions_of
+from tlbench.compare.comparison import compare_runs, differing_images
+from tlbench.compare.effect import compared_timing, paired_difference
 
 __all__ = [
     "ComparedRun",

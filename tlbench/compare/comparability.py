@@ -1,81 +1,74 @@
-"""In what two results differ that must be alike to be compared.
+"""Where runs differ: mismatches make two results incomparable, properties may explain a difference.
 
-Machine, provider and threads are not among it: how much they matter is what a comparison asks.
+Machine, provider and threads cannot be mismatches: how much they matter is what a comparison asks.
 """
 
 import json
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 from tlbench.compare.compared_run import ComparedRun
 from tlbench.model import ModelCard
-from tlbench.records import AccuracyResult, LatencyResult, Mismatch, ModelInfo
+from tlbench.records import AccuracyResult, LatencyResult, Mismatch, ModelInfo, RunProperty
 
+_UNKNOWN = "unknown"
 _DIGITS = 12  # of a digest, for people
+_SCIKIT_LEARN = "scikit-learn"
 
-_Row = tuple[str, object, object]  # name, of the reference, of the other
 
-
-def timing_differences(
-    sides: tuple[ComparedRun, ComparedRun], results: tuple[LatencyResult, LatencyResult]
+def timing_mismatches(
+    runs: tuple[ComparedRun, ComparedRun], results: tuple[LatencyResult, LatencyResult]
 ) -> tuple[Mismatch, ...]:
-    """Return in what two timings are unlike: empty if they may be compared.
-
-    Parameters
-    ----------
-    sides : tuple of ComparedRun
-        The reference's run and the other's.
-    results : tuple of LatencyResult
-        One of each.
-    """
-    one, two = results
-    rows: list[_Row] = [
-        ("scenario", one.scenario, two.scenario),
-        ("batch size", one.batch_size, two.batch_size),
-        ("boundary", one.boundary, two.boundary),
-        ("precision", one.precision, two.precision),
-        ("input shape", _shape(one.input_shape), _shape(two.input_shape)),
-        ("pause", _seconds(one.pause_s), _seconds(two.pause_s)),
-    ]
-    if one.server is not None or two.server is not None:  # the load decides how long a queue is
-        rows.append(("load", _load(one), _load(two)))
-    rows += _model_rows(sides[0].model_of(one.label), sides[1].model_of(two.label))
-    return _differences(rows)
+    """Return where timings of reference and candidate do not match: empty if comparable."""
+    models = [run.model_of(one.label) for run, one in zip(runs, results, strict=True)]
+    return _mismatches(*map(_timing_values, results)) + _mismatches(*_model_values(*models))
 
 
-def accuracy_differences(
-    sides: tuple[ComparedRun, ComparedRun], results: tuple[AccuracyResult, AccuracyResult]
+def _timing_values(result: LatencyResult) -> dict[str, str]:
+    load = result.server
+    return {
+        "scenario": result.scenario,
+        "batch size": str(result.batch_size),
+        "boundary": result.boundary,
+        "precision": result.precision,
+        "input shape": _shape(result.input_shape),
+        "pause": "none" if result.pause_s is None else f"{result.pause_s:g} s",
+        # The load decides how long a queue is.
+        "load": f"{load.qps:g}/s within {load.latency_bound_s:g} s" if load else "none",
+    }
+
+
+def accuracy_mismatches(
+    runs: tuple[ComparedRun, ComparedRun], results: tuple[AccuracyResult, AccuracyResult]
 ) -> tuple[Mismatch, ...]:
-    """Return in what two accuracies are unlike: empty if they may be compared.
-
-    Parameters
-    ----------
-    sides : tuple of ComparedRun
-        The reference's run and the other's.
-    results : tuple of AccuracyResult
-        One of each.
-    """
-    one, two = results
-    rows: list[_Row] = [
-        ("features", one.features, two.features),
-        ("head", one.head, two.head),
-        ("dataset", _dataset(sides[0]), _dataset(sides[1])),
-        ("train images", one.n_train, two.n_train),
-        ("test images", one.n_test, two.n_test),
-        *_param_rows(one, two),
-    ]
-    if not (one.baseline and two.baseline):  # a feature baseline has no part in the model
-        first, second = sides[0].model_of(), sides[1].model_of()
-        rows.append(("precision", _precision(first), _precision(second)))
-        rows += _model_rows(first, second)
-    return _differences(rows)
+    """Return where accuracies of reference and candidate do not match: empty if comparable."""
+    found = _mismatches(*map(_accuracy_values, runs, results))
+    if all(result.baseline for result in results):  # a feature baseline does not depend on it
+        return found
+    models = [run.model_of() for run in runs]
+    return found + _mismatches(*map(_precision, models)) + _mismatches(*_model_values(*models))
 
 
-def _differences(rows: Iterable[_Row]) -> tuple[Mismatch, ...]:
+def _accuracy_values(compared: ComparedRun, result: AccuracyResult) -> dict[str, str]:
+    data = compared.run.dataset
+    return {
+        "features": result.features,
+        "head": result.head,
+        "dataset": f"{data.name} {data.fingerprint[:_DIGITS]}" if data else "none",
+        "train images": str(result.n_train),
+        "test images": str(result.n_test),
+    } | {
+        # As JSON, which both came from: 1 and true differ, and the order of keys does not count.
+        f"parameter {name}": json.dumps(value, sort_keys=True)
+        for name, value in result.params.items()
+    }
+
+
+def _mismatches(one: dict[str, str], two: dict[str, str]) -> tuple[Mismatch, ...]:
+    pairs = {name: (one.get(name, "absent"), two.get(name, "absent")) for name in one | two}
     return tuple(
-        Mismatch(name=name, reference=str(one), other=str(two))
-        for name, one, two in rows
-        if one != two
+        Mismatch(name=name, reference=first, other=second)
+        for name, (first, second) in pairs.items()
+        if first != second
     )
 
 
@@ -83,60 +76,32 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _seconds(value: float | None) -> str:
-    return "none" if value is None else f"{value:g} s"
+def _precision(model: ModelInfo) -> dict[str, str]:
+    return {"precision": model.card.precision if model.card else _UNKNOWN}
 
 
-def _load(result: LatencyResult) -> str:
-    load = result.server
-    return "none" if load is None else f"{load.qps:g}/s within {load.latency_bound_s:g} s"
-
-
-def _dataset(side: ComparedRun) -> str:
-    found = side.run.dataset
-    return "none" if found is None else f"{found.name} {found.fingerprint[:_DIGITS]}"
-
-
-def _param_rows(one: AccuracyResult, two: AccuracyResult) -> list[_Row]:
-    """Return a row for each parameter of either head."""
-    names = dict.fromkeys([*one.params, *two.params])
-    return [
-        (f"parameter {name}", _param(one.params, name), _param(two.params, name)) for name in names
-    ]
-
-
-def _param(params: dict[str, Any], name: str) -> str:
-    # As JSON, in which both came: 1 and true are not alike, and the order of keys does not count.
-    return json.dumps(params[name], sort_keys=True) if name in params else "absent"
-
-
-def _precision(model: ModelInfo) -> str:
-    return model.card.precision if model.card else "unknown"
-
-
-def _model_rows(one: ModelInfo, two: ModelInfo) -> list[_Row]:
+def _model_values(one: ModelInfo, two: ModelInfo) -> tuple[dict[str, str], dict[str, str]]:
     """Return what tells two models apart: nothing for one file, else what their cards say.
 
-    Two exports of one network have different bytes where the versions of their exporter differ.
+    Exports of one network by different versions of an exporter have different bytes.
     """
     if one.sha256 == two.sha256:
-        return []
+        return {}, {}
     if one.card is None or two.card is None:
-        return [("model file", _file(one), _file(two))]
-    first, second = _card_facts(one.card), _card_facts(two.card)
-    return [(name, first[name], second[name]) for name in first]
+        return {"model file": _file(one)}, {"model file": _file(two)}
+    return _card_values(one.card), _card_values(two.card)
 
 
 def _file(model: ModelInfo) -> str:
-    kind = "with a card" if model.card else "without a card"
-    return f"{model.path_name} {model.sha256[:_DIGITS]} {kind}"
+    card = "with a card" if model.card else "without a card"
+    return f"{model.path_name} {model.sha256[:_DIGITS]} {card}"
 
 
-def _card_facts(card: ModelCard) -> dict[str, str]:
+def _card_values(card: ModelCard) -> dict[str, str]:
     digest = card.weights.sha256
     return {
         "backbone": card.backbone,
-        # Random ones have no file: their origin names the seed.
+        # Random weights have no file: their origin names the seed.
         "weights": f"{card.weights.kind} {digest[:_DIGITS] if digest else card.weights.origin}",
         "input size": _shape(card.input_size),
         "resize": card.resize,
@@ -146,3 +111,51 @@ def _card_facts(card: ModelCard) -> dict[str, str]:
         "features": _shape(card.feature_shape),
         "classes": str(card.n_classes or "none"),
     }
+
+
+def run_properties(runs: Sequence[ComparedRun]) -> tuple[RunProperty, ...]:
+    """Return every property of machine and settings, whether or not the runs differ in it."""
+    found = [_properties(compared) for compared in runs]
+    return tuple(
+        RunProperty(name=name, values=tuple(one[name] for one in found))
+        for name in found[0]
+        if name != _SCIKIT_LEARN or any(compared.accuracy for compared in runs)
+    )
+
+
+def _properties(compared: ComparedRun) -> dict[str, str]:
+    run, timings = compared.run, compared.timings
+    machine, libraries = run.environment, run.environment.libraries
+    models = (compared.model_of(label) for label in compared.labels or (None,))
+    power = machine.on_ac_power
+    return {
+        "CPU": machine.cpu,
+        "processors": f"{machine.cpus_usable} of {machine.cpus_total}",
+        "GPU": _joined(f"{gpu.name}, driver {gpu.driver}" for gpu in machine.gpus) or "none",
+        # of the features where nothing was timed
+        "provider": _joined(one.provider for one in timings or run.extraction) or _UNKNOWN,
+        "threads": _joined(str(one.threads) for one in timings)
+        or str(run.config.effective.get("threads", _UNKNOWN)),
+        "settings": _joined(
+            sorted(f"{name}={value}" for one in timings for name, value in one.settings.items())
+        )
+        or _UNKNOWN,
+        # The build for GPUs is a package of its own.
+        "ONNX Runtime": _joined(
+            f"{name} {libraries[name]}"
+            for name in ("onnxruntime-gpu", "onnxruntime")
+            if name in libraries
+        )
+        or _UNKNOWN,
+        "governor": machine.governor or _UNKNOWN,
+        "mains power": _UNKNOWN if power is None else "yes" if power else "no",
+        "OS": machine.os,
+        "Python": machine.python,
+        "model file": _joined(f"{one.path_name} {one.sha256[:_DIGITS]}" for one in models),
+        "tlbench": run.tlbench_version,
+        _SCIKIT_LEARN: libraries.get(_SCIKIT_LEARN, _UNKNOWN),
+    }
+
+
+def _joined(values: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(values))

@@ -1,47 +1,45 @@
-"""A run as one side of a comparison: all of it, or one candidate of several."""
+"""A saved run as a comparison sees it: the whole run, or one of its models under test."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from string import ascii_uppercase
-from typing import TypeVar
 
 from tlbench.core.errors import ComparisonError, ResultError
-from tlbench.records import AccuracyResult, LatencyResult, ModelInfo, RunResult, find_run, read_run
+from tlbench.records import (
+    AccuracyResult,
+    LatencyResult,
+    ModelInfo,
+    Predictions,
+    RunResult,
+    check_predictions,
+    find_run,
+    read_predictions,
+    read_run,
+)
 
 _SEPARATOR = "#"
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedRun:
-    """A saved run, or with *label* what one candidate of it did.
-
-    Attributes
-    ----------
-    label : str or None
-        One of the run's models under test; None for the whole run.
-    folder : Path or None
-        Where its ``run.json`` is, and perhaps its ``predictions.npz``.
-    """
+    """A saved run, or with a label the part of it that one model under test did."""
 
     run: RunResult
     label: str | None = None
-    folder: Path | None = None
+    folder: Path | None = None  # that holds its run.json, and perhaps its predictions.npz
 
     @property
     def name(self) -> str:
-        """How to write this side on the command line."""
+        """How to write it on the command line."""
         return self.run.id if self.label is None else f"{self.run.id}{_SEPARATOR}{self.label}"
 
     @property
     def timings(self) -> tuple[LatencyResult, ...]:
-        """The timings to compare; those of a chosen candidate lose their label."""
+        """The timings to compare; those of one chosen model lose their label."""
         if self.label is None:
             return self.run.latency
-        mine = (result for result in self.run.latency if result.label == self.label)
-        return tuple(replace(result, label=None) for result in mine)
+        chosen = (result for result in self.run.latency if result.label == self.label)
+        return tuple(replace(result, label=None) for result in chosen)
 
     @property
     def accuracy(self) -> tuple[AccuracyResult, ...]:
@@ -50,74 +48,36 @@ class ComparedRun:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The models under test among the timings to compare; none where there is only one."""
-        found = (result.label for result in self.timings)
-        return tuple(dict.fromkeys(label for label in found if label is not None))
+        """The models under test among the timings to compare; none if there is only one model."""
+        return tuple(dict.fromkeys(one.label for one in self.timings if one.label is not None))
 
     def model_of(self, label: str | None = None) -> ModelInfo:
-        """Return the model behind a timing of *label*.
-
-        Raises
-        ------
-        ResultError
-            If the run does not say which model it was.
-        """
+        """Return the model that a timing of *label* is of; raise ResultError if it is unknown."""
         wanted = self.label or label
         if wanted is None:
             return self.run.model
         for candidate in self.run.models_under_test:
             if candidate.label == wanted:
                 return candidate.model
-        raise ResultError(f"Run {self.run.id} times {wanted!r} and does not say which model it is.")
+        msg = f"Run {self.run.id} is damaged: it does not say which model {wanted!r} is."
+        raise ResultError(msg)
 
     def check(self) -> None:
-        """Refuse a run of which nothing can be computed.
-
-        Raises
-        ------
-        ResultError
-            If a timing is there twice, or has no samples or impossible ones.
-        """
-        names = [timing_name(result) for result in self.timings]
-        names += [accuracy_name(one) for one in self.accuracy]
-        if twice := _first_repeated(names):
+        """Raise ResultError if a result is there twice, or has no samples or impossible ones."""
+        timings = [timing_name(result) for result in self.timings]
+        names = [*timings, *map(accuracy_name, self.accuracy)]
+        if len(set(names)) < len(names):
+            twice = next(name for name in names if names.count(name) > 1)
             raise ResultError(f"Run {self.run.id} is damaged: it holds {twice} twice.")
-        for name, result in zip(names, self.timings, strict=False):
+        for name, result in zip(timings, self.timings, strict=True):
             samples = result.samples_s
             if not samples or not all(0 < sample < float("inf") for sample in samples):
-                msg = (
-                    f"Run {self.run.id} is damaged: {name} has "
-                    f"{'samples that are no times' if samples else 'no samples'}."
-                )
-                raise ResultError(msg)
-
-
-def _first_repeated(names: Iterable[_T]) -> _T | None:
-    seen = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+                wrong = "samples that are not times" if samples else "no samples"
+                raise ResultError(f"Run {self.run.id} is damaged: {name} has {wrong}.")
 
 
 def open_compared_run(name: str, output: Path) -> ComparedRun:
-    """Read the run that *name* means; ``RUN#LABEL`` is one candidate of a run.
-
-    Parameters
-    ----------
-    name : str
-        A run as `tlbench.records.find_run` takes it, and if that finds nothing, one with a label.
-    output : Path
-        Folder that runs are saved in.
-
-    Raises
-    ------
-    ResultError
-        If there is no such run, or it cannot be read.
-    ComparisonError
-        If the run has no such candidate.
-    """
+    """Return the run that *name* stands for as in `find_run`, or one model of it: ``RUN#LABEL``."""
     try:
         return ComparedRun(run=read_run(name, output), folder=find_run(name, output).parent)
     except ResultError:
@@ -125,13 +85,22 @@ def open_compared_run(name: str, output: Path) -> ComparedRun:
         if not separator:
             raise
         run = read_run(run_name, output)
-    labels = tuple(dict.fromkeys(result.label for result in run.latency if result.label))
+    labels = ComparedRun(run=run).labels
     if label not in labels:
-        found = ", ".join(labels) or "none: it measured one model by itself"
-        raise ComparisonError(
-            f"Run {run.id} has no candidate {label!r}. Its models under test: {found}."
-        )
+        found = ", ".join(labels) or "none, because it measured a single model"
+        msg = f"Run {run.id} has no candidate {label!r}. Its models under test: {found}."
+        raise ComparisonError(msg)
     return ComparedRun(run=run, label=label, folder=find_run(run_name, output).parent)
+
+
+def predictions_of(compared: ComparedRun) -> Predictions | None:
+    """Return the checked predictions of a run; None if they were not saved or not copied."""
+    if compared.folder is None or not compared.accuracy:
+        return None
+    found = read_predictions(compared.folder)
+    if found is not None:
+        check_predictions(compared.run, found)
+    return found
 
 
 def letter_of(position: int) -> str:
@@ -146,6 +115,6 @@ def accuracy_name(result: AccuracyResult) -> str:
 
 
 def timing_name(result: LatencyResult) -> str:
-    """Return ``single, batch 1, numpy->numpy``, behind the candidate's label if there is one."""
+    """Return ``single, batch 1, numpy->numpy``, after the model's label if there is one."""
     prefix = f"{result.label}: " if result.label else ""
     return f"{prefix}{result.scenario}, batch {result.batch_size}, {result.boundary}"

@@ -1,41 +1,50 @@
-"""How large a difference is, and how much of it may be noise."""
+"""How large a difference between two runs is, and how much of it may be noise."""
 
+from dataclasses import dataclass
 from statistics import median
 
+import numpy as np
+
+from tlbench.compare.compared_run import ComparedRun, predictions_of
+from tlbench.core.arrays import LabelArray
 from tlbench.records import (
     AccuracyDifference,
     AccuracyResult,
     ComparedAccuracy,
     ComparedTiming,
+    DifferingImage,
     Interval,
     LatencyResult,
     Mismatch,
     PairedDifference,
+    Predictions,
     SpeedUp,
+    entry_name,
 )
-from tlbench.stats import autocorrelation_time, quantile_interval
+from tlbench.stats import autocorrelation_time, mcnemar_p, paired_interval, quantile_interval
 
 SPEED_UP_SCOPE = (
-    "The interval of a speed-up covers the sampling noise within each run, at 95 % or more. The "
-    "runs were not interleaved: it does not cover how machines of one kind, days, or starts of the "
-    "program differ. Repeat the runs to see that."
+    "The interval of a speed-up covers the sampling noise within each run, with a confidence of at "
+    "least 95 %. The runs were not interleaved, so it does not cover how machines of one kind, "
+    "days or program starts differ. Repeat the runs to see that."
 )
 ACCURACY_SCOPE = (
-    "An accuracy's interval (Wilson, 95 %) covers the choice of the test images. Where two overlap "
-    "and nothing is paired, there is no clear difference; no test is made."
+    "The interval of an accuracy (Wilson, 95 %) covers the choice of the test images. Where two "
+    "intervals overlap and predictions are not paired, there is no clear difference; no test is "
+    "made."
 )
 PAIRED_SCOPE = (
-    "On the same images: Tango's 95 % interval of the difference, and McNemar's exact test, "
-    "two-sided. They cover the choice of the test images, not that of the training images or the "
-    "seed; of several heads, each is tested by itself."
+    "On the same images: Tango's 95 % interval of the difference, and McNemar's exact two-sided "
+    "test. They cover the choice of the test images, but not of the training images or the seed. "
+    "Each head is tested by itself."
 )
 ENERGY_SCOPE = (
-    "Energy has no interval: a run reads the counter before and after. Counters of different "
-    "devices count different parts of a machine."
+    "Energy has no interval, because a run reads the counter only before and after. The counters "
+    "of different devices cover different parts of a machine."
 )
 
-# Bonferroni: each median may be missed in 2.5 % of runs, so both hold together in 95 % at least,
-# whatever the two have to do with one another.
+# Bonferroni: each median may be missed in 2.5 % of runs, so both hold together in at least 95 %,
+# however the two depend on one another.
 _CONFIDENCE = 0.95
 _CONFIDENCE_EACH = 1 - (1 - _CONFIDENCE) / 2
 _METHOD = (
@@ -45,15 +54,7 @@ _METHOD = (
 
 
 def compared_timing(result: LatencyResult, run: str) -> ComparedTiming:
-    """Return one run's side of a speed-up.
-
-    Parameters
-    ----------
-    result : LatencyResult
-        With samples above zero.
-    run : str
-        The run's letter.
-    """
+    """Return a timing as a speed-up needs it; *run* is the run's letter."""
     is_queue = result.scenario == "server"
     return ComparedTiming(
         run=run,
@@ -89,81 +90,156 @@ def _median_interval(samples_s: tuple[float, ...]) -> Interval | None:
 
 
 def speed_up(
-    reference: ComparedTiming, other: ComparedTiming, unlike: tuple[Mismatch, ...] = ()
+    reference: ComparedTiming, candidate: ComparedTiming, mismatches: tuple[Mismatch, ...] = ()
 ) -> SpeedUp:
-    """Return how many times as fast *other* is, an image.
+    """Return how many times as fast the candidate is, per image.
 
-    Notes
-    -----
     If the medians lie in [a, b] and [c, d], their ratio lies in [a / d, b / c]. Each of the two
     intervals holds at 97.5 %; by Bonferroni's inequality both hold at 95 % or more.
     """
-    one, two = reference.median_interval, other.median_interval
+    one, two = reference.median_interval, candidate.median_interval
     interval = None
     if one is not None and two is not None:
-        scale = other.batch_size / reference.batch_size  # from calls to images
+        scale = candidate.batch_size / reference.batch_size  # from calls to images
         interval = Interval(
             low=scale * one.low / two.high,
             high=scale * one.high / two.low,
             confidence_fraction=_CONFIDENCE,
             method=_METHOD,
         )
-    energy_ratio = None
-    joules = reference.energy_j_per_image, other.energy_j_per_image
-    # A counter that did not move during a short timing says 0.
-    if joules[0] and joules[1]:
-        energy_ratio = joules[0] / joules[1]
+    joules = reference.energy_j_per_image, candidate.energy_j_per_image
     return SpeedUp(
         reference=reference,
-        other=other,
-        speed_up=reference.per_image_s / other.per_image_s,
+        other=candidate,
+        speed_up=reference.per_image_s / candidate.per_image_s,
         interval=interval,
-        energy_ratio=energy_ratio,
-        unlike=unlike,
-    )
-
-
-def compared_accuracy(result: AccuracyResult, run: str) -> ComparedAccuracy:
-    """Return one run's side of a difference of accuracies; *run* is its letter."""
-    return ComparedAccuracy(
-        run=run,
-        features=result.features,
-        head=result.head,
-        n_train=result.n_train,
-        n_test=result.n_test,
-        n_correct=result.n_correct,
-        accuracy_fraction=result.accuracy_fraction,
-        interval=result.interval,
-        notes=result.notes,
-        fitted_on=result.fitted_on,
+        # A counter that did not advance during a short timing reads 0.
+        energy_ratio=joules[0] / joules[1] if joules[0] and joules[1] else None,
+        mismatches=mismatches,
     )
 
 
 def accuracy_difference(
-    reference: ComparedAccuracy,
-    other: ComparedAccuracy,
-    unlike: tuple[Mismatch, ...] = (),
-    *,
-    paired: tuple[PairedDifference, int] | None = None,
-    not_paired: str | None = None,
+    results: tuple[AccuracyResult, AccuracyResult],
+    letters: tuple[str, str],
+    mismatches: tuple[Mismatch, ...],
+    paired: "PairedRuns",
 ) -> AccuracyDifference:
-    """Return by how much *other* is more accurate, and whether the two intervals overlap.
-
-    Parameters
-    ----------
-    paired : tuple of PairedDifference and int, or None
-        The difference image by image, and how many images are predicted differently.
-    not_paired : str or None
-        Why there is none.
-    """
-    one, two = reference.interval, other.interval
-    return AccuracyDifference(
-        reference=reference,
-        other=other,
-        difference_fraction=other.accuracy_fraction - reference.accuracy_fraction,
-        intervals_overlap=one.low <= two.high and two.low <= one.high,
-        unlike=unlike,
-        paired=paired[0] if paired else None,
-        n_differing=paired[1] if paired else None,
-        not_paired=not_paired,
+    """Return by how much the candidate is more accurate than the reference."""
+    one, two = (
+        ComparedAccuracy(
+            run=letter,
+            features=result.features,
+            head=result.head,
+            n_train=result.n_train,
+            n_test=result.n_test,
+            n_correct=result.n_correct,
+            accuracy_fraction=result.accuracy_fraction,
+            interval=result.interval,
+            notes=result.notes,
+            fitted_on=result.fitted_on,
+        )
+        for result, letter in zip(results, letters, strict=True)
     )
+    difference = n_differing = None
+    if paired.predictions is not None:
+        labels, first, second = paired.entry(results[0])
+        difference = paired_difference(labels, first, second)
+        n_differing = int(np.count_nonzero(first != second))
+    return AccuracyDifference(
+        reference=one,
+        other=two,
+        difference_fraction=two.accuracy_fraction - one.accuracy_fraction,
+        intervals_overlap=one.interval.low <= two.interval.high
+        and two.interval.low <= one.interval.high,
+        mismatches=mismatches,
+        paired=difference,
+        n_differing=n_differing,
+        not_paired=paired.reason,
+    )
+
+
+def paired_difference(
+    labels: LabelArray, first: LabelArray, second: LabelArray
+) -> PairedDifference:
+    """Return how much more accurate *second* is: true labels and predictions of the same images.
+
+    Interval and test are those of `tlbench.stats.paired_interval` and `tlbench.stats.mcnemar_p`.
+    They cover the choice of the test images, not that of the training images or the seed.
+    """
+    right, also = first == labels, second == labels
+    only_first = int(np.count_nonzero(right & ~also))
+    only_second = int(np.count_nonzero(also & ~right))
+    low, high = paired_interval(only_first, only_second, len(labels), _CONFIDENCE)
+    return PairedDifference(
+        n_images=len(labels),
+        only_first_correct=only_first,
+        only_second_correct=only_second,
+        difference_fraction=(only_second - only_first) / len(labels),
+        interval=Interval(
+            low=low, high=high, confidence_fraction=_CONFIDENCE, method="Tango's score interval"
+        ),
+        p_value=mcnemar_p(only_first, only_second),
+    )
+
+
+def _why_other_images(
+    fingerprints: tuple[str, str], one: Predictions, two: Predictions
+) -> str | None:
+    """Return why predictions are not of the same images in the same order; None if they are."""
+    if len(one.labels) != len(two.labels):
+        return f"{len(one.labels)} test images against {len(two.labels)}"
+    if fingerprints[0] != fingerprints[1]:
+        return "the datasets have different fingerprints"
+    if not np.array_equal(one.index, two.index):
+        return "the predictions are for different rows of the test split"
+    if not np.array_equal(one.labels, two.labels):
+        return "the images have different labels"
+    return None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PairedRuns:
+    """The predictions of reference and candidate, or the reason why they cannot be paired."""
+
+    predictions: tuple[Predictions, Predictions] | None
+    reason: str | None
+
+    @classmethod
+    def opened(
+        cls, reference: ComparedRun, candidate: ComparedRun, letters: tuple[str, str]
+    ) -> "PairedRuns":
+        """Read and check the predictions of two runs, which the reason calls by their letters."""
+        one, two = predictions_of(reference), predictions_of(candidate)
+        if one is None or two is None:
+            letter = letters[0] if one is None else letters[1]
+            return cls(None, f"there is no predictions.npz beside the run.json of {letter}")
+        first, second = reference.run.dataset, candidate.run.dataset
+        if first is None or second is None:
+            return cls(None, "a run does not say what data it was measured on")
+        reason = _why_other_images((first.fingerprint, second.fingerprint), one, two)
+        return cls(None if reason else (one, two), reason)
+
+    def entry(self, result: AccuracyResult) -> tuple[LabelArray, LabelArray, LabelArray]:
+        """Return true labels and both predictions of a common result."""
+        assert self.predictions is not None
+        one, two = self.predictions
+        name = entry_name(result)
+        return one.labels, one.entries[name], two.entries[name]
+
+    def differing(self, result: AccuracyResult, run: str) -> list[DifferingImage]:
+        """Return the images of a common result for which the two predict different labels."""
+        if self.predictions is None:
+            return []
+        labels, first, second = self.entry(result)
+        return [
+            DifferingImage(
+                run=run,
+                entry=entry_name(result),
+                index=int(self.predictions[0].index[row]),
+                label=int(labels[row]),
+                first=int(first[row]),
+                second=int(second[row]),
+            )
+            for row in np.flatnonzero(first != second)
+        ]

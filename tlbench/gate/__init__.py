@@ -1,7 +1,21 @@
-"""Gate: a saved run held against a baseline by a policy. Nothing here measures."""
+"""Gate: a saved run judged against a baseline by a policy. Nothing here measures."""
 
 from tlbench.gate.baseline import make_baseline
 from tlbench.gate.judge import judge_run
-from tlbench.gate.policy import Policy, read_policy
+from tlbench.gate.policy import (
+    AccuracyPolicy,
+    DriftPolicy,
+    LatencyPolicy,
+    Policy,
+    read_policy,
+)
 
-__all__ = ["Policy", "judge_run", "make_baseline", "read_policy"]
+__all__ = [
+    "AccuracyPolicy",
+    "DriftPolicy",
+    "LatencyPolicy",
+    "Policy",
+    "judge_run",
+    "make_baseline",
+    "read_policy",
+]

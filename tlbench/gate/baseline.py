@@ -1,4 +1,4 @@
-"""From a saved run to the baseline that later runs are held against."""
+"""From a saved run to the baseline that later runs are judged against."""
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
@@ -23,55 +23,63 @@ from tlbench.records import (
     pack_labels,
 )
 
-# Feature baselines such as pixels do not depend on the model, so that a gate has no use for them.
+# Feature baselines such as pixels do not depend on the model, so a gate has no use for them.
 _ENTRIES = ("backbone*.*",)
 
 
 def make_baseline(
-    side: ComparedRun, *, entries: Sequence[str] = _ENTRIES, latency: bool = True
+    compared: ComparedRun, *, entries: Sequence[str] = _ENTRIES, latency: bool = True
 ) -> Baseline:
     """Return the baseline of a run.
 
     Parameters
     ----------
-    side : ComparedRun
-        The run, or one candidate of it.
+    compared : ComparedRun
+        The run, or one of its models under test.
     entries : sequence of str
-        Which predictions to keep: names ``FEATURES.HEAD``, or shell patterns of them.
+        Predictions to keep: names ``FEATURES.HEAD``, or shell patterns of them.
     latency : bool
-        Whether to keep timings: what is in a baseline must be in every run that is gated.
+        Whether to keep timings. Every run that is judged must have what a baseline has.
+
+    Returns
+    -------
+    Baseline
+        Predictions, timings and drifts of the run, with the identity of model, data and machine.
 
     Raises
     ------
     GateError
-        If the run was interrupted, holds nothing to keep or no predictions of what it holds, or if
-        an entry matches nothing.
+        If the run was interrupted, has nothing to keep or lacks its predictions, or if one of the
+        *entries* matches nothing.
     ResultError
         If the run or its predictions are damaged.
     """
-    run = side.run
-    side.check()
+    run = compared.run
+    compared.check()
     if not run.complete:
-        raise GateError(f"Run {run.id} was interrupted. A baseline needs a complete one.")
-    if side.labels:
+        raise GateError(f"Run {run.id} was interrupted. A baseline needs a complete run.")
+    if labels := compared.labels:
         msg = (
-            f"In run {run.id} took turns: {', '.join(side.labels)}. Say which is the baseline: "
-            f"'{run.id}#{side.labels[0]}'."
+            f"Run {run.id} compares several models ({', '.join(labels)}). Name the one that is the "
+            f"baseline: '{run.id}#{labels[0]}'."
         )
         raise GateError(msg)
-    predictions = predictions_of(side)
+    predictions = predictions_of(compared)
     accuracy = _accuracy(run, predictions, entries) if run.accuracy else ()
-    timings = tuple(map(timing_summary, side.timings)) if latency else ()
+    timings = tuple(map(timing_summary, compared.timings)) if latency else ()
     drifts = drifts_of(run)
     if not accuracy and not timings and not drifts:
-        msg = f"Run {run.id} holds nothing to keep. Make one with tlbench run or tlbench evaluate."
+        msg = (
+            f"Run {run.id} has nothing to keep. Make a run with `tlbench run` or "
+            "`tlbench evaluate`."
+        )
         raise GateError(msg)
     return Baseline(
         tlbench_version=run.tlbench_version,
-        run=side.name,
+        run=compared.name,
         created_at=run.created_at,
         command=run.config.command,
-        model=model_identity(side.model_of()),
+        model=model_identity(compared.model_of()),
         machine=machine_of(run.environment),
         libraries=dict(sorted(run.environment.libraries.items())),
         data=_data(run, predictions) if accuracy and predictions else None,
@@ -86,8 +94,8 @@ def _accuracy(
 ) -> tuple[BaselineAccuracy, ...]:
     if predictions is None:
         msg = (
-            f"Run {run.id} has no predictions.npz beside its run.json: without it nothing can be "
-            "compared image by image. Copy the whole folder of a run."
+            f"Run {run.id} has no predictions.npz beside its run.json, so later runs cannot be "
+            "compared with it image by image. Copy the whole folder of a run."
         )
         raise GateError(msg)
     names = [entry_name(result) for result in run.accuracy]
@@ -146,7 +154,7 @@ def timing_summary(result: LatencyResult) -> BaselineTiming:
 
 def drifts_of(run: RunResult) -> tuple[BaselineDrift, ...]:
     """Return every smallest cosine that a run knows: measured in it, and in its model's card."""
-    # One line for each pair of features: several heads on them have the same cosine.
+    # One for each pair of feature sets: several heads on them have the same cosine.
     found = {f"{one.label} against {one.reference}": one.smallest_cosine for one in run.drifts}
     card = run.model.card
     if card is not None and card.conversion is not None:
@@ -155,20 +163,18 @@ def drifts_of(run: RunResult) -> tuple[BaselineDrift, ...]:
 
 
 def model_identity(model: ModelInfo) -> BaselineModel:
-    """Return what a report says of a model."""
+    """Return what a verdict says about a model."""
     card = model.card
-    if card is None:
-        return BaselineModel(
-            name=model.path_name, sha256=model.sha256, precision="unknown", weights="unknown"
-        )
-    weights = f"{card.weights.kind}: {card.weights.origin}"
     return BaselineModel(
-        name=card.backbone, sha256=model.sha256, precision=card.precision, weights=weights
+        name=card.backbone if card else model.path_name,
+        sha256=model.sha256,
+        precision=card.precision if card else "unknown",
+        weights=f"{card.weights.kind}: {card.weights.origin}" if card else "unknown",
     )
 
 
 def machine_of(found: Environment) -> Machine:
-    """Return the facts in which two machines must be alike for their times to be compared."""
+    """Return the properties that must match before the times of two machines are compared."""
     return Machine(
         machine=found.machine,
         cpu=found.cpu,

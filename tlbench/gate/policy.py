@@ -1,11 +1,9 @@
-"""What a run must hold to pass: the policy, its defaults, and the file it comes from.
+"""The policy of a gate: its rules, their defaults, and the TOML file that changes them.
 
 Points and percents, because people write and read this file; everything else counts in fractions.
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,28 +12,38 @@ import msgspec
 from tlbench.core.errors import ConfigError, GateError
 from tlbench.core.registry import unknown_name
 
-WhenNotJudged = Literal["skip", "fail"]
+
+def _check_range(
+    name: str, value: float | None, low: float, high: float, *, above: bool = False
+) -> None:
+    if value is None or (low <= value <= high and not (above and value == low)):  # NaN is neither
+        return
+    bound = f"above {low:g}" if above else f"at least {low:g}"
+    raise ConfigError(f"{name} must be {bound} and at most {high:g}, got {value:g}.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AccuracyPolicy:
+class _Rules(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Rules of one table of the file."""
+
+
+class AccuracyPolicy(_Rules, frozen=True, kw_only=True):
     """Rules for every entry of predictions in the baseline.
 
     Attributes
     ----------
     test : {"one-sided", "two-sided", "none"}
-        McNemar's exact test of a drop; "two-sided" spends half of alpha on improvements.
+        McNemar's exact test of a drop; ``"two-sided"`` spends half of *alpha* on improvements.
     alpha : float
-        Highest chance that a run without a true drop fails, all entries together: each of k entries
-        is tested at alpha / k.
+        Highest probability that a run without a true drop fails, all entries together: each of k
+        entries is tested at alpha / k.
     negligible_points : float
-        An observed drop up to this never fails the test, however significant.
+        An observed drop up to this never fails the test, however significant it is.
     max_drop_points : float or None
         Largest observed drop that passes, significant or not.
     must_find_points : float or None
-        Fail where a true drop of so many points would not be found with 95 % power.
+        Fail if a true drop of so many points would be missed: found with less than 95 % power.
     floors_percent : dict of str to float
-        Least accuracy by entry, in percent; entries that the baseline lacks may be named.
+        Lowest accuracy by entry, in percent. Entries that the baseline lacks may be named.
     """
 
     test: Literal["one-sided", "two-sided", "none"] = "one-sided"
@@ -43,115 +51,122 @@ class AccuracyPolicy:
     negligible_points: float = 0.5
     max_drop_points: float | None = None
     must_find_points: float | None = None
-    floors_percent: dict[str, float] = field(default_factory=dict)
+    floors_percent: dict[str, float] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _check_range("accuracy.alpha", self.alpha, 0, 0.5, above=True)
+        _check_range("accuracy.negligible_points", self.negligible_points, 0, 99)
+        _check_range("accuracy.max_drop_points", self.max_drop_points, 0, 100)
+        _check_range("accuracy.must_find_points", self.must_find_points, 0, 100, above=True)
+        for entry, floor in self.floors_percent.items():
+            name = f'accuracy.floors_percent."{entry}"'
+            _check_range(name, floor, 0, 100)
+            if 0 < floor <= 1:
+                msg = f"{name} must be a percentage, got {floor:g}. Did you mean {100 * floor:g}?"
+                raise ConfigError(msg)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LatencyPolicy:
+class LatencyPolicy(_Rules, frozen=True, kw_only=True):
     """Rule for every timing in the baseline.
 
     Attributes
     ----------
     judge : bool
-        False leaves timings alone, also those that the run lacks.
+        False ignores all timings, also those that the run lacks.
     max_ratio : float
-        A run fails where its time over that of the baseline is above this for certain: the whole
-        interval.
+        A run fails if the whole interval of its time over that of the baseline is above this.
     not_judged : {"skip", "fail"}
-        What becomes of a timing that cannot be compared: another machine, other threads, an INVALID
-        timing, too few samples.
+        What a timing counts as that cannot be compared: another machine, another number of
+        threads, an INVALID timing, too few samples.
     """
 
     judge: bool = True
     max_ratio: float = 1.5
-    not_judged: WhenNotJudged = "skip"
+    not_judged: Literal["skip", "fail"] = "skip"
+
+    def __post_init__(self) -> None:
+        _check_range("latency.max_ratio", self.max_ratio, 1, 1000)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DriftPolicy:
+class DriftPolicy(_Rules, frozen=True, kw_only=True):
     """Rule for every drift of features that the run knows.
 
     Attributes
     ----------
     judge : bool
-        False leaves drifts alone.
+        False ignores all drifts.
     smallest_cosine : float
-        Least value of the smallest cosine between an image's features and the reference's.
+        Lowest allowed value of the smallest cosine between an image's features and its reference
+        features.
     """
 
     judge: bool = True
     smallest_cosine: float = 0.85
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """All rules; without a file, these defaults."""
-
-    accuracy: AccuracyPolicy = field(default_factory=AccuracyPolicy)
-    latency: LatencyPolicy = field(default_factory=LatencyPolicy)
-    drift: DriftPolicy = field(default_factory=DriftPolicy)
-
     def __post_init__(self) -> None:
-        rules, latency, drift = self.accuracy, self.latency, self.drift
-        _within("accuracy.alpha", rules.alpha, 0, 0.5, open_low=True)
-        _within("accuracy.negligible_points", rules.negligible_points, 0, 99)
-        if rules.max_drop_points is not None:
-            _within("accuracy.max_drop_points", rules.max_drop_points, 0, 100)
-        if rules.must_find_points is not None:
-            _within("accuracy.must_find_points", rules.must_find_points, 0, 100, open_low=True)
-        for entry, floor in rules.floors_percent.items():
-            name = f'accuracy.floors_percent."{entry}"'
-            _within(name, floor, 0, 100)
-            if 0 < floor <= 1:
-                msg = f"{name} is {floor:g}: floors are percents. Did you mean {100 * floor:g}?"
-                raise ConfigError(msg)
-        _within("latency.max_ratio", latency.max_ratio, 1, 1000)
-        _within("drift.smallest_cosine", drift.smallest_cosine, -1, 1)
+        _check_range("drift.smallest_cosine", self.smallest_cosine, -1, 1)
 
 
-def _within(name: str, value: float, low: float, high: float, *, open_low: bool = False) -> None:
-    if not low <= value <= high or (open_low and value == low):  # NaN is not either
-        bound = f"above {low:g}" if open_low else f"at least {low:g}"
-        raise ConfigError(f"{name} is {bound} and at most {high:g}, not {value:g}.")
+class Policy(_Rules, frozen=True, kw_only=True):
+    """All rules of a gate; without a file, these defaults.
 
+    Attributes
+    ----------
+    accuracy : AccuracyPolicy
+    latency : LatencyPolicy
+    drift : DriftPolicy
+        One for each table of the file.
+    """
 
-_TABLES = {"accuracy": AccuracyPolicy, "latency": LatencyPolicy, "drift": DriftPolicy}
+    accuracy: AccuracyPolicy = AccuracyPolicy()
+    latency: LatencyPolicy = LatencyPolicy()
+    drift: DriftPolicy = DriftPolicy()
 
 
 def read_policy(path: Path) -> Policy:
-    """Read a policy from a TOML file; what it leaves out keeps its default.
+    """Return the policy in a TOML file; a rule that is left out keeps its default.
+
+    Parameters
+    ----------
+    path : Path
+        File with the tables ``[accuracy]``, ``[latency]`` and ``[drift]``.
+
+    Returns
+    -------
+    Policy
+        All rules.
 
     Raises
     ------
     GateError
-        If the file cannot be read, is no TOML, or has a value of a wrong type or out of bounds.
+        If the file cannot be read, is not TOML, or has a value of a wrong type or out of range.
     UnknownNameError
-        For an unknown table or key, with the nearest right one.
+        For an unknown table or key; the message suggests the nearest known one.
     """
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise GateError(f"The policy {path} cannot be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise GateError(f"The policy {path} is no TOML file: {error}.") from error
-    _check_names(f"table in {path}", document, list(_TABLES))
-    tables: dict[str, Any] = {}
-    for name, kind in _TABLES.items():
-        table = document.get(name, {})
-        if not isinstance(table, dict):
-            raise GateError(f"{name} in {path} is a table, [{name}], not {table!r}.")
-        _check_names(f"key in [{name}] of {path}", table, [one.name for one in fields(kind)])
-        try:
-            tables[name] = msgspec.convert(table, kind)
-        except msgspec.ValidationError as error:
-            raise GateError(f"[{name}] of {path}: {error}.") from error
+        raise GateError(f"The policy {path} is not a TOML file: {error}.") from error
+    _check_names(document, path)
     try:
-        return Policy(**tables)
-    except ConfigError as error:
-        raise GateError(f"{path}: {error}") from error
+        return msgspec.convert(document, Policy)
+    except msgspec.ValidationError as error:
+        if isinstance(error.__cause__, ConfigError):  # from __post_init__
+            raise GateError(f"{path}: {error.__cause__}") from error
+        problem, _, key = str(error).removesuffix("`").rpartition(" - at `$.")
+        raise GateError(f"{path}: {key} is wrong: {problem}.") from error
 
 
-def _check_names(kind: str, table: Mapping[str, Any], known: list[str]) -> None:
-    for name in table:
-        if name not in known:
-            raise unknown_name(kind, name, known)
+def _check_names(document: dict[str, Any], path: Path) -> None:
+    tables = Policy()
+    for name, table in document.items():
+        if name not in Policy.__struct_fields__:
+            raise unknown_name(f"table in {path}", name, list(Policy.__struct_fields__))
+        if not isinstance(table, dict):
+            raise GateError(f"{path}: {name} must be a table, [{name}], got {table!r}.")
+        known = list(getattr(tables, name).__struct_fields__)
+        for key in table:
+            if key not in known:
+                raise unknown_name(f"key in [{name}] of {path}", key, known)

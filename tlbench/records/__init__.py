@@ -8,6 +8,7 @@ from tlbench.records.accuracy import (
     FeatureDrift,
     Fold,
     GroupedScore,
+    Interval,
     LearningCurve,
     LearningPoint,
     Metrics,
@@ -25,11 +26,19 @@ from tlbench.records.baseline import (
     BaselineModel,
     BaselineTiming,
     Machine,
+    pack_labels,
+    read_baseline,
+    save_baseline,
+    unpack_labels,
 )
-from tlbench.records.baseline_file import pack_labels, read_baseline, save_baseline, unpack_labels
 from tlbench.records.classified import ClassifiedImage, ClassifiedImages, PredictionsDocument
-from tlbench.records.codec import decode_run, encode_run, json_schema, plain_value
-from tlbench.records.common import Interval, Placement
+from tlbench.records.codec import (
+    decode_run,
+    document_schema,
+    encode_run,
+    json_schema,
+    plain_value,
+)
 from tlbench.records.comparison import (
     AccuracyDifference,
     ComparedAccuracy,
@@ -57,9 +66,9 @@ from tlbench.records.latency import (
     LatencyRatio,
     LatencyResult,
     Percentile,
+    Placement,
     ServerLoad,
 )
-from tlbench.records.predictions import Predictions, check_predictions, entry_name, read_predictions
 from tlbench.records.run import (
     DataFile,
     DatasetInfo,
@@ -70,8 +79,16 @@ from tlbench.records.run import (
     RunResult,
     SkippedImage,
 )
-from tlbench.records.schema import document_schema
-from tlbench.records.store import find_run, new_run_id, read_run, save_run
+from tlbench.records.store import (
+    Predictions,
+    check_predictions,
+    entry_name,
+    find_run,
+    new_run_id,
+    read_predictions,
+    read_run,
+    save_run,
+)
 
 __all__ = [
     "AccuracyDifference",

@@ -1,12 +1,17 @@
-"""What was measured of classifier heads: accuracy, and what lies behind one figure.
-
-Counts are kept beside every fraction, so that an interval or a test can be computed again.
-"""
+"""Records of classifier heads: accuracy, and the counts behind every fraction."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tlbench.records.common import Interval
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A confidence interval."""
+
+    low: float
+    high: float
+    confidence_fraction: float = 0.95
+    method: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,10 +30,10 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metrics:
-    """Further figures of the predictions that gave an accuracy."""
+    """Further metrics of the predictions behind an accuracy."""
 
     macro_f1_fraction: float  # mean over the classes that have test images or were predicted
-    top5_fraction: float | None = None  # None: no scores, or five or fewer classes in train
+    top5_fraction: float | None = None  # None: no scores, or at most five classes in train
     calibration_error_fraction: float | None = None  # None: the head gives no probabilities
     calibration_bins: int | None = None  # of equal width in (0, 1]
 
@@ -46,7 +51,7 @@ class GroupedScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Search:
-    """How one parameter of a head was chosen on held-out training images, never on the test."""
+    """How a parameter of a head was chosen on held-out training images, never on test images."""
 
     parameter: str
     values: tuple[float, ...]  # in the order tried
@@ -55,7 +60,7 @@ class Search:
     n_unconverged: int  # values for which the solver stopped early
     chosen: float
     at_edge: bool  # the best value is the first or last of the range
-    elapsed_s: float  # of all fits and predictions of the search, without the fit that follows it
+    elapsed_s: float  # all fits and predictions of the search, without the final fit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,29 +75,40 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyResult:
-    """Accuracy of one head on one kind of features."""
+    """Accuracy of one head on one feature set.
 
-    features: str  # "backbone", or the name of a feature baseline such as "pixels"
+    Attributes
+    ----------
+    features : ``"backbone"``, or a feature baseline such as ``"pixels"`` (then *baseline* is True)
+    params : every parameter of the head, defaults included
+    accuracy_fraction : *n_correct* of *n_test* images, in [0, 1]
+    fit_s, predict_s : seconds; *predict_s* for all test images together
+    from_store : fitted in an earlier run; the times are that run's
+    notes : for example, that the solver did not converge
+    fitted_on : precision of the features that the head was fitted on, where it differs from that
+        of the features it was tested on: ``"fp32"`` for a head that meets a converted backbone
+    curve : of heads that are trained in epochs
+    """
+
+    features: str
     head: str
-    params: dict[str, Any]  # every parameter of the head, defaults included
+    params: dict[str, Any]
     n_train: int
     n_test: int
     n_correct: int
     accuracy_fraction: float
     interval: Interval
     fit_s: float
-    predict_s: float  # for all n_test images together
+    predict_s: float
     baseline: bool
-    from_store: bool = False  # fitted in an earlier run; the times are that run's
-    notes: tuple[str, ...] = ()  # for example: the solver did not converge
-    # Precision of the features that the head was fitted on, where it is not that of the features
-    # that it was tested on: "fp32" for a head that meets a converted backbone.
+    from_store: bool = False
+    notes: tuple[str, ...] = ()
     fitted_on: str | None = None
-    metrics: Metrics | None = None  # None in runs of schema versions 1 and 2
+    metrics: Metrics | None = None
     per_class: tuple[ClassScore, ...] = ()
     grouped: tuple[GroupedScore, ...] = ()
     search: Search | None = None
-    curve: tuple[Epoch, ...] = ()  # of heads that are trained in epochs
+    curve: tuple[Epoch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +128,7 @@ class CrossValidation:
 
     features: str
     head: str
-    params: dict[str, Any]  # without the one that was searched: each fold has its own
+    params: dict[str, Any]  # without a searched parameter: each fold has its own
     seed: int
     folds: tuple[Fold, ...]
     mean_fraction: float  # of the folds' accuracies
@@ -141,7 +157,7 @@ class LearningCurve:
 
     features: str
     head: str
-    params: dict[str, Any]  # without the one that was searched: each point has its own
+    params: dict[str, Any]  # without a searched parameter: each point has its own
     points: tuple[LearningPoint, ...]
     baseline: bool
     notes: tuple[str, ...] = ()
@@ -154,16 +170,16 @@ class PairedDifference:
     n_images: int
     only_first_correct: int
     only_second_correct: int
-    difference_fraction: float  # accuracy of the second less that of the first
+    difference_fraction: float  # accuracy of the second minus that of the first
     interval: Interval  # of the difference
     p_value: float  # exact McNemar test, two-sided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureDrift:
-    """Features of one provider, precision or export against a reference, down to accuracy.
+    """Difference of one model's features from a reference's, down to accuracy.
 
-    Accuracies are those of a head that was fitted on the reference features, tried on both.
+    Both accuracies are those of one head, fitted on the reference features.
     """
 
     label: str
@@ -179,12 +195,12 @@ class FeatureDrift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedFigure:
-    """One published figure beside what was measured in its place."""
+    """A published figure beside the one measured to reproduce it."""
 
     name: str
     published_fraction: float
     published_deviation_fraction: float | None = None
-    measured_fraction: float | None = None  # None: it was not measured; the reasons say why
+    measured_fraction: float | None = None  # None: not measured; the reasons say why
     measured_deviation_fraction: float | None = None  # of folds, with n - 1
     interval: Interval | None = None
     verdict: Literal["reproduced", "not reproduced", "not comparable"]
@@ -193,7 +209,7 @@ class PublishedFigure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedSpeed:
-    """A published time for one image, from low to high: information, never judged."""
+    """A published time per image, from low to high: for information, never judged."""
 
     name: str
     low_s: float

@@ -1,24 +1,35 @@
-"""The record of a baseline: what a gate holds later runs against, small enough for git.
+"""The baseline that a gate compares later runs with: its record, and its file for git.
 
-It holds predictions, not images or labels: whoever has the same data can compare image by image.
+It holds predictions but no images or labels, so whoever has the same data can compare per image.
 """
 
+import base64
+import binascii
+import zlib
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
-from tlbench.records.common import Interval
+import numpy as np
+
+from tlbench.core.arrays import LabelArray
+from tlbench.core.errors import GateError
+from tlbench.core.files import write_atomically
+from tlbench.records.accuracy import Interval
+from tlbench.records.codec import decode_document, encode_document
 from tlbench.records.latency import Boundary
 
 # History of the schema of a baseline. 1: the first.
 BASELINE_VERSION = 1
 
+_DTYPES: tuple[Literal["uint8", "uint16", "uint32"], ...] = ("uint8", "uint16", "uint32")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedLabels:
-    """Labels, one for each test image.
+    """Labels, one for each test image, as `pack_labels` makes them and `unpack_labels` reads them.
 
-    ``data`` is base64 of zlib (RFC 1950) of the numbers as unsigned little-endian integers of type
-    ``dtype``; unpacked by `tlbench.records.baseline_file.unpack_labels`.
+    ``data`` is base64 of zlib (RFC 1950) of unsigned little-endian integers of type ``dtype``.
     """
 
     n: int
@@ -28,9 +39,9 @@ class PackedLabels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineAccuracy:
-    """What one head predicted; ``entry`` is ``FEATURES.HEAD`` as in ``predictions.npz``."""
+    """The predictions of one head."""
 
-    entry: str
+    entry: str  # FEATURES.HEAD, as in predictions.npz
     params: dict[str, Any]
     n_train: int
     n_test: int
@@ -40,17 +51,7 @@ class BaselineAccuracy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineTiming:
-    """One timing, without its samples.
-
-    Attributes
-    ----------
-    load : str or None
-        Of the scenario ``server``: rate and bound.
-    median_s : float
-        Seconds of a call.
-    median_interval : Interval or None
-        At the confidence that a ratio needs of each side; None: too few samples, or a queue.
-    """
+    """One timing without its samples."""
 
     scenario: str
     batch_size: int
@@ -60,16 +61,17 @@ class BaselineTiming:
     threads: int
     input_shape: tuple[int, ...]
     pause_s: float | None = None
-    load: str | None = None
+    load: str | None = None  # of the scenario server: rate and latency bound
     n_samples: int
-    median_s: float
+    median_s: float  # of a call
+    # at the confidence that a ratio needs of each side; None: too few samples, or a queue
     median_interval: Interval | None
     verdict: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineDrift:
-    """Smallest cosine of features against a reference; ``name`` says of which against which."""
+    """The smallest cosine between features and their reference; ``name`` says which two."""
 
     name: str
     smallest_cosine: float
@@ -100,7 +102,7 @@ class BaselineData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What must be alike for two times to be compared."""
+    """The properties that must match before the times of two machines are compared."""
 
     machine: str
     cpu: str
@@ -112,7 +114,7 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Baseline:
-    """A run that later runs are held against."""
+    """A run that later runs are compared with."""
 
     schema_version: int = BASELINE_VERSION
     tlbench_version: str  # that measured the run
@@ -126,3 +128,67 @@ class Baseline:
     accuracy: tuple[BaselineAccuracy, ...] = ()
     latency: tuple[BaselineTiming, ...] = ()
     drifts: tuple[BaselineDrift, ...] = ()
+
+
+def pack_labels(labels: LabelArray) -> PackedLabels:
+    """Return labels of shape (n,), compressed in the smallest unsigned type."""
+    if not len(labels) or labels.min() < 0 or labels.max() > np.iinfo(_DTYPES[-1]).max:
+        found = f"{labels.min()} to {labels.max()}" if len(labels) else "none"
+        raise GateError(f"Labels must be numbers from 0 to 4,294,967,295; found {found}.")
+    dtype = next(name for name in _DTYPES if labels.max() <= np.iinfo(name).max)
+    content = labels.astype(np.dtype(dtype).newbyteorder("<")).tobytes()
+    data = base64.b64encode(zlib.compress(content, 9)).decode()
+    return PackedLabels(n=len(labels), dtype=dtype, data=data)
+
+
+def unpack_labels(packed: PackedLabels, what: str) -> LabelArray:
+    """Return the labels as int64, shape (n,); raise GateError, naming *what*, if damaged."""
+    dtype = np.dtype(packed.dtype).newbyteorder("<")
+    size = packed.n * dtype.itemsize
+    try:
+        unpacker = zlib.decompressobj()
+        # One byte more than is wanted: a file that would unpack to gigabytes is never unpacked.
+        content = unpacker.decompress(base64.b64decode(packed.data, validate=True), size + 1)
+    except (zlib.error, binascii.Error, ValueError) as error:
+        raise GateError(f"{what} cannot be unpacked: {error}. Save the baseline again.") from error
+    if len(content) != size or not unpacker.eof:
+        raise GateError(f"{what} are not {packed.n} labels. Save the baseline again.")
+    return np.frombuffer(content, dtype).astype(np.int64)
+
+
+def decode_baseline(content: bytes, source: str) -> Baseline:
+    """Return the baseline in a JSON document; raise GateError if it cannot be used."""
+    return decode_document(
+        content,
+        Baseline,
+        source,
+        version=BASELINE_VERSION,
+        expected="a baseline",
+        advice="Make one with `tlbench baseline save`.",
+        error_type=GateError,
+    )
+
+
+def read_baseline(path: Path) -> Baseline:
+    """Return the baseline in a file; raise GateError if there is none or it cannot be used."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        msg = f"There is no baseline {path}. Make one with `tlbench baseline save RUN -o {path}`."
+        raise GateError(msg) from None
+    except OSError as error:
+        raise GateError(f"{path} cannot be read: {error.strerror}.") from error
+    return decode_baseline(content, str(path))
+
+
+def save_baseline(baseline: Baseline, path: Path, *, force: bool = False) -> int:
+    """Write a baseline and return its size in bytes; an existing file is replaced with *force*."""
+    if path.exists() and not force:
+        msg = (
+            f"{path} already exists. Pass force=True to replace the baseline of later runs, or "
+            "choose another name."
+        )
+        raise GateError(msg)
+    content = encode_document(baseline)
+    write_atomically(path, content)
+    return len(content)

@@ -1,9 +1,7 @@
-"""What a classifier file said of images: the record, and the JSON document of it."""
+"""Images that a classifier file classified: the record, and its JSON document."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypedDict
-
-from tlbench.records.schema import document_schema
+from typing import Literal, TypedDict
 
 # History of the schema of predictions. 1: the first.
 PREDICTIONS_VERSION = 1
@@ -11,30 +9,19 @@ PREDICTIONS_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedImage:
-    """One image.
+    """The predicted class of one image."""
 
-    Attributes
-    ----------
-    image : str
-        Its path, as it was found.
-    label : int
-        Position among the classes. The head's own decision: with a head whose probabilities are
-        calibrated, another class may be more probable.
-    probability : float
-        Of that class.
-    ranked : tuple of (int, float)
-        The most probable classes with their probabilities, the largest first.
-    """
-
-    image: str
+    image: str  # path, as it was found
+    # Position among the classes. It is the head's own decision: with a head whose probabilities
+    # are calibrated, another class may be more probable.
     label: int
-    probability: float
-    ranked: tuple[tuple[int, float], ...]
+    probability: float  # of that class
+    ranked: tuple[tuple[int, float], ...]  # the most probable classes, the largest first
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifiedImages:
-    """The readable images in the order they were given, and the path and reason of the others."""
+    """The readable images in the order given, and the path and reason of each unreadable one."""
 
     classifier: str
     sha256: str
@@ -43,11 +30,11 @@ class ClassifiedImages:
     classes: tuple[str, ...]
     images: tuple[ClassifiedImage, ...]
     unreadable: tuple[tuple[str, str], ...]
-    elapsed_s: float  # from the first file read to the last answer
+    elapsed_s: float  # from reading the first file to the last prediction
 
 
 class PredictionsSource(TypedDict):
-    """What answered."""
+    """The classifier that made the predictions."""
 
     path: str
     sha256: str
@@ -56,7 +43,7 @@ class PredictionsSource(TypedDict):
     classes: list[str]
 
 
-# "class" is no name in Python, so that these two have no body.
+# "class" is a keyword of Python, so these two cannot be written as classes.
 RankedClass = TypedDict("RankedClass", {"class": str, "probability": float})
 PredictedImage = TypedDict(
     "PredictedImage",
@@ -85,8 +72,3 @@ class PredictionsDocument(TypedDict):
     images: list[PredictedImage]
     unreadable: list[UnreadableImage]
     elapsed_s: float
-
-
-def predictions_schema() -> dict[str, Any]:
-    """Return the JSON Schema of predictions, as published in the documentation."""
-    return document_schema(PredictionsDocument, PREDICTIONS_VERSION)

@@ -1,51 +1,46 @@
-"""The record of a comparison of saved runs: every figure that its report shows.
+"""The record of a comparison of saved runs: a reference, and candidates that it is compared with.
 
-Times are seconds, accuracies are fractions in [0, 1], energies joules. A speed-up is (time of the
-reference) / (time of the other run): above 1 the other run is faster.
+Times are seconds, accuracies fractions in [0, 1], energies joules. A speed-up is (time of the
+reference) / (time of the candidate): above 1 the candidate is faster.
 """
 
 from dataclasses import dataclass
-from typing import Any
 
-from tlbench.records.accuracy import PairedDifference
-from tlbench.records.common import Interval
-from tlbench.records.schema import document_schema
+from tlbench.records.accuracy import Interval, PairedDifference
 
+# History of the schema of a comparison. 1: the first.
 COMPARISON_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunIdentity:
-    """One of the runs: ``letter`` is what the rest of the record calls it, A for the reference.
+    """One of the compared runs, which the rest of the record calls by its letter."""
 
-    ``label`` is the candidate that was chosen of a run in which several took turns.
-    """
-
-    letter: str
+    letter: str  # A for the reference
     id: str
     created_at: str  # ISO 8601, UTC
     tlbench_version: str  # that measured it
     model: str
-    label: str | None = None
+    label: str | None = None  # the model that was chosen from an interleaved comparison
     complete: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunProperty:
-    """A fact of machine or settings, one value a run in the order of the runs."""
+    """A property of the machine or the settings, with one value per run in their order."""
 
     name: str
     values: tuple[str, ...]
 
     @property
     def differs(self) -> bool:
-        """Whether the runs are not all alike in it."""
+        """Whether the runs differ in it."""
         return len(set(self.values)) > 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mismatch:
-    """A property in which two results must be alike to be compared, and are not."""
+    """A property that must match before two results are compared, but differs."""
 
     name: str
     reference: str
@@ -58,20 +53,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedTiming:
-    """One run's side of a speed-up.
-
-    Attributes
-    ----------
-    per_image_s : float
-        Median of a call divided by its images.
-    median_interval : Interval or None
-        Of the median of a call, seconds, at the confidence that a speed-up needs; None where there
-        are too few samples, or where they depend on one another through a queue.
-    images_per_s : float or None
-        None in the scenario ``server``, where a sample includes the wait in the queue.
-    energy_note : str or None
-        What the energy counts, or why there is none.
-    """
+    """One timing of a compared run."""
 
     run: str
     scenario: str
@@ -82,11 +64,13 @@ class ComparedTiming:
     threads: int
     label: str | None
     n_samples: int
-    per_image_s: float
+    per_image_s: float  # median of a call, divided by its images
+    # of a call, at the confidence that a speed-up needs; None: too few samples, or a queue, in
+    # which they depend on one another
     median_interval: Interval | None
-    images_per_s: float | None
+    images_per_s: float | None  # None in the scenario server: a sample includes the time queued
     energy_j_per_image: float | None
-    energy_note: str | None
+    energy_note: str | None  # what the energy counts, or why there is none
     verdict: str | None  # None: not judged
     reasons: tuple[str, ...]
     complete: bool
@@ -94,24 +78,19 @@ class ComparedTiming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpeedUp:
-    """Time of the reference over that of the other run, an image.
-
-    ``interval`` covers the noise of sampling within each run and nothing else: the runs were not
-    interleaved. ``energy_ratio`` is joules of the reference over joules of the other, None unless
-    both were measured. ``unlike`` is what should be alike and is not.
-    """
+    """Time per image of the reference over that of the candidate."""
 
     reference: ComparedTiming
     other: ComparedTiming
     speed_up: float
-    interval: Interval | None
-    energy_ratio: float | None
-    unlike: tuple[Mismatch, ...] = ()
+    interval: Interval | None  # sampling noise within each run only: they were not interleaved
+    energy_ratio: float | None  # joules, reference over candidate; None unless both were measured
+    mismatches: tuple[Mismatch, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComparedAccuracy:
-    """One run's side of a difference of accuracies."""
+    """One accuracy of a compared run."""
 
     run: str
     features: str
@@ -126,51 +105,39 @@ class ComparedAccuracy:
 
     @property
     def title(self) -> str:
-        """The features, as the predictions are named: ``backbone`` or ``backbone-fp32``."""
+        """The feature set as the predictions are named: ``backbone`` or ``backbone-fp32``."""
         return f"{self.features}-{self.fitted_on}" if self.fitted_on else self.features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyDifference:
-    """Accuracy of the other run less that of the reference.
-
-    Attributes
-    ----------
-    intervals_overlap : bool
-        Where nothing is paired: there is no clear difference.
-    paired : PairedDifference or None
-        Image by image, where both runs saved their predictions of the same images.
-    n_differing : int or None
-        Images for which the two predict different labels, both of them wrong included.
-    not_paired : str or None
-        Why there is no paired difference.
-    """
+    """Accuracy of the candidate minus that of the reference."""
 
     reference: ComparedAccuracy
     other: ComparedAccuracy
     difference_fraction: float
-    intervals_overlap: bool
-    unlike: tuple[Mismatch, ...] = ()
-    paired: PairedDifference | None = None
-    n_differing: int | None = None
-    not_paired: str | None = None
+    intervals_overlap: bool  # then, without a paired difference, there is no clear difference
+    mismatches: tuple[Mismatch, ...] = ()
+    paired: PairedDifference | None = None  # where both saved predictions for the same images
+    n_differing: int | None = None  # images with different predictions, both wrong included
+    not_paired: str | None = None  # why there is no paired difference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferingImage:
-    """An image for which the run predicts another label than the reference."""
+    """An image for which the candidate predicts another label than the reference."""
 
     run: str
     entry: str
     index: int  # row in the dataset's test split
     label: int
     first: int  # predicted in the reference
-    second: int  # predicted in the run
+    second: int  # predicted in the candidate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpaired:
-    """A result of one run without a partner in others."""
+    """A result of one run that other runs do not have."""
 
     run: str
     what: str
@@ -179,7 +146,7 @@ class Unpaired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """Runs side by side; the first is the reference."""
+    """Saved runs side by side; the first is the reference."""
 
     schema_version: int = COMPARISON_VERSION
     tlbench_version: str  # that compared them
@@ -190,8 +157,3 @@ class Comparison:
     accuracy: tuple[AccuracyDifference, ...] = ()
     unpaired: tuple[Unpaired, ...] = ()
     notes: tuple[str, ...] = ()  # what the figures do not cover
-
-
-def comparison_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a comparison, as published in the documentation."""
-    return document_schema(Comparison, COMPARISON_VERSION)

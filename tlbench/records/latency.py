@@ -1,4 +1,4 @@
-"""The records of a timing: samples, what they cost, and whether to believe them.
+"""Records of a timing: samples, resources used, and whether to trust them.
 
 Times are seconds. A ratio of times is (this) / (reference): above 1 is slower.
 """
@@ -7,137 +7,128 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Literal
 
-from tlbench.records.common import Interval, Placement
+from tlbench.records.accuracy import Interval
 
-# What the clock sees: arrays of the host in and out, or buffers that stay on the device.
+# What is timed: arrays on the host in and out, or buffers that stay on the device.
 Boundary = Literal["numpy->numpy", "device->device"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Percentile:
-    """A percentile of latency samples, or the reason why there is none.
+class Placement:
+    """How many graph nodes each provider runs, after ONNX Runtime's optimisations."""
 
-    ``value_s`` is None where *n_samples* is below *n_needed*: a percentile is never extrapolated.
-    """
+    nodes: dict[str, int]
+    # types of the operators on every provider except the requested one
+    operators: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Percentile:
+    """A percentile of latency samples; it is never extrapolated."""
 
     fraction: float
-    value_s: float | None
+    value_s: float | None  # None: fewer samples than needed
     n_needed: int
     n_samples: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """One reason to believe a timing, or not to.
+    """One check of the conditions of a timing."""
 
-    Attributes
-    ----------
-    name : str
-        What was looked at: ``"drift"``, ``"other load"``, ...
-    outcome : {"pass", "note", "fail", "unknown"}
-        ``"fail"`` makes the timing INVALID; ``"note"`` is worth a warning; ``"unknown"`` means that
-        this machine does not tell.
-    value, limit : float or None
-        The figure that was judged and its bound, in the unit that *text* names.
-    text : str
-        What was found and, unless it passed, what to do.
-    """
-
-    name: str
+    name: str  # "drift", "other load", ...
+    # "fail" makes the timing INVALID, "note" warns, "unknown": this machine does not tell
     outcome: Literal["pass", "note", "fail", "unknown"]
-    value: float | None = None
+    value: float | None = None  # what was judged, in the unit that the text names
     limit: float | None = None
-    text: str
+    text: str  # what was found and, unless it passed, what to do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLoad:
-    """Requests that arrive at random, one image each, served in turn by one session.
+    """Requests of one image each that arrive at random and are served in turn by one session.
 
-    A sample of such a timing is completion minus arrival: the wait in the queue counts.
-
-    Attributes
-    ----------
-    qps : float
-        Mean rate of the Poisson arrivals, images per second.
-    latency_bound_s : float
-        A request that takes longer is over the bound.
-    over_fraction, over_high : float
-        Share of requests over the bound, and the high end of its 95 % Wilson interval.
-    allowed_fraction : float
-        A rate is valid when ``over_high`` is at most this.
-    is_peak : bool
-        The rate was searched for, and is the highest valid one that was found.
-    probes : tuple of (float, float, bool)
-        The search: rate, share over the bound, valid.
-    n_unanswered : int
-        Requests that still waited when a queue was given up, counted as over the bound.
+    A sample is completion minus arrival, so the time in the queue counts.
     """
 
-    qps: float
+    qps: float  # mean rate of the Poisson arrivals, images per second
     latency_bound_s: float
-    over_fraction: float
-    over_high: float
-    allowed_fraction: float
-    is_peak: bool = False
-    probes: tuple[tuple[float, float, bool], ...] = ()
-    n_unanswered: int = 0
+    over_fraction: float  # share of the requests that took longer than the bound
+    over_high: float  # upper end of its 95 % Wilson interval
+    allowed_fraction: float  # a rate is valid if over_high is at most this
+    is_peak: bool = False  # the rate is the highest valid one that a search found
+    probes: tuple[tuple[float, float, bool], ...] = ()  # the search: rate, share over, valid
+    n_unanswered: int = 0  # requests still queued when it was given up; they count as over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FreshProcess:
-    """What fresh processes saw, one entry a process: nothing was warm but the file cache.
+    """Measurements of fresh processes, one entry per process; only the file cache was warm."""
 
-    ``import_s`` is the time to import ONNX Runtime; ``peak_rss_bytes`` the process's largest
-    resident memory and ``before_rss_bytes`` the same before the model was loaded. ``device_bytes``
-    is the memory of the GPU after it less that before, and ``device_note`` says why there is none.
-    """
-
-    import_s: tuple[float, ...]
+    import_s: tuple[float, ...]  # to import ONNX Runtime
     create_s: tuple[float, ...]
     first_s: tuple[float, ...]
     second_s: tuple[float, ...]
-    before_rss_bytes: tuple[int, ...]
+    before_rss_bytes: tuple[int, ...]  # peak resident memory before the model was loaded
     peak_rss_bytes: tuple[int, ...]
-    device_bytes: tuple[int, ...] = ()
-    device_note: str | None = None
+    device_bytes: tuple[int, ...] = ()  # GPU memory in use, after minus before
+    device_note: str | None = None  # why there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyResult:
-    """Latency of one model in one scenario; every sample is one call of *batch_size* images."""
+    """Latency of one model in one scenario; every sample is one call of *batch_size* images.
+
+    Attributes
+    ----------
+    create_s, first_s : seconds to create the session, and for the first call after that
+    warmup_s, samples_s : raw seconds per call, as measured; only *samples_s* enters statistics
+    input_shape : of one input as given to the graph: (H, W, 3) for raw images
+    cpu_s_per_image : seconds of processor time per image
+    label : the model under test, where several are interleaved
+    block_sizes : samples in each block, where models are interleaved
+    settings : in force during the timing: provider options, thread spinning
+    complete : False if interrupted, with the samples taken until then
+    pause_s : seconds between the calls of the scenario ``paced``
+    idle_cpu_s : seconds of processor time in the second after the last call
+    peak_rss_bytes, device_bytes : memory on host and GPU, of a fresh process that did nothing else
+    device_note : why there are no *device_bytes* on a GPU
+    gpu : PCI bus id of the GPU that ran the model; None on other providers, or if unknown
+    energy_note : what *energy_j_per_image* (joules) counts, or why there is none
+    verdict : None if the timing was not judged; *reasons* holds the texts of failed *checks*
+    """
 
     scenario: str
     provider: str
     precision: str
     batch_size: int
     boundary: Boundary
-    create_s: float  # session creation, once
-    first_s: float  # the first call after creation
-    warmup_s: tuple[float, ...]  # kept for inspection, never counted
-    samples_s: tuple[float, ...]  # raw, in the order measured: every statistic derives from these
+    create_s: float
+    first_s: float
+    warmup_s: tuple[float, ...]
+    samples_s: tuple[float, ...]
     percentiles: tuple[Percentile, ...]
-    input_shape: tuple[int, ...]  # of one input as given to the graph: (H, W, 3) for raw images
+    input_shape: tuple[int, ...]
     cpu_s_per_image: float
     threads: int
-    label: str | None = None  # the candidate, where several are compared
-    settings: dict[str, str] = field(default_factory=dict)  # in force: provider options, spinning
-    block_sizes: tuple[int, ...] = ()  # samples of each block, where models_under_test took turns
+    label: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    block_sizes: tuple[int, ...] = ()
     median_interval: Interval | None = None
-    complete: bool = True  # False: interrupted, the samples are those taken until then
-    pause_s: float | None = None  # between the calls of "paced"
+    complete: bool = True
+    pause_s: float | None = None
     server: ServerLoad | None = None
     fresh: FreshProcess | None = None
-    idle_cpu_s: float | None = None  # processor time in the second after the last call
+    idle_cpu_s: float | None = None
     placement: Placement | None = None
-    peak_rss_bytes: int | None = None  # of a fresh process that did nothing else
-    device_bytes: int | None = None  # memory on the device, of a fresh process
-    device_note: str | None = None  # on a GPU, why there are no device_bytes
-    gpu: str | None = None  # PCI bus id of the GPU that ran it; None elsewhere, or if untold
+    peak_rss_bytes: int | None = None
+    device_bytes: int | None = None
+    device_note: str | None = None
+    gpu: str | None = None
     energy_j_per_image: float | None = None
-    energy_note: str | None = None  # what the energy counts, or why there is none
-    verdict: Literal["VALID", "INVALID"] | None = None  # None: not judged
-    reasons: tuple[str, ...] = ()  # texts of the checks that failed
+    energy_note: str | None = None
+    verdict: Literal["VALID", "INVALID"] | None = None
+    reasons: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
 
     @property
@@ -147,21 +138,18 @@ class LatencyResult:
 
     @property
     def images_per_s(self) -> float:
-        """Throughput: all images over all seconds of the calls, as MLPerf counts its Offline."""
+        """Throughput: all images over all seconds of the calls, as in MLPerf's Offline scenario."""
         return self.batch_size * len(self.samples_s) / sum(self.samples_s)
 
     @property
     def what(self) -> tuple[str, int, str]:
-        """Scenario, batch size and boundary: times are alike only where these are."""
+        """Scenario, batch size and boundary: only times that share them are comparable."""
         return self.scenario, self.batch_size, self.boundary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LatencyRatio:
-    """Time of one candidate over that of the reference, measured in alternating blocks.
-
-    ``unlike`` names what differs besides: provider, precision, threads, model.
-    """
+    """Time of a candidate over that of the reference, from an interleaved comparison."""
 
     label: str
     reference: str
@@ -171,23 +159,19 @@ class LatencyRatio:
     ratio: float
     interval: Interval | None  # None: too few blocks
     n_blocks: int
-    unlike: tuple[str, ...] = ()
+    unlike: tuple[str, ...] = ()  # what else differs: provider, precision, threads, model
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Breakdown:
-    """From image to label, one image at a time: medians of the parts, seconds.
+    """Median seconds of the steps from image to label, one image at a time."""
 
-    Parts that do not exist on this path are absent. ``end_to_end_s`` was timed as a whole, in turn
-    with the parts; ``sum_s`` is what the parts add up to.
-    """
-
-    parts: dict[str, float]
-    end_to_end_s: float
+    parts: dict[str, float]  # only the steps that this path has
+    end_to_end_s: float  # timed as a whole, in turn with the steps
     n_images: int
     head: str
 
     @property
     def sum_s(self) -> float:
-        """Sum of the parts."""
+        """Sum of the steps."""
         return sum(self.parts.values())

@@ -1,8 +1,7 @@
-"""The records of a run: frozen values with units in their names.
+"""The record of a run: frozen values with units in their names.
 
 Times are seconds, accuracies and intervals are fractions in [0, 1], sizes are bytes. A record never
-prints itself: ``tlbench.reports`` does. Every number that a report shows derives from what is kept
-here.
+prints itself: `tlbench.reports` does, and every number in a report derives from a record.
 """
 
 from dataclasses import dataclass
@@ -17,20 +16,15 @@ from tlbench.records.accuracy import (
     LearningCurve,
     Reproduction,
 )
-from tlbench.records.common import Placement
-from tlbench.records.latency import (
-    Breakdown,
-    LatencyRatio,
-    LatencyResult,
-)
+from tlbench.records.latency import Breakdown, LatencyRatio, LatencyResult, Placement
 
-# Version of run.json. 1: the first.
+# History of the schema of run.json. 1: the first.
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SkippedImage:
-    """An image that could not be decoded and was left out."""
+    """An image that was left out because it could not be decoded."""
 
     split: str
     index: int
@@ -39,11 +33,11 @@ class SkippedImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFile:
-    """A file that images were read from; ``published``: its MD5 is that of the published one."""
+    """A file that images were read from."""
 
     name: str
     md5: str
-    published: bool
+    published: bool  # the MD5 is that of the published file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +51,7 @@ class DatasetInfo:
     n_test: int
     classes: tuple[str, ...]
     skipped: tuple[SkippedImage, ...] = ()
-    files: tuple[DataFile, ...] = ()  # of a data set that was published as files
+    files: tuple[DataFile, ...] = ()  # of a dataset that was published as files
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,22 +67,19 @@ class ModelInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExtractionResult:
-    """One pass of a split through the backbone, or a hit in the feature store (``from_store``).
-
-    On a hit ``elapsed_s`` is the time of the pass that filled the store.
-    """
+    """One pass of a split through the backbone, in this run or the one that stored its features."""
 
     split: str
     n_images: int
     n_features: int
-    n_batches: int  # calls of the network: more than images / batch_size where sizes differ
-    batch_size: int  # as asked for
+    n_batches: int  # calls of the network: more than images / batch_size where image sizes differ
+    batch_size: int  # as requested
     tail: Literal["exact", "padded"]
     elapsed_s: float
     from_store: bool
     provider: str
     placement: Placement | None = None
-    label: str | None = None  # which of several models
+    label: str | None = None  # of the model, where there are several
 
     @property
     def images_per_s(self) -> float:
@@ -98,7 +89,7 @@ class ExtractionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelUnderTest:
-    """One side of an interleaved comparison: `LatencyResult.label` refers to it."""
+    """One model of an interleaved comparison: `LatencyResult.label` refers to it."""
 
     label: str
     model: ModelInfo
@@ -109,20 +100,29 @@ class ModelUnderTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfigRecord:
-    """What was asked for and what was done, both as plain values; ``command`` repeats the run."""
+    """The configuration of a run as plain values."""
 
     requested: dict[str, Any]
     effective: dict[str, Any]
-    command: str
+    command: str  # repeats the run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunResult:
-    """One run: ``runs/<id>/run.json``."""
+    """One run: the content of ``runs/<id>/run.json``. What was not measured is empty or None.
+
+    Attributes
+    ----------
+    created_at : when the run began: ISO 8601, UTC
+    model : the measured model; the reference, where several were interleaved
+    models_under_test : of an interleaved comparison, the reference first
+    ratios : times of the candidates over those of the reference
+    complete : False if interrupted, with what was measured until then
+    """
 
     schema_version: int = SCHEMA_VERSION
     id: str
-    created_at: str  # ISO 8601, UTC
+    created_at: str
     tlbench_version: str
     config: RunConfigRecord
     environment: Environment
@@ -135,10 +135,8 @@ class RunResult:
     drifts: tuple[FeatureDrift, ...] = ()
     reproduction: Reproduction | None = None
     latency: tuple[LatencyResult, ...] = ()
-    models_under_test: tuple[
-        ModelUnderTest, ...
-    ] = ()  # the first is the reference; model is its file
+    models_under_test: tuple[ModelUnderTest, ...] = ()
     ratios: tuple[LatencyRatio, ...] = ()
     breakdown: Breakdown | None = None
-    complete: bool = True  # False: interrupted, with what was measured until then
+    complete: bool = True
     warnings: tuple[str, ...] = ()

@@ -1,21 +1,26 @@
-"""Runs on disk: ``<output>/<id>/run.json`` and ``predictions.npz``."""
+"""Runs on disk: ``<output>/<id>/run.json``, and ``predictions.npz`` with all predictions."""
 
 import contextlib
 import io
-import os
 import secrets
-import shutil
-import tempfile
+import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.core.errors import ResultError, StorageError
+from tlbench.core.arrays import LabelArray
+from tlbench.core.errors import ResultError
+from tlbench.core.files import atomic_folder
+from tlbench.records.accuracy import AccuracyResult
 from tlbench.records.codec import decode_run, encode_run
 from tlbench.records.run import RunResult
+
+_RUN, _PREDICTIONS = "run.json", "predictions.npz"
+_LABELS, _INDEX = "labels", "index"
 
 
 def new_run_id(now: datetime) -> str:
@@ -24,68 +29,167 @@ def new_run_id(now: datetime) -> str:
 
 
 def save_run(run: RunResult, predictions: Mapping[str, NDArray[np.generic]], output: Path) -> Path:
-    """Write a run's folder whole or not at all; return it.
+    """Write a run's folder whole or not at all, and return it.
 
     Parameters
     ----------
-    predictions : mapping
-        Arrays of ``predictions.npz``; not written if empty.
+    run : RunResult
+        The run; its id names the folder.
+    predictions : mapping of str to ndarray
+        Arrays of ``predictions.npz``, which is not written if there are none.
+    output : Path
+        Folder that runs are saved in; it is made if it is missing.
+
+    Returns
+    -------
+    Path
+        The folder, ``<output>/<id>``.
 
     Raises
     ------
     StorageError
-        If *output* cannot be written.
+        If *output* cannot be written, or holds a run of this id.
     """
-    folder, content = output / run.id, encode_run(run)
-    temporary = None
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{run.id}.", dir=output))
-        (temporary / "run.json").write_bytes(content)
+    folder = output / run.id
+    content = encode_run(run)
+    with atomic_folder(folder, advice="Pass another folder: output=FOLDER.") as temporary:
+        (temporary / _RUN).write_bytes(content)
         if predictions:
-            buffer = io.BytesIO()
-            np.savez_compressed(buffer, allow_pickle=False, **predictions)
-            (temporary / "predictions.npz").write_bytes(buffer.getvalue())
-        temporary.chmod(0o755)
-        os.replace(temporary, folder)  # noqa: PTH105 - the name says atomic
-    except OSError as error:
-        reason = error.strerror or error
-        msg = f"The run cannot be saved in {output}: {reason}. Choose another --output."
-        raise StorageError(msg) from error
-    finally:  # also when interrupted; after the move there is nothing of this name
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+            np.savez_compressed(temporary / _PREDICTIONS, allow_pickle=False, **predictions)
     return folder
 
 
 def find_run(name: str, output: Path) -> Path:
-    """Return the ``run.json`` that *name* means: a folder, a file, an id in *output*, or ``last``.
+    """Return the path of the ``run.json`` that *name* stands for.
+
+    Parameters
+    ----------
+    name : str
+        A run's folder, its ``run.json``, its id in *output*, or ``"last"`` for the latest id there.
+    output : Path
+        Folder that runs are saved in.
+
+    Returns
+    -------
+    Path
+        An existing file.
 
     Raises
     ------
     ResultError
-        If there is none; the message says where was looked.
+        If there is no such run; the message says where tlbench looked.
     """
     if name == "last":
         # A hidden folder is a run that is being written, or whose writer was killed.
-        saved = sorted(output.glob("[!.]*/run.json"))
+        saved = sorted(output.glob(f"[!.]*/{_RUN}"))
         if not saved:
-            msg = f"There is no run in {output}. Make one with tlbench run, or give --output."
+            msg = (
+                f"There is no run in {output}. Make one with `tlbench run`, or pass output=FOLDER."
+            )
             raise ResultError(msg)
         return saved[-1]
-    for candidate in (Path(name), Path(name) / "run.json", output / name / "run.json"):
-        with contextlib.suppress(OSError):  # no permission, or no possible name of a file
+    for candidate in (Path(name), Path(name) / _RUN, output / name / _RUN):
+        with contextlib.suppress(OSError):  # no permission, or not a possible name of a file
             if candidate.is_file():
                 return candidate
-    msg = f"No run {name!r}: there is no such file or folder, and no {output / name / 'run.json'}."
+    msg = f"No run {name!r}: there is no such file or folder, and no {output / name / _RUN}."
     raise ResultError(msg)
 
 
 def read_run(name: str, output: Path) -> RunResult:
-    """Read the run that *name* means; see `find_run`."""
+    """Return the saved run that *name* stands for.
+
+    Parameters
+    ----------
+    name, output : str and Path
+        As for `find_run`.
+
+    Returns
+    -------
+    RunResult
+        The run as it was measured.
+
+    Raises
+    ------
+    ResultError
+        If there is no such run, or its file cannot be read.
+    """
     path = find_run(name, output)
     try:
         content = path.read_bytes()
     except OSError as error:
         raise ResultError(f"{path} cannot be read: {error.strerror}.") from error
     return decode_run(content, str(path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Predictions:
+    """The true labels of the test images, and what each head predicted.
+
+    All arrays are int64 of shape (n_test,); the entries bear the names of `entry_name`.
+    """
+
+    labels: LabelArray
+    index: LabelArray  # row of each image in the dataset's test split
+    entries: Mapping[str, LabelArray]
+
+
+def entry_name(result: AccuracyResult) -> str:
+    """Return the name of a result's predictions, such as ``backbone.softmax``.
+
+    With ``backbone-fp32.softmax`` the head was fitted on features of that other precision.
+    """
+    title = f"{result.features}-{result.fitted_on}" if result.fitted_on else result.features
+    return f"{title}.{result.head}"
+
+
+def read_predictions(folder: Path) -> Predictions | None:
+    """Return ``predictions.npz`` of a run's folder, or None; raise ResultError if it is damaged."""
+    path = folder / _PREDICTIONS
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ResultError(f"{path} cannot be read: {error.strerror}.") from error
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            arrays = {name: _whole_numbers(name, file[name]) for name in file.files}
+        labels, index = arrays.pop(_LABELS), arrays.pop(_INDEX)
+    except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        msg = f"{path} holds no predictions of a run: {error}. Measure the run again."
+        raise ResultError(msg) from error
+    rows = {_INDEX: index, **arrays}
+    if wrong := [name for name, array in rows.items() if len(array) != len(labels)]:
+        msg = (
+            f"{path} is damaged: it has {len(labels)} labels, but not as many predictions under "
+            f"{', '.join(wrong)}. Measure the run again."
+        )
+        raise ResultError(msg)
+    return Predictions(labels=labels, index=index, entries=arrays)
+
+
+def _whole_numbers(name: str, array: NDArray[np.generic]) -> LabelArray:
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
+        msg = f"{name} has shape {array.shape} and type {array.dtype}"
+        raise ValueError(msg)
+    return array.astype(np.int64)
+
+
+def check_predictions(run: RunResult, found: Predictions) -> None:
+    """Raise ResultError if predictions do not give the accuracies of their own run."""
+    for result in run.accuracy:
+        name = entry_name(result)
+        predicted = found.entries.get(name)
+        if predicted is None:
+            known = ", ".join(found.entries) or "none"
+            msg = f"Run {run.id} is damaged: predictions.npz lacks {name}. It has: {known}."
+            raise ResultError(msg)
+        n_correct = int(np.count_nonzero(predicted == found.labels))
+        if (n_correct, len(predicted)) != (result.n_correct, result.n_test):
+            msg = (
+                f"Run {run.id} is damaged: for {name}, {n_correct} of {len(predicted)} predictions "
+                f"in predictions.npz are correct, but run.json says {result.n_correct} of "
+                f"{result.n_test}. The two files belong to different runs."
+            )
+            raise ResultError(msg)

@@ -75,14 +75,14 @@ def _alike_lines(comparison: Comparison) -> list[str]:
 
 def _unlike_lines(comparison: Comparison) -> list[str]:
     lines = [
-        f"{pair.other.run}, {timing_name(pair.other)}: {_listed(pair.unlike)}"
+        f"{pair.other.run}, {timing_name(pair.other)}: {_listed(pair.mismatches)}"
         for pair in comparison.speed_ups
-        if pair.unlike
+        if pair.mismatches
     ]
     lines += [
-        f"{pair.other.run}, {pair.other.head} on {pair.other.title}: {_listed(pair.unlike)}"
+        f"{pair.other.run}, {pair.other.head} on {pair.other.title}: {_listed(pair.mismatches)}"
         for pair in comparison.accuracy
-        if pair.unlike
+        if pair.mismatches
     ]
     return lines
 

@@ -56,7 +56,7 @@ def speed_up_table(pairs: Sequence[SpeedUp]) -> Table:
             _both(str(one.batch_size), str(two.batch_size)),
             _both(_boundary(one), _boundary(two)),
             _both(one.precision, two.precision),
-            format_factor(pair.speed_up) + ("*" if pair.unlike else ""),
+            format_factor(pair.speed_up) + ("*" if pair.mismatches else ""),
             f"[{format_factor(found.low)}, {format_factor(found.high)}]" if found else "n/a",
             _joint_status(one, two),
         )
@@ -161,7 +161,7 @@ def accuracy_difference_table(pairs: Sequence[AccuracyDifference]) -> Table:
         rows.setdefault((one.run, one.title, one.head), (*_accuracy_cells(one), "", ""))
         rows[two.run, two.title, two.head] = (
             *_accuracy_cells(two),
-            format_points(pair.difference_fraction) + ("*" if pair.unlike else ""),
+            format_points(pair.difference_fraction) + ("*" if pair.mismatches else ""),
             "no clear difference" if pair.intervals_overlap and not pair.paired else "",
         )
     return Table(
@@ -187,7 +187,7 @@ def paired_table(pairs: Sequence[AccuracyDifference]) -> Table:
             pair.other.run,
             pair.other.title,
             pair.other.head,
-            format_points(found.difference_fraction) + ("*" if pair.unlike else ""),
+            format_points(found.difference_fraction) + ("*" if pair.mismatches else ""),
             f"[{format_points(low)}, {format_points(high)}]",
             f"{found.only_first_correct} / {found.only_second_correct}",
             str(pair.n_differing),

@@ -4,8 +4,7 @@ import dataclasses
 
 import pytest
 
-from tlbench.gate import Policy
-from tlbench.gate.policy import LatencyPolicy
+from tlbench.gate import LatencyPolicy, Policy
 
 replace = dataclasses.replace
 

@@ -4,8 +4,7 @@ import dataclasses
 
 import pytest
 
-from tlbench.gate import Policy
-from tlbench.gate.policy import DriftPolicy
+from tlbench.gate import DriftPolicy, Policy
 from tlbench.model import Conversion, Drift, ImageSample
 from tlbench.records import FeatureDrift, Interval, PairedDifference
 

@@ -10,8 +10,7 @@ from onnx import numpy_helper
 
 from tlbench.compare import open_compared_run
 from tlbench.core.progress import Silent
-from tlbench.gate import Policy, judge_run, make_baseline
-from tlbench.gate.policy import AccuracyPolicy
+from tlbench.gate import AccuracyPolicy, Policy, judge_run, make_baseline
 from tlbench.heads import HEADS, evaluate_head
 from tlbench.records import save_run
 from tlbench.workflows import RunConfig, extract_dataset_split, run_benchmark

@@ -6,7 +6,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from tlbench.records import encode_run, json_schema
+from tlbench.records import encode_run
 from tlbench.records.run import SCHEMA_VERSION
 
 PUBLISHED = Path(__file__).parents[2] / "docs" / "schema" / f"run-v{SCHEMA_VERSION}.schema.json"
@@ -15,17 +15,6 @@ PUBLISHED = Path(__file__).parents[2] / "docs" / "schema" / f"run-v{SCHEMA_VERSI
 @pytest.fixture(scope="module")
 def validator():
     return jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text(encoding="utf-8")))
-
-
-def test_schema_is_a_schema():
-    """Any validator of the 2020-12 draft can use it."""
-    jsonschema.Draft202012Validator.check_schema(json_schema())
-
-
-def test_published_schema_is_the_present_one():
-    """The file in the documentation is json_schema() of this code, indented by two."""
-    generated = json.dumps(json_schema(), indent=2) + "\n"
-    assert PUBLISHED.read_text(encoding="utf-8") == generated
 
 
 def test_golden_file_is_valid(validator, golden_path):

@@ -93,7 +93,7 @@ def test_output_holds_runs_only(save, output):
 def test_file_in_place_of_the_folder(golden_run, output, below):
     """An output that cannot be a folder is refused, and the file there is untouched."""
     output.write_text("mine")
-    with pytest.raises(StorageError, match="--output") as caught:
+    with pytest.raises(StorageError, match="output=FOLDER") as caught:
         save_run(golden_run, {}, output / below)
     assert str(output) in str(caught.value)
     assert output.read_text() == "mine"

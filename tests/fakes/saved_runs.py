@@ -57,7 +57,7 @@ def few_images():
 
 @pytest.fixture(scope="session")
 def old_run():
-    """A run of schema version 1, with two timings."""
+    """A run with two timings and four accuracies."""
     return decode_run((GOLDEN / "run-simple.json").read_bytes(), "run-simple.json")
 
 
@@ -115,24 +115,3 @@ def gated(save, images, tmp_path):
         return judge_run(open_compared_run(f"run{number}", output), baseline, policy)
 
     return judge
-
-
-@pytest.fixture(scope="session")
-def outcomes():
-    """Return the outcomes of a rule by subject."""
-
-    def of(verdict, rule):
-        return {check.subject: check.outcome for check in verdict.checks if check.rule == rule}
-
-    return of
-
-
-@pytest.fixture(scope="session")
-def text_of():
-    """Return what the one check of a rule says."""
-
-    def of(verdict, rule):
-        (text,) = [check.text for check in verdict.checks if check.rule == rule]
-        return text
-
-    return of

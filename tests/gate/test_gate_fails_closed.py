@@ -7,8 +7,7 @@ import pytest
 
 from tlbench.compare import open_compared_run
 from tlbench.core.errors import GateError
-from tlbench.gate import Policy, judge_run, make_baseline
-from tlbench.gate.policy import AccuracyPolicy
+from tlbench.gate import AccuracyPolicy, Policy, judge_run, make_baseline
 
 replace = dataclasses.replace
 
@@ -74,22 +73,22 @@ def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
 def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
-    side = open_compared_run("a", output)
-    bare = replace(side.run, accuracy=(), dataset=None)
-    verdict = judge_run(replace(side, run=bare), make_baseline(side))
+    compared = open_compared_run("a", output)
+    bare = replace(compared.run, accuracy=(), dataset=None)
+    verdict = judge_run(replace(compared, run=bare), make_baseline(compared))
     assert "the run has no accuracy" in text_of(verdict, "same data")
 
 
 def test_a_damaged_baseline_is_an_error(save, images, tmp_path):
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
-    side = open_compared_run("a", output)
-    baseline = make_baseline(side)
+    compared = open_compared_run("a", output)
+    baseline = make_baseline(compared)
     entry = baseline.accuracy[0]
     packed = replace(entry.predictions, data="AAAA")
     damaged = replace(baseline, accuracy=(replace(entry, predictions=packed),))
     with pytest.raises(GateError, match=r"predictions backbone.softmax cannot be unpacked"):
-        judge_run(side, damaged)
+        judge_run(compared, damaged)
 
 
 def test_a_policy_that_judges_nothing_is_an_error(gated, images):
@@ -103,10 +102,10 @@ def test_changed_parameters_are_said(save, images, tmp_path):
     """They may explain a drop, and are no drop."""
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
-    side = open_compared_run("a", output)
-    result = replace(side.run.accuracy[0], params={"C": 0.5})
-    environment = replace(side.run.environment, libraries={"numpy": "9.9"})
-    run = replace(side.run, accuracy=(result,), environment=environment)
-    verdict = judge_run(replace(side, run=run), make_baseline(side))
+    compared = open_compared_run("a", output)
+    result = replace(compared.run.accuracy[0], params={"C": 0.5})
+    environment = replace(compared.run.environment, libraries={"numpy": "9.9"})
+    run = replace(compared.run, accuracy=(result,), environment=environment)
+    verdict = judge_run(replace(compared, run=run), make_baseline(compared))
     assert any("C 1.0 -> 0.5" in warning for warning in verdict.warnings)
     assert any("-> 9.9" in warning for warning in verdict.warnings)

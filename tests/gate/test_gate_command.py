@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 import jsonschema
 import pytest
 
-from tlbench.records.gate import VERDICT_VERSION, verdict_schema
+from tlbench.records.gate import VERDICT_VERSION
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED = ROOT / "docs" / "schema" / f"gate-v{VERDICT_VERSION}.schema.json"
@@ -115,11 +115,6 @@ def test_json_is_alone_on_stdout_and_fits_its_schema(gate):
     assert document["policy"]["accuracy"]["alpha"] == 0.01
     assert done.err.startswith("::error ")
     jsonschema.Draft202012Validator(json.loads(PUBLISHED.read_text())).validate(document)
-
-
-def test_published_schema_is_the_present_one():
-    generated = json.dumps(verdict_schema(), indent=2) + "\n"
-    assert PUBLISHED.read_text(encoding="utf-8") == generated
 
 
 def test_junit_has_a_case_for_each_rule(gate):

@@ -14,7 +14,7 @@ from tlbench.stats import mcnemar_p, paired_interval
 
 @pytest.fixture
 def opened(tmp_path):
-    """Open saved runs as sides of a comparison."""
+    """Open saved runs as a comparison takes them."""
     output = tmp_path / "work" / "runs"
     return lambda *names: [open_compared_run(name, output) for name in names]
 
@@ -115,7 +115,7 @@ def test_predictions_of_another_run_are_refused(two_runs, tmp_path, opened):
     """They do not give the accuracy in run.json."""
     runs = tmp_path / "work" / "runs"
     (runs / "b" / "predictions.npz").write_bytes((runs / "a" / "predictions.npz").read_bytes())
-    with pytest.raises(ResultError, match="887 of 1017 correct for backbone.softmax, run.json 857"):
+    with pytest.raises(ResultError, match=r"887 of 1017 predictions.* run.json says 857"):
         compare_runs(opened("a", "b"))
 
 
@@ -135,7 +135,9 @@ def test_damaged_predictions_are_an_error(two_runs, tmp_path, opened, content):
 def test_arrays_of_unequal_length_are_an_error(two_runs, tmp_path, opened):
     path = tmp_path / "work" / "runs" / "b" / "predictions.npz"
     np.savez(path, labels=np.arange(3), index=np.arange(3), **{"backbone.softmax": np.arange(2)})
-    with pytest.raises(ResultError, match=r"3 labels, and not as many of backbone.softmax"):
+    with pytest.raises(
+        ResultError, match=r"3 labels, but not as many predictions under backbone.softmax"
+    ):
         compare_runs(opened("a", "b"))
 
 
@@ -187,7 +189,7 @@ def test_differing_images_need_predictions(tlbench, two_runs, tmp_path):
     assert not Path("differing.csv").exists()
 
 
-def test_a_contestant_keeps_its_folder(tmp_path):
+def test_a_candidate_keeps_its_folder(tmp_path):
     """RUN#LABEL knows where its predictions would be."""
     golden = Path(__file__).parents[1] / "golden" / "run-candidates.json"
     assert open_compared_run(f"{golden}#a", tmp_path).folder == golden.parent

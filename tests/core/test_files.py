@@ -1,0 +1,169 @@
+"""Files and folders are written whole or not at all."""
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tlbench.core.errors import StorageError
+from tlbench.core.files import atomic_folder, atomic_path, write_atomically
+
+
+@pytest.fixture(params=[0o022, 0o077, 0o002], ids="umask={:03o}".format)
+def umask(request: pytest.FixtureRequest) -> Iterator[int]:
+    """Set the umask for one test."""
+    before = os.umask(request.param)
+    yield request.param
+    os.umask(before)
+
+
+@given(before=st.none() | st.binary(max_size=64), chunks=st.lists(st.binary(max_size=16)))
+def test_an_interrupted_file_is_never_seen(
+    tmp_path_factory: pytest.TempPathFactory, before: bytes | None, chunks: list[bytes]
+) -> None:
+    """Whatever is written until an interruption, the destination keeps what it had."""
+    path = tmp_path_factory.mktemp("files") / "a.bin"
+    if before is not None:
+        path.write_bytes(before)
+
+    def found() -> bytes | None:
+        return path.read_bytes() if path.exists() else None
+
+    def write() -> None:
+        with atomic_path(path) as temporary, temporary.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+                file.flush()
+                assert found() == before
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert found() == before
+    assert [*path.parent.iterdir()] == ([path] if before is not None else [])
+
+
+@given(before=st.none() | st.binary(max_size=64), after=st.binary(max_size=64))
+def test_a_written_file_holds_what_was_written(
+    tmp_path_factory: pytest.TempPathFactory, before: bytes | None, after: bytes
+) -> None:
+    """A file that is there is replaced, one that is not is made, and nothing else is left."""
+    path = tmp_path_factory.mktemp("files") / "a.bin"
+    if before is not None:
+        path.write_bytes(before)
+    write_atomically(path, after)
+    assert path.read_bytes() == after
+    assert [*path.parent.iterdir()] == [path]
+
+
+def test_text_is_utf8_and_names_that_are_not_are_escaped(tmp_path: Path) -> None:
+    """A name of the file system that is not UTF-8 does not stop a report."""
+    write_atomically(tmp_path / "a.txt", "7 µs caf\udce9\n")
+    assert (tmp_path / "a.txt").read_bytes() == "7 µs caf\\udce9\n".encode()
+
+
+def test_umask_is_honoured(tmp_path: Path, umask: int) -> None:
+    """Files and folders are as private as the user wants all of theirs, no more and no less."""
+    write_atomically(tmp_path / "a.bin", b"a")
+    with atomic_folder(tmp_path / "b") as folder:
+        (folder / "c").write_bytes(b"c")
+    assert stat.S_IMODE((tmp_path / "a.bin").stat().st_mode) == 0o666 & ~umask
+    assert stat.S_IMODE((tmp_path / "b").stat().st_mode) == 0o777 & ~umask
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    """A destination may lie in folders that are not there yet."""
+    write_atomically(tmp_path / "a/b/c.bin", b"c")
+    with atomic_folder(tmp_path / "d/e"):
+        pass
+    assert (tmp_path / "a/b/c.bin").read_bytes() == b"c"
+    assert (tmp_path / "d/e").is_dir()
+
+
+def test_numpy_writes_where_it_is_told(tmp_path: Path) -> None:
+    """The temporary file keeps the suffix: numpy would add it and write another file."""
+    with atomic_path(tmp_path / "a.npz") as temporary:
+        np.savez(temporary, a=np.arange(3))
+    with np.load(tmp_path / "a.npz") as found:
+        assert found["a"].tolist() == [0, 1, 2]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_a_name_as_long_as_the_file_system_allows_can_be_written(tmp_path: Path) -> None:
+    """The temporary name is not longer than the name it stands for."""
+    path = tmp_path / f"{'a' * 251}.bin"
+    write_atomically(path, b"a")
+    assert path.read_bytes() == b"a"
+
+
+def test_a_link_is_followed(tmp_path: Path) -> None:
+    """The file behind a symbolic link is replaced, and the link stays."""
+    (tmp_path / "data").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "data/a.bin")
+    write_atomically(link, b"a")
+    assert link.is_symlink()
+    assert (tmp_path / "data/a.bin").read_bytes() == b"a"
+
+
+def test_a_device_is_not_replaced() -> None:
+    """``/dev/null`` is written to and stays what it is."""
+    write_atomically(Path(os.devnull), b"a")
+    assert stat.S_ISCHR(Path(os.devnull).stat().st_mode)
+
+
+def test_a_folder_in_place_of_the_file_is_refused_before_the_work(tmp_path: Path) -> None:
+    """Hours of work are not lost for a destination that could have been refused at once."""
+    with (
+        pytest.raises(StorageError, match=r"^\S+ cannot be written: it is a folder\. Move it\.$"),
+        atomic_path(tmp_path, advice="Move it."),
+    ):
+        pytest.fail("the work was begun")
+
+
+def test_a_file_in_place_of_a_folder_is_refused_before_the_work(tmp_path: Path) -> None:
+    """The error names the destination, not the temporary file."""
+    (tmp_path / "a").write_bytes(b"")
+    for writer in (atomic_path, atomic_folder):
+        with (
+            pytest.raises(StorageError, match=r"a/b cannot be written: .+\. Choose"),
+            writer(tmp_path / "a/b"),
+        ):
+            pytest.fail("the work was begun")
+
+
+def test_an_error_of_the_system_becomes_one_of_storage(tmp_path: Path) -> None:
+    """A full disk is told with the destination, and nothing is left."""
+    with (
+        pytest.raises(StorageError, match=r"a\.bin cannot be written: No space left on device\."),
+        atomic_path(tmp_path / "a.bin"),
+    ):
+        raise OSError(28, "No space left on device")
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_error_of_the_caller_is_not_touched(tmp_path: Path) -> None:
+    """An error that is not the system's passes, one of storage keeps its own message."""
+    for error in (ValueError("a"), StorageError("The cache is full.")):
+        with pytest.raises(type(error), match=str(error)), atomic_folder(tmp_path / "a"):
+            raise error
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_folder_that_holds_something_is_never_replaced(tmp_path: Path) -> None:
+    """Two writers of one folder: the first stays."""
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / name).touch()
+    with (
+        pytest.raises(StorageError, match="first cannot be written"),
+        atomic_folder(tmp_path / "first") as folder,
+    ):
+        (folder / "b").touch()
+    assert [path.name for path in (tmp_path / "first").iterdir()] == ["first"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]

@@ -1,0 +1,80 @@
+"""Files and folders that are written whole or not at all."""
+
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from tlbench.core.errors import StorageError
+
+_ADVICE = "Choose another place."
+
+
+def write_atomically(path: Path, data: bytes | str, *, advice: str = _ADVICE) -> None:
+    """Write a whole file or nothing; text as UTF-8, with what UTF-8 cannot hold escaped."""
+    content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
+    with atomic_path(path, advice=advice) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextmanager
+def atomic_path(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
+    """Yield an empty temporary file beside *path* that replaces it unless the block raises.
+
+    It has the suffix of *path*, and folders that are missing are made. An OSError, also one of the
+    block, becomes a StorageError that ends with *advice*; a place that cannot be written is
+    refused before the block starts. A symbolic link is followed; a device or a pipe cannot be
+    replaced, so it is yielded itself.
+    """
+    with _storage_errors(path, advice):
+        destination = Path(os.path.realpath(path))
+        if destination.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        if path.exists() and not path.is_file():
+            yield path
+            return
+        temporary = _temporary(destination)
+        temporary.touch(exist_ok=False)  # 0666 less the umask, where mkstemp would give 0600
+        try:
+            yield temporary
+            temporary.replace(destination)
+        finally:  # after the move there is nothing of this name
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_folder(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
+    """Yield an empty temporary folder beside *path* that is moved there unless the block raises.
+
+    Errors are those of `atomic_path`; a folder that is there and not empty is never replaced.
+    """
+    with _storage_errors(path, advice):
+        temporary = _temporary(path)
+        temporary.mkdir()  # 0777 less the umask, where mkdtemp would give 0700
+        try:
+            yield temporary
+            temporary.replace(path)
+        finally:  # after the move there is nothing of this name
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Hidden, so that an interrupted writer leaves nothing that looks finished; short enough for
+    # any file system; with the suffix, because numpy adds .npz to a name that lacks it.
+    return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(4)}{path.suffix}")
+
+
+@contextmanager
+def _storage_errors(path: Path, advice: str) -> Iterator[None]:
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(
+            f"{path} cannot be written: {error.strerror or error}. {advice}"
+        ) from error
