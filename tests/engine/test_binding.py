@@ -274,5 +274,5 @@ class FullSession(FakeSession):
 def test_a_full_device_is_an_error_with_advice(log, n_calls):
     """No traceback: the batch, ONNX Runtime's complaint, and what to try."""
     batch = np.zeros((4, 8, 8, 3), np.uint8)
-    with pytest.raises(MeasurementError, match=r"\(4, 8, 8, 3\).*'cuda'.*allocate.*--batch-size"):
+    with pytest.raises(MeasurementError, match=r"\(4, 8, 8, 3\).*'cuda'.*allocate.*batch_size"):
         BoundBatch(FullSession(log, n_calls), "cuda", "images", "features", batch).run()

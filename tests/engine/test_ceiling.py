@@ -8,7 +8,7 @@ import pytest
 
 from tlbench.engine import BoundBatch, arithmetic_ceiling
 from tlbench.engine.ceiling import _product
-from tlbench.engine.create import create_session
+from tlbench.engine.providers import create_session
 
 
 @pytest.fixture

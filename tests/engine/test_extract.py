@@ -7,7 +7,7 @@ import pytest
 
 from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.engine import extract_features, open_session
-from tlbench.engine.batching import chunks, load_batches
+from tlbench.engine.extract import chunks, load_batches
 
 
 class Collector:
@@ -195,6 +195,6 @@ def test_chunks_cover_every_position_once(n_images, batch_size):
 
 
 def test_padding_repeats_the_last_image(images):
-    (batch,) = load_batches(images, range(97, 100), pad_to=5).batches
+    (batch,), _ = load_batches(images, range(97, 100), pad_to=5)
     assert batch.images.shape[0] == 5
     np.testing.assert_array_equal(batch.images[3:], images[[99, 99]])

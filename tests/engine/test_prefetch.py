@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tlbench.engine.prefetch import prefetch
+from tlbench.engine.extract import prefetch
 
 
 @given(

@@ -53,7 +53,7 @@ def test_a_driver_that_does_not_tell_is_unknown(fake_nvml, broken):
     """With the driver's own words; no reason is given that was not read."""
     fake_nvml(mask=0x04, broken=broken)
     state = gpu_state()
-    assert (state.reasons, state.unknown) == ((), "NVML says Not Supported")
+    assert (state.reasons, state.unknown) == ((), "NVML reports: Not Supported")
 
 
 def test_without_the_package_it_is_unknown(monkeypatch):
@@ -93,7 +93,7 @@ def test_what_the_driver_does_not_count_is_left_out(fake_nvml):
 def test_counters_stand_although_the_present_reasons_do_not(fake_nvml):
     fake_nvml(violations_ns={0: 0, 1: 0}, broken="nvmlDeviceGetCurrentClocksThrottleReasons")
     state = gpu_state()
-    assert state.unknown == "NVML says Not Supported"
+    assert state.unknown == "NVML reports: Not Supported"
     assert state.clocked_down_s == {"power cap": 0.0, "heat": 0.0}
 
 

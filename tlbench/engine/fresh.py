@@ -1,7 +1,7 @@
-"""What a model costs in a process that does nothing else: ``python -m tlbench.engine.fresh``.
+"""The cost of a model in a process of its own: ``python -m tlbench.engine.fresh``.
 
-Reads a request (JSON) from standard input, writes the answer (JSON) to standard output. It loads
-ONNX Runtime and numpy and as little else as it can, because their memory is counted.
+It reads a request (JSON) from standard input and writes the answer (JSON) to standard output. It
+loads little besides ONNX Runtime and numpy, because all memory of the process is counted.
 """
 
 import json
@@ -11,13 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import GpuUnreadableError
+from tlbench.engine.providers import (
+    NO_GRAPH,
+    captures_graph,
+    create_session,
+    graph_options,
+    ort_name,
+)
 from tlbench.machine import open_gpu_at
 
 
 def peak_rss_bytes() -> int:
-    """Return the largest resident memory of this process so far.
+    """Return the peak resident memory of this process so far.
 
-    On Linux not ``getrusage``, whose figure starts with that of the parent process.
+    On Linux this is not ``getrusage``, which starts from the memory of the parent process.
     """
     try:
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
@@ -36,9 +43,9 @@ def peak_rss_bytes() -> int:
 
 
 def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
-    """Return the used memory of the GPU at this place, or why it is not known.
+    """Return the used memory of the GPU with this PCI bus id, or why it is not known.
 
-    Not of a device number: to ask CUDA whose that is would start the driver, which is timed below.
+    A device number would not do: resolving it starts the CUDA driver, which is timed below.
     """
     try:
         gpu = open_gpu_at(pci_bus_id)
@@ -47,18 +54,15 @@ def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
     try:
         return int(gpu.nvml.nvmlDeviceGetMemoryInfo(gpu.handle).used), None
     except gpu.nvml.NVMLError as error:
-        return None, f"NVML says {error}"
+        return None, f"NVML reports: {error}"
 
 
 def main() -> None:
-    """Create a session, call it twice, answer with seconds and bytes."""
+    """Create a session, call it twice, and write seconds and bytes."""
     request: dict[str, Any] = json.load(sys.stdin)
     started = time.perf_counter()
     import numpy as np
     import onnxruntime
-
-    from tlbench.engine.create import NO_GRAPH, captures_graph, create_session, graph_options
-    from tlbench.engine.providers import ort_name
 
     if ort_name(request["provider"]) != "CPUExecutionProvider":
         onnxruntime.preload_dlls()
@@ -82,12 +86,12 @@ def main() -> None:
         spin=request["spin"],
     )
     create_s = time.perf_counter() - started
-    # The arrays are the host's: a captured graph would not see the second one.
-    aside = (graph_options(NO_GRAPH),) if captures_graph(request["provider_options"]) else ()
+    # These are host arrays: a captured graph would ignore the second one.
+    no_graph = (graph_options(NO_GRAPH),) if captures_graph(request["provider_options"]) else ()
     calls_s = []
     for batch in batches:
         started = time.perf_counter()
-        session.run(None, {request["input"]: batch}, *aside)
+        session.run(None, {request["input"]: batch}, *no_graph)
         calls_s.append(time.perf_counter() - started)
     device_after, note = _device_bytes(gpu) if gpu and note is None else (None, note)
     answer = {

@@ -1,4 +1,4 @@
-"""The kinds of processors that this process may use, as Linux tells them apart in ``/sys``."""
+"""The kinds of processors that this process may use, as Linux lists them in ``/sys``."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,37 +11,18 @@ _INTEL = {"performance": "cpu_core", "efficient": "cpu_atom"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processors:
-    """Usable processors of one kind; None where Linux does not tell.
+    """The usable processors of one kind; None where Linux does not report a value."""
 
-    Attributes
-    ----------
-    kind : {"performance", "efficient"} or None
-        Of Intel's hybrid processors.
-    n_usable : int
-        Processors of this kind that the process may run on.
-    capacity : int or None
-        Computing power, where the machine's fastest have 1024: Arm's kinds differ in it.
-    governor : str or None
-        What chooses the clock; several, where the processors differ.
-    max_hz : float or None
-        The highest clock that is allowed at present.
-    current_hz : float or None
-        The clock of the first of them at the moment of reading.
-    """
-
-    kind: str | None
-    n_usable: int
-    capacity: int | None
-    governor: str | None
-    max_hz: float | None
-    current_hz: float | None
+    kind: str | None  # "performance" or "efficient", on Intel's hybrid processors
+    n_usable: int  # processors of this kind that the process may run on
+    capacity: int | None  # computing power; the machine's fastest kind has 1024 (Arm)
+    governor: str | None  # what chooses the clock; several names if the processors differ
+    max_hz: float | None  # the highest clock allowed at present
+    current_hz: float | None  # the clock of the first of them when it was read
 
 
 def processor_kinds(usable: Iterable[int], devices: Path = _DEVICES) -> tuple[Processors, ...]:
-    """Return the kinds among the *usable* processors; empty where there is no ``/sys``.
-
-    The current clock is read of one processor a kind: the kernel may wait milliseconds for it.
-    """
+    """Return the kinds among the *usable* processors; empty where there is no ``/sys``."""
     folder = devices / "system" / "cpu"
     if not folder.is_dir():
         return ()
@@ -65,6 +46,7 @@ def processor_kinds(usable: Iterable[int], devices: Path = _DEVICES) -> tuple[Pr
                 (hz for clock in clocks if (hz := _hertz(clock / "scaling_max_freq")) is not None),
                 default=None,
             ),
+            # of one processor per kind: the kernel may take milliseconds to answer
             current_hz=_hertz(clocks[0] / "scaling_cur_freq"),
         )
         for (kind, capacity), clocks in groups.items()
@@ -92,7 +74,7 @@ def _joined(texts: Iterable[str | None]) -> str | None:
 
 
 def _numbers(text: str | None) -> list[int]:
-    """Return the numbers of a list as Linux writes it: "0-7,16"."""
+    """Return the numbers of a list in Linux's notation: "0-7,16"."""
     found: list[int] = []
     for part in (text or "").split(","):
         first, _, last = part.partition("-")

@@ -4,7 +4,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from tlbench.engine.create import create_session, session_options, session_settings
+from tlbench.engine.providers import create_session, session_options, session_settings
 
 SPINNING = "session.intra_op.allow_spinning"
 
