@@ -89,7 +89,7 @@ def test_a_counter_that_is_roots_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "read_text", refuse)
     counter = rapl_counter(tmp_path)
     assert counter.read_j is None
-    assert "root only" in counter.note
+    assert "only root" in counter.note
 
 
 @pytest.mark.parametrize("damage", ["missing", "text"])
@@ -119,7 +119,7 @@ def test_a_gpu_counts_its_board(fake_nvml):
     spent_j = energy_meter(counter)
     assert spent_j() == pytest.approx(3.5)
     assert set(nvml.asked) == {"0000:af:00.0"}
-    assert counter.note == "GPU 0000:af:00.0, its board"
+    assert counter.note == "the board of GPU 0000:af:00.0"
 
 
 @pytest.mark.parametrize(("mig", "told"), [(1, True), (0, False), (None, False)])

@@ -58,8 +58,8 @@ def test_cpu_time_is_of_the_counted_samples(clock):
 
 
 @pytest.mark.parametrize("values", [{"min_samples": 0}, {"min_duration_s": 9, "max_duration_s": 1}])
-def test_an_impossible_plan_is_refused(values):
-    with pytest.raises(ConfigError, match="impossible"):
+def test_an_impossible_rule_is_refused(values):
+    with pytest.raises(ConfigError, match="must be at least"):
         StoppingRule(**values)
 
 
@@ -152,7 +152,7 @@ def test_without_a_counter_there_is_no_energy(clock, counter):
     [(9, 5.0, False), (10, 1.9, False), (10, 2.0, True), (0, 20.0, True), (10, 20.0, True)],
     ids=["few", "short", "both minima", "maximum, none", "maximum"],
 )
-def test_a_plan_ends_at_both_minima_or_at_the_maximum(n_samples, elapsed_s, done):
+def test_a_rule_ends_at_both_minima_or_at_the_maximum(n_samples, elapsed_s, done):
     rule = StoppingRule(min_samples=10, min_duration_s=2, max_duration_s=20)
     assert rule.is_done(n_samples, elapsed_s) is done
 

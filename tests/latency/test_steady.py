@@ -18,7 +18,7 @@ def test_independent_samples_are_steady(n):
     assert looks_steady(noise(n))
 
 
-def test_a_drift_is_not_steady():
+def test_a_trend_is_not_steady():
     assert not looks_steady([x * (1 + 0.3 * i / 300) for i, x in enumerate(noise(300))])
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from tlbench.latency import GpuState, gpu_state
-from tlbench.latency.throttle import clocked_down
+from tlbench.latency.sensors import clocked_down
 
 # Of nvml.h: nvmlClocksEventReason*.
 BITS = {

@@ -41,7 +41,7 @@ def test_a_gpu_that_does_not_tell_is_not_judged(states, gpu_check):
     """Neither passed nor failed, with the reason; the timing is not INVALID for it."""
     check = gpu_check(*states)
     assert check.outcome == "unknown"
-    assert check.text.startswith("not judged: nvidia-ml-py is not installed")
+    assert check.text.startswith("not checked: nvidia-ml-py is not installed")
     assert reasons_of([check]) == ()
 
 
@@ -112,4 +112,4 @@ def test_a_change_of_speed_fails_where_the_calls_show_it(
     check = check_of("clock speed", samples, slowdown=slowdown)
     assert check.outcome == outcome
     assert f"{100 * abs(slowdown - 1):.1f} % {'more' if slowdown > 1 else 'less'}" in check.text
-    assert ("settle and measure again" in check.text) == (outcome == "fail")
+    assert ("cool down and measure again" in check.text) == (outcome == "fail")

@@ -14,41 +14,41 @@ def test_a_median_needs_its_samples(n, outcome, check_of, quiet_samples):
     assert (check.value, check.limit) == (n, samples_needed(0.5))
     if outcome == "fail":
         assert f"{n} samples are too few" in check.text
-        assert "--max-duration" in check.text
+        assert "max_duration_s" in check.text
 
 
 @pytest.mark.parametrize("n", [1, 2, 11])
-def test_too_few_samples_to_see_a_drift_do_not_pass_as_none(n, outcomes, quiet_samples):
-    """Not even sorted ones, which are nothing but drift, could be told from chance."""
+def test_too_few_samples_to_see_a_trend_do_not_pass(n, outcomes, quiet_samples):
+    """Not even sorted ones, which are nothing but a trend, could be told from chance."""
     found = outcomes(sorted(quiet_samples(n)))
-    assert found["drift"] == "unknown"
+    assert found["trend"] == "unknown"
     assert found["autocorrelation"] == "unknown"
 
 
 @pytest.mark.parametrize(("n", "detected"), [(11, False), (12, True)])
-def test_the_fewest_samples_for_a_drift_are_those_of_the_trend(n, detected):
+def test_the_fewest_samples_for_a_trend_are_those_of_the_trend(n, detected):
     assert trend([0.004 * (1 + 0.1 * i) for i in range(n)]).detected is detected
 
 
-def test_a_steady_drift_fails(check_of, quiet_samples):
+def test_a_steady_trend_fails(check_of, quiet_samples):
     """10 % slower in the end: the halves differ by half of it."""
     samples = [s * (1 + 0.1 * i / 200) for i, s in enumerate(quiet_samples())]
-    check = check_of("drift", samples)
+    check = check_of("trend", samples)
     assert check.outcome == "fail"
     assert check.value == pytest.approx(0.05, abs=0.01)
     assert "warm up or measure longer" in check.text
 
 
-def test_a_jump_fails_as_drift(check_of, quiet_samples):
+def test_a_jump_fails_as_a_trend(check_of, quiet_samples):
     samples = [s * (1.2 if i >= 100 else 1) for i, s in enumerate(quiet_samples())]
-    check = check_of("drift", samples)
+    check = check_of("trend", samples)
     assert check.outcome == "fail"
     assert "20." in check.text or "19." in check.text
 
 
 @pytest.fixture
 def phases(quiet_samples):
-    """Return latencies in slow and fast phases of random order: no drift, but alike neighbours."""
+    """Return latencies in slow and fast phases of random order: no trend, but autocorrelated."""
 
     def samples(n, length):
         generator = random.Random(2)
@@ -60,27 +60,27 @@ def phases(quiet_samples):
     return samples
 
 
-def test_slow_phases_are_worth_a_note(check_of, phases):
+def test_slow_phases_are_a_note(check_of, phases):
     """Enough of them: the interval is widened, the timing stands."""
     check = check_of("autocorrelation", phases(1000, 5))
     assert check.outcome == "note"
     assert check.value > check.limit
-    assert "1000 samples are worth" in check.text
+    assert "of 1000); interval widened" in check.text
 
 
 def test_a_few_slow_phases_are_too_few_samples(check_of, phases):
-    """Eight phases of ten are worth less than the eleven samples of a median."""
+    """Eight phases of ten leave fewer effective samples than the eleven of a median."""
     check = check_of("autocorrelation", phases(80, 10))
     assert check.outcome == "fail"
-    assert "80 samples are worth only" in check.text
-    assert "--min-duration" in check.text
+    assert "of 80); a median needs 11" in check.text
+    assert "min_duration_s" in check.text
 
 
-def test_calls_that_take_no_time_are_no_drift_but_a_coarse_timer(outcomes):
+def test_calls_that_take_no_time_are_a_coarse_timer_and_not_a_trend(outcomes):
     """A clock of 16 ms under calls of 4 ms: most samples are zero."""
     samples = [0.016 if i % 4 == 0 else 0.0 for i in range(64)]
     found = outcomes(samples, tick_s=0.016)
-    assert found["drift"] == "unknown"
+    assert found["trend"] == "unknown"
     assert found["timer"] == "fail"
 
 
@@ -92,7 +92,7 @@ def test_a_clock_that_never_moved_is_a_coarse_timer(check_of):
 
 
 def test_the_order_of_a_servers_samples_is_not_judged(outcomes, quiet_samples):
-    """Requests wait for one another, so neighbours are alike; the rest is judged as ever."""
+    """Requests wait for one another, so neighbours are correlated; the rest is checked as usual."""
     everything, found = outcomes(), outcomes(sorted(quiet_samples()), independent=False)
-    assert set(everything) - set(found) == {"drift", "autocorrelation"}
+    assert set(everything) - set(found) == {"trend", "autocorrelation"}
     assert set(found.values()) == {"pass"}

@@ -33,7 +33,7 @@ class Check:
     Attributes
     ----------
     name : str
-        What was looked at: ``"drift"``, ``"other load"``, ...
+        What was looked at: ``"trend"``, ``"other load"``, ...
     outcome : {"pass", "note", "fail", "unknown"}
         ``"fail"`` makes the timing INVALID; ``"note"`` is worth a warning; ``"unknown"`` means that
         this machine does not tell.

@@ -14,7 +14,7 @@ from tlbench.latency import (
     Served,
     StoppingRule,
     Timing,
-    find_peak,
+    find_highest_rate,
     looks_steady,
     measure,
     serve,
@@ -196,4 +196,4 @@ def _serve(
             f"{timing.latency_bound_s} s. Raise --latency-bound."
         )
         raise MeasurementError(msg)
-    return find_peak(serve_at, ceiling_qps=1 / typical)
+    return find_highest_rate(serve_at, ceiling_qps=1 / typical)
