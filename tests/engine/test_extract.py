@@ -195,6 +195,7 @@ def test_chunks_cover_every_position_once(n_images, batch_size):
 
 
 def test_padding_repeats_the_last_image(images):
-    (batch,), _ = load_batches(images, range(97, 100), pad_to=5)
-    assert batch.images.shape[0] == 5
-    np.testing.assert_array_equal(batch.images[3:], images[[99, 99]])
+    ((index, batch),), _ = load_batches(images, range(97, 100), pad_to=5)
+    assert index.tolist() == [97, 98, 99]
+    assert len(batch) == 5
+    np.testing.assert_array_equal(batch[3:], images[[99, 99]])

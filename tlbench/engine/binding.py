@@ -40,49 +40,32 @@ class BoundBatch:
         device_number: int = 0,
         graph_id: int | None = None,
     ) -> None:
-        try:
-            self._bind(session, provider, (input_name, output_name), batch, device_number, graph_id)
-        except Exception as error:  # ONNX Runtime raises a dozen types of its own
-            raise failed_run(provider, batch.shape, error) from error
+        from onnxruntime import OrtValue
 
-    def _bind(  # noqa: PLR0917 - those of the constructor
-        self,
-        session: Any,  # noqa: ANN401 - ONNX Runtime has no types
-        provider: str,
-        names: tuple[str, str],
-        batch: NDArray[Any],
-        device_number: int,
-        graph_id: int | None,
-    ) -> None:
-        import onnxruntime
-
-        self._provider, (input_name, output_name) = provider, names
-        self._session, device = session, device_of(provider)
-        # ONNX Runtime uses a host array in place: without a copy, `load` would write to the
-        # caller's array.
-        self._input = onnxruntime.OrtValue.ortvalue_from_numpy(
-            np.array(batch, order="C"), device, device_number
-        )
+        self._session, self._provider, self._device = session, provider, device_of(provider)
         self._shape, self._dtype = batch.shape, batch.dtype
-        self._is_host = device == "cpu"
+        place = self._device, device_number
+        self._options = () if graph_id is None else (graph_options(graph_id),)
         # One run shows the output's shape. It must not be captured as a graph, which would keep
         # the addresses of this run's temporary buffers.
         no_graph = () if graph_id is None else (graph_options(NO_GRAPH),)
-        self._options = () if graph_id is None else (graph_options(graph_id),)
-        (output,) = session.run([output_name], {input_name: batch}, *no_graph)
-        self._output = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            output.shape, output.dtype.type, device, device_number
-        )
-        self._binding = session.io_binding()
-        self._binding.bind_ortvalue_input(input_name, self._input)
-        self._binding.bind_ortvalue_output(output_name, self._output)
+        try:
+            # ONNX Runtime uses a host array in place: without a copy, `load` would write to the
+            # caller's array.
+            self._input = OrtValue.ortvalue_from_numpy(np.array(batch, order="C"), *place)
+            (output,) = session.run([output_name], {input_name: batch}, *no_graph)
+            self._output = OrtValue.ortvalue_from_shape_and_type(
+                output.shape, output.dtype.type, *place
+            )
+            self._binding = session.io_binding()
+            self._binding.bind_ortvalue_input(input_name, self._input)
+            self._binding.bind_ortvalue_output(output_name, self._output)
+        except Exception as error:  # ONNX Runtime raises a dozen types of its own
+            raise failed_run(provider, batch.shape, error) from error
 
     def load(self, batch: NDArray[Any]) -> None:
-        """Copy another batch into the bound buffer and wait for the copy.
-
-        ConfigError if shape or dtype differ: ONNX Runtime would reinterpret the bytes.
-        """
-        if (batch.shape, batch.dtype) != (self._shape, self._dtype):
+        """Copy another batch of the same shape and dtype into the buffer and wait for the copy."""
+        if (batch.shape, batch.dtype) != (self._shape, self._dtype):  # bytes would be reinterpreted
             found = f"{batch.dtype} {batch.shape}"
             msg = f"The bound batch is {self._dtype} {self._shape}; {found} does not fit."
             raise ConfigError(msg)
@@ -105,4 +88,4 @@ class BoundBatch:
     def fetch(self) -> NDArray[Any]:
         """Return the output as a host array that the next run does not overwrite."""
         output: NDArray[Any] = self._output.numpy()
-        return output.copy() if self._is_host else output  # of a host buffer, numpy() is a view
+        return output.copy() if self._device == "cpu" else output  # numpy() views a host buffer

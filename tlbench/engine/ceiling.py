@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.engine.binding import BoundBatch, device_number_of, device_of
-from tlbench.engine.providers import create_session, ort_name
+from tlbench.engine.providers import create_session, graph_model, ort_name
 from tlbench.machine import available_cpus
 
 _HOST_SIZE, _DEVICE_SIZE = 1024, 8192
@@ -69,14 +69,10 @@ def _product(size: int, precision: str) -> tuple[NDArray[Any], bytes]:
         left, right = generator.standard_normal((2, size, size)).astype(
             np.float16 if is_half else np.float32
         )
-    shape = [size, size]
-    graph = helper.make_graph(
+    content = graph_model(
         [helper.make_node(operator, ["left", "right"], ["product"])],
-        "ceiling",
-        [helper.make_tensor_value_info("left", kind, shape)],
-        [helper.make_tensor_value_info("product", result, shape)],
-        [numpy_helper.from_array(right, "right")],
+        [helper.make_tensor_value_info("left", kind, [size, size])],
+        [helper.make_tensor_value_info("product", result, [size, size])],
+        numpy_helper.from_array(right, "right"),
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    content: bytes = model.SerializeToString()
     return left, content

@@ -34,14 +34,6 @@ class Extraction:
     unreadable: tuple[tuple[int, UnreadableImageError], ...]  # position and error of each image
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Images of one size. Rows beyond ``len(index)`` are padding: their features are dropped."""
-
-    index: LabelArray
-    images: ImageArray
-
-
 def extract_features(
     run: Callable[[ImageArray], NDArray[Any]],
     images: Images,
@@ -65,10 +57,9 @@ def extract_features(
     sink : callable
         Receives positions, int64 (n,), and the matching rows of what *run* returned. Every readable
         position arrives exactly once; images of one size arrive in order.
-    batch_size : int
-        Images per call. It does not change the features beyond float32 rounding.
-    pad_tail : bool
-        Fill short batches up to *batch_size*, so that the network sees a single batch shape.
+    batch_size, pad_tail : int, bool
+        Images per call, and whether to fill short batches up to it, so that the network sees a
+        single batch shape. Features change by no more than float32 rounding.
     strict : bool
         Raise at the first unreadable image instead of leaving it out.
     workers : int or None
@@ -83,10 +74,8 @@ def extract_features(
     ------
     ConfigError
         If *batch_size* is below 1.
-    UnreadableImageError
-        With *strict*, for the first image that cannot be decoded.
-    DataError
-        If no image can be decoded.
+    UnreadableImageError, DataError
+        With *strict*, for the first image that cannot be decoded; or if no image can be.
 
     Notes
     -----
@@ -107,12 +96,12 @@ def extract_features(
         if failed and strict:
             raise failed[0][1]
         unreadable.extend(failed)
-        for batch in batches:
-            features = run(batch.images)
-            sink(batch.index, features[: len(batch.index)])
-            n_images += len(batch.index)
+        for index, batch in batches:
+            features = run(batch)
+            sink(index, features[: len(index)])
+            n_images += len(index)
             n_batches += 1
-            listener.advance(len(batch.index))
+            listener.advance(len(index))
     if n_images == 0:
         first = f"; the first: {unreadable[0][1]}" if unreadable else "."
         raise DataError(f"None of the {len(images)} images can be decoded{first}")
@@ -127,8 +116,8 @@ def chunks(n_images: int, batch_size: int) -> Iterator[range]:
 
 def load_batches(
     images: Images, positions: Sequence[int], *, pad_to: int | None
-) -> tuple[list[Batch], list[tuple[int, UnreadableImageError]]]:
-    """Return the images at *positions* stacked by size, and position and error of unreadable ones.
+) -> tuple[list[tuple[LabelArray, ImageArray]], list[tuple[int, UnreadableImageError]]]:
+    """Return positions and stacked images by size, and position and error of unreadable images.
 
     With *pad_to*, batches are filled up to that many rows by repeating the last image: a new batch
     shape would make an accelerator search for algorithms and plan memory again.
@@ -146,7 +135,7 @@ def load_batches(
     for group in by_shape.values():
         padding = [group[-1][1]] * max(0, (pad_to or 0) - len(group))
         index = np.array([position for position, _ in group], dtype=np.int64)
-        batches.append(Batch(index, np.stack([*(image for _, image in group), *padding])))
+        batches.append((index, np.stack([*(image for _, image in group), *padding])))
     return batches, unreadable
 
 

@@ -11,22 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import GpuUnreadableError
-from tlbench.engine.providers import (
-    NO_GRAPH,
-    captures_graph,
-    create_session,
-    graph_options,
-    ort_name,
-)
+from tlbench.engine import providers
 from tlbench.machine import open_gpu_at
 
 
 def peak_rss_bytes() -> int:
-    """Return the peak resident memory of this process so far.
-
-    On Linux this is not ``getrusage``, which starts from the memory of the parent process.
-    """
-    try:
+    """Return the peak resident memory of this process so far."""
+    try:  # on Linux not getrusage, which starts from the memory of the parent process
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -64,7 +55,7 @@ def main() -> None:
     import numpy as np
     import onnxruntime
 
-    if ort_name(request["provider"]) != "CPUExecutionProvider":
+    if providers.ort_name(request["provider"]) != "CPUExecutionProvider":
         onnxruntime.preload_dlls()
     import_s = time.perf_counter() - started
     generator = np.random.default_rng(0)
@@ -78,22 +69,21 @@ def main() -> None:
     before, gpu = peak_rss_bytes(), request["gpu"]
     device_before, note = _device_bytes(gpu) if gpu else (None, None)
     started = time.perf_counter()
-    session = create_session(
-        Path(request["path"]),
-        provider=request["provider"],
-        provider_options=request["provider_options"],
-        threads=request["threads"],
-        spin=request["spin"],
-    )
+    settings = {name: request[name] for name in ("provider", "provider_options", "threads", "spin")}
+    session = providers.create_session(Path(request["path"]), **settings)
     create_s = time.perf_counter() - started
     # These are host arrays: a captured graph would ignore the second one.
-    no_graph = (graph_options(NO_GRAPH),) if captures_graph(request["provider_options"]) else ()
+    captures = providers.captures_graph(request["provider_options"])
+    no_graph = (providers.graph_options(providers.NO_GRAPH),) if captures else ()
     calls_s = []
     for batch in batches:
         started = time.perf_counter()
         session.run(None, {request["input"]: batch}, *no_graph)
         calls_s.append(time.perf_counter() - started)
     device_after, note = _device_bytes(gpu) if gpu and note is None else (None, note)
+    device_bytes = None
+    if device_before is not None and device_after is not None:
+        device_bytes = max(0, device_after - device_before)
     answer = {
         "import_s": import_s,
         "create_s": create_s,
@@ -101,11 +91,7 @@ def main() -> None:
         "second_s": calls_s[1],
         "before_rss_bytes": before,
         "peak_rss_bytes": peak_rss_bytes(),
-        "device_bytes": (
-            None
-            if device_before is None or device_after is None
-            else max(0, device_after - device_before)
-        ),
+        "device_bytes": device_bytes,
         "device_note": note,
     }
     print(json.dumps(answer))  # noqa: T201 - the answer

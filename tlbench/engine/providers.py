@@ -1,15 +1,14 @@
 """Execution providers: whether each works on this machine, and sessions on exactly one of them.
 
-ONNX Runtime's own list names what was compiled in. If a provider's libraries are missing, ONNX
-Runtime creates the session on the CPU and only logs it, so nothing here trusts a session merely
-because it was created.
+ONNX Runtime lists what was compiled in. If a provider's libraries are missing, it creates the
+session on the CPU and only logs that, so a session is not trusted merely because it exists.
 """
 
 import contextlib
 import ctypes
 import io
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -115,10 +114,7 @@ def create_session(
     spin: bool = True,
     log_level: int = _ERROR,
 ) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
-    """Return an ``onnxruntime.InferenceSession`` on one provider, with no fallback to another.
-
-    Whatever ONNX Runtime raises is passed on; see `runtime_reason`.
-    """
+    """Return an ``onnxruntime.InferenceSession`` on one provider, with no fallback to another."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
@@ -139,9 +135,8 @@ def captures_graph(provider_options: Mapping[str, str]) -> bool:
 def graph_options(number: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     """Return ``onnxruntime.RunOptions`` for the CUDA graph of this number, or for `NO_GRAPH`.
 
-    A graph reads and writes the addresses that its buffers had at capture. Without a number all
-    calls of a session share one graph: a second buffer, or a host array, would be ignored, and the
-    first output would be overwritten.
+    Without a number all calls of a session share one graph, which uses the addresses that its
+    buffers had at capture: a second buffer or a host array would be ignored.
     """
     import onnxruntime
 
@@ -165,13 +160,7 @@ def failed_run(provider: str, shape: tuple[int, ...], error: Exception) -> Measu
 
 
 def provider_statuses() -> list[ProviderStatus]:
-    """Try every known provider.
-
-    Returns
-    -------
-    list of ProviderStatus
-        One for each provider that tlbench knows, whether or not it is in this build.
-    """
+    """Return for every provider that tlbench knows whether it is in this build and works here."""
     return [provider_status(name) for name in PROVIDERS]
 
 
@@ -184,8 +173,13 @@ def provider_status(name: str) -> ProviderStatus:
     if wanted not in compiled:
         problem = f"{wanted} is not in this ONNX Runtime build, which has {', '.join(compiled)}"
         return ProviderStatus(name, compiled=False, loadable=False, problem=problem)
-    with _quiet_runtime():
-        found = _missing_library(wanted) or _failing_session(wanted)
+    # Silent, because the failure that this may provoke is reported by tlbench itself.
+    onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # preload_dlls prints what it misses
+            found = _missing_library(wanted) or _failing_session(wanted)
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
     return ProviderStatus(name, compiled=True, loadable=found is None, problem=found)
 
 
@@ -215,24 +209,8 @@ def check_provider(name: str) -> None:
         )
 
 
-@contextlib.contextmanager
-def _quiet_runtime() -> Iterator[None]:
-    """Silence ONNX Runtime while provoking a failure that tlbench reports itself."""
-    import onnxruntime
-
-    onnxruntime.set_default_logger_severity(_FATAL)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # preload_dlls prints what it misses
-            yield
-    finally:
-        onnxruntime.set_default_logger_severity(_WARNING)
-
-
 def _missing_library(wanted: str) -> str | None:
-    """Load the provider's shared library as ONNX Runtime would; return the loader's complaint.
-
-    ONNX Runtime itself logs it in a line of 500 characters that names no single cause.
-    """
+    """Load the provider's shared library as ONNX Runtime would; return the loader's complaint."""
     import onnxruntime
 
     part = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "tensorrt"}.get(wanted)
@@ -257,8 +235,12 @@ def _missing_library(wanted: str) -> str | None:
 
 def _failing_session(wanted: str) -> str | None:
     """Run a model of one node on the provider; return why that failed, or None."""
+    from onnx import TensorProto, helper
+
+    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
+    model = graph_model([helper.make_node("Identity", ["x"], ["y"])], value[:1], value[1:])
     try:
-        session = create_session(_identity_model(), provider=wanted, threads=1, log_level=_FATAL)
+        session = create_session(model, provider=wanted, threads=1, log_level=_FATAL)
         session.run(None, {"x": [0.0]})
     except Exception as error:  # noqa: BLE001 - ONNX Runtime raises a dozen types; each means "no"
         return runtime_reason(error)
@@ -267,15 +249,13 @@ def _failing_session(wanted: str) -> str | None:
     return None
 
 
-def _identity_model() -> bytes:
-    from onnx import TensorProto, helper
+def graph_model(nodes: list[Any], inputs: list[Any], outputs: list[Any], *constants: Any) -> bytes:
+    """Return the bytes of an ONNX model of these nodes."""
+    from onnx import helper
 
-    value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-    node = helper.make_node("Identity", ["x"], ["y"])
-    model = helper.make_model(
-        helper.make_graph([node], "probe", value[:1], value[1:]),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=8,
-    )
-    content: bytes = model.SerializeToString()
+    graph = helper.make_graph(nodes, "tlbench", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", 17)]
+    content: bytes = helper.make_model(
+        graph, opset_imports=opsets, ir_version=8
+    ).SerializeToString()
     return content

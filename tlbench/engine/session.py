@@ -1,7 +1,7 @@
 """An ONNX Runtime session that really runs on the provider it was opened on."""
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -30,10 +30,8 @@ from tlbench.records import Placement
 
 # Operators that carry a network's arithmetic. Shape arithmetic and layout changes on the CPU are
 # normal in a run on an accelerator; with one of these on the CPU it is not a run on an accelerator.
-_HEAVY = frozenset(
-    {"Conv", "ConvTranspose", "Gemm", "MatMul", "FusedConv", "ConvInteger", "QLinearConv"}
-    | {"Attention"}
-)
+_CONVOLUTIONS = {"Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv"}
+_HEAVY = _CONVOLUTIONS | {"Gemm", "MatMul", "Attention"}
 
 
 class Session:
@@ -41,16 +39,13 @@ class Session:
 
     Attributes
     ----------
-    model : OnnxModel
-        The file.
-    provider : str
-        Short name of the execution provider that runs the network.
+    model, provider : OnnxModel, str
+        The file, and the short name of the provider that runs the network.
     requested_options, provider_options : dict
         The provider's options as requested, and as ONNX Runtime reports them in force.
-    threads : int
-        Threads inside one operator.
-    spin : bool
-        Whether idle threads wait for work in a busy loop, which is ONNX Runtime's default.
+    threads, spin : int, bool
+        Threads inside one operator, and whether idle ones wait in a busy loop (the default of ONNX
+        Runtime).
     create_s : float
         Seconds that ONNX Runtime took to load and optimise the graph.
     placement : Placement
@@ -100,13 +95,12 @@ class Session:
         if actual[0] != wanted:
             msg = f"ONNX Runtime created the session on {actual[0]} instead of {wanted}."
             raise ProviderUnavailableError(msg)
-        nodes: dict[str, int] = defaultdict(int)
-        elsewhere: dict[str, set[str]] = defaultdict(set)
-        for part in self._session.get_provider_graph_assignment_info():
-            for node in part.get_nodes():
-                nodes[part.ep_name] += 1
-                if part.ep_name != wanted:
-                    elsewhere[part.ep_name].add(node.op_type)
+        parts = self._session.get_provider_graph_assignment_info()
+        placed = [(part.ep_name, node.op_type) for part in parts for node in part.get_nodes()]
+        elsewhere: dict[str, set[str]] = {}
+        for name, operator in placed:
+            if name != wanted:
+                elsewhere.setdefault(name, set()).add(operator)
         for name, operators in elsewhere.items():
             if misplaced := sorted(operators & _HEAVY):
                 msg = (
@@ -115,7 +109,7 @@ class Session:
                 )
                 raise ProviderUnavailableError(msg)
         return Placement(
-            nodes=dict(nodes),
+            nodes=dict(Counter(name for name, _ in placed)),
             operators={name: tuple(sorted(operators)) for name, operators in elsewhere.items()},
         )
 
@@ -138,27 +132,24 @@ class Session:
             If ONNX Runtime cannot run the batch.
         """
         features: FloatArray
-        feeds = {self._input: images}
-        try:
-            (features,) = self._session.run(self._outputs, feeds, *self._run_options)
-        except Exception as error:  # ONNX Runtime raises a dozen types of its own
-            raise failed_run(self.provider, images.shape, error) from error
+        (features,) = self._run(self._outputs, images)
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
 
     def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
         """Return every output of the model for one batch, by name and unchanged."""
         names = [output.name for output in self.model.outputs]
+        return dict(zip(names, self._run(names, images), strict=True))
+
+    def _run(self, names: list[str], images: ImageArray) -> list[NDArray[Any]]:
+        outputs: list[NDArray[Any]]
         try:
             outputs = self._session.run(names, {self._input: images}, *self._run_options)
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise failed_run(self.provider, images.shape, error) from error
-        return dict(zip(names, outputs, strict=True))
+        return outputs
 
     def bind(self, batch: ImageArray) -> BoundBatch:
-        """Put one batch on the device, with a buffer there for its features.
-
-        Running it moves nothing between host and device: this is the boundary ``device->device``.
-        """
+        """Put one batch on the device, with a buffer there for its features."""
         return BoundBatch(
             self._session,
             self.provider,
@@ -172,8 +163,8 @@ class Session:
     @property
     def settings(self) -> dict[str, str]:
         """Session entries, provider options and, on CUDA, environment variables in force."""
-        found = {**session_settings(spin=self.spin), **self.provider_options}
-        return found if self.cuda_device is None else found | cuda_variables()
+        variables = {} if self.cuda_device is None else cuda_variables()
+        return {**session_settings(spin=self.spin), **self.provider_options, **variables}
 
     @property
     def cuda_device(self) -> int | None:
@@ -211,21 +202,12 @@ def open_session(
 
     Parameters
     ----------
-    model : OnnxModel
-        The file.
-    provider : str
-        Short name ("cuda") or ONNX Runtime's name ("CUDAExecutionProvider").
+    model, provider : OnnxModel, str
+        The file, and a provider's name, short ("cuda") or ONNX Runtime's.
     provider_options : mapping of str to str or None
-        Passed to ONNX Runtime as they are.
-    threads : int or None
-        Threads inside one operator; None uses every processor that this process may use.
-    spin : bool
-        Whether idle threads wait for work in a busy loop.
-
-    Yields
-    ------
-    Session
-        Open until the block ends.
+        Passed to ONNX Runtime unchanged.
+    threads, spin : int or None, bool
+        See `Session`; None means one thread for each processor that this process may use.
 
     Raises
     ------

@@ -4,7 +4,6 @@ from tlbench.latency.alternate import Turns, alternate, block_medians
 from tlbench.latency.energy import EnergyCounter, nvml_counter, rapl_counter
 from tlbench.latency.isolate import run_isolated
 from tlbench.latency.measure import (
-    REPORTED,
     Clock,
     Sampler,
     StoppingRule,
@@ -30,7 +29,6 @@ from tlbench.latency.validity import ORDERED, CheckInputs, looks_steady, reasons
 
 __all__ = [
     "ORDERED",
-    "REPORTED",
     "CheckInputs",
     "Clock",
     "EnergyCounter",

@@ -44,6 +44,18 @@ class _TimedCall:
         n_samples = sum(len(block.samples_s) for block in self.blocks)
         return rule.is_done(n_samples, sum(block.wall_s for block in self.blocks))
 
+    def timing(self, n_rounds: int, *, complete: bool) -> Timing:
+        blocks = self.blocks[:n_rounds]
+        return Timing(
+            first_s=self.first_s,
+            warmup_s=self.warmup_s,
+            samples_s=tuple(sample for block in blocks for sample in block.samples_s),
+            cpu_s=sum(block.cpu_s for block in blocks),
+            wall_s=sum(block.wall_s for block in blocks),
+            block_sizes=tuple(len(block.samples_s) for block in blocks),
+            complete=complete,
+        )
+
 
 def alternate(
     calls: Mapping[str, Callable[[int], object]],
@@ -58,19 +70,15 @@ def alternate(
     ----------
     calls : mapping of str to callable
         Each as for `measure`.
-    rule : StoppingRule or None
-        Its minima and its pause apply to each callable, its maximum to all of them together.
-    turns : Turns or None
-        Length of a block, number of rounds, order.
-    clock : Clock or None
-        None for the machine's clock.
+    rule, turns, clock : StoppingRule, Turns, Clock or None
+        The minima and the pause of the rule apply to each callable, its maximum to all of them
+        together. None for the defaults and the machine's clock.
 
     Returns
     -------
     dict
-        One `Timing` per key, all with the same number of blocks: only whole rounds are kept, so
-        block i of one stands next to block i of another. Ctrl-C keeps the whole rounds, marked as
-        incomplete; before the end of the first round it is raised as usual.
+        One `Timing` per key, all with the same number of blocks: block i of one was measured next
+        to block i of another. Ctrl-C keeps the whole rounds, if any, marked as incomplete.
     """
     rule, turns, clock = rule or StoppingRule(), turns or Turns(), clock or SystemClock()
     order, generator = list(calls), random.Random(turns.seed)  # noqa: S311 - no secret
@@ -96,7 +104,7 @@ def alternate(
         if n_rounds == 0:
             raise
         complete = False
-    return {name: _timing(each, n_rounds, complete=complete) for name, each in timed.items()}
+    return {name: each.timing(n_rounds, complete=complete) for name, each in timed.items()}
 
 
 def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _Block:
@@ -110,19 +118,6 @@ def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _
             clock.sleep_s(pause_s)
         samples.append(sampler.sample())
     return _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
-
-
-def _timing(timed: _TimedCall, n_rounds: int, *, complete: bool) -> Timing:
-    blocks = timed.blocks[:n_rounds]
-    return Timing(
-        first_s=timed.first_s,
-        warmup_s=timed.warmup_s,
-        samples_s=tuple(sample for block in blocks for sample in block.samples_s),
-        cpu_s=sum(block.cpu_s for block in blocks),
-        wall_s=sum(block.wall_s for block in blocks),
-        block_sizes=tuple(len(block.samples_s) for block in blocks),
-        complete=complete,
-    )
 
 
 def block_medians(samples_s: tuple[float, ...], block_sizes: tuple[int, ...]) -> list[float]:

@@ -5,6 +5,7 @@ The limits are choices; each states what it is based on.
 
 from collections.abc import Sequence
 from statistics import median
+from typing import Literal
 
 from tlbench.core.units import format_percent
 from tlbench.latency.sensors import MachineSamples, clocked_down
@@ -28,13 +29,13 @@ def decide(  # noqa: PLR0917 - the columns of a table
     failed: bool,  # noqa: FBT001 - the condition, written out at each call
     value: float,
     limit: float,
-    text: str,
-    passed: str,
+    failed_text: str,
+    passed_text: str,
 ) -> Check:
-    """Return a check that failed, with *text*, or that passed, with the text *passed*."""
-    if failed:
-        return Check(name=name, outcome="fail", value=value, limit=limit, text=text)
-    return Check(name=name, outcome="pass", value=value, limit=limit, text=passed)
+    """Return a check that failed or passed, with the text for it."""
+    text = failed_text if failed else passed_text
+    outcome: Literal["fail", "pass"] = "fail" if failed else "pass"
+    return Check(name=name, outcome=outcome, value=value, limit=limit, text=text)
 
 
 def unknown(name: str, why: str) -> Check:
@@ -52,15 +53,9 @@ def other_load(machine: MachineSamples) -> Check:
     if machine.other_cpus is None:
         return unknown("other load", "this machine does not report what else runs on it")
     share = machine.other_cpus / machine.cpus
-    busy = f"others kept {machine.other_cpus:.2f} of {machine.cpus} processors busy"
-    return decide(
-        "other load",
-        share > OTHER_LOAD,
-        share,
-        OTHER_LOAD,
-        f"other load on the machine: {busy}; stop it and measure again",
-        busy,
-    )
+    passed = f"others kept {machine.other_cpus:.2f} of {machine.cpus} processors busy"
+    failed = f"other load on the machine: {passed}; stop it and measure again"
+    return decide("other load", share > OTHER_LOAD, share, OTHER_LOAD, failed, passed)
 
 
 def clock_speed(samples_s: Sequence[float], machine: MachineSamples) -> Check:
@@ -90,11 +85,7 @@ def clock_speed(samples_s: Sequence[float], machine: MachineSamples) -> Check:
 
 
 def gpu_clock(machine: MachineSamples) -> Check:
-    """Check whether the GPU was throttled; unknown if its driver does not say.
-
-    The driver's counters see throttling between the two ends. Without them only the two ends are
-    known, and the text says so.
-    """
+    """Check whether the GPU was throttled at either end or, if the driver counts it, in between."""
     name, conditions = "gpu clock", _conditions(machine)
     reasons = dict.fromkeys(text for state in machine.gpu for text in state.reasons)
     if reasons:
@@ -103,16 +94,10 @@ def gpu_clock(machine: MachineSamples) -> Check:
     if shares := clocked_down(machine.gpu[0], machine.gpu[-1]):
         cause, most = next(iter(shares.items()))
         causes = ", ".join(each for each, share in shares.items() if share > CLOCKED_DOWN)
-        return decide(
-            name,
-            most > CLOCKED_DOWN,
-            most,
-            CLOCKED_DOWN,
-            f"the GPU was throttled for {format_percent(most)} of the time ({causes}): cool it or "
-            f"lock its clocks{conditions}",
-            f"the GPU was throttled for at most {format_percent(most)} of the time ({cause})"
-            f"{conditions}",
-        )
+        throttled = f"the GPU was throttled for {format_percent(most)} of the time"
+        failed = f"{throttled} ({causes}): cool it or lock its clocks{conditions}"
+        passed = f"{throttled} at most ({cause}){conditions}"
+        return decide(name, most > CLOCKED_DOWN, most, CLOCKED_DOWN, failed, passed)
     if silent := [state.unknown for state in machine.gpu if state.unknown is not None]:
         return unknown(name, f"not checked: {silent[0]}; the GPU may have been throttled")
     text = "the GPU was not throttled at either end; its driver does not count what lies between"

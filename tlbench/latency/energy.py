@@ -1,14 +1,12 @@
-"""Energy counters: NVIDIA's through NVML, the processor package's through Linux's powercap (RAPL).
-
-A counter is read before and after; if there is none, the record says why.
-"""
+"""Energy counters: of NVIDIA GPUs through NVML, of processors through Linux's powercap (RAPL)."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlbench.core.errors import GpuUnreadableError
-from tlbench.machine import NvidiaGpu, open_gpu
+from tlbench.machine import open_gpu
 
 POWERCAP = Path("/sys/class/powercap")
 
@@ -52,10 +50,9 @@ def rapl_counter(powercap: Path = POWERCAP) -> EnergyCounter:
 
 
 def _unwrapped(zone: Path) -> Callable[[], int]:
-    """Return a reader of one package's microjoules that continues when the register wraps round.
+    """Return a reader of one package's microjoules that corrects one wrap between two readings.
 
-    Each register wraps by itself, after some minutes at full power; one wrap between two readings
-    is corrected.
+    Each register wraps round by itself, after some minutes at full power.
     """
     file = zone / "energy_uj"
     range_uj = int((zone / "max_energy_range_uj").read_text())
@@ -84,15 +81,7 @@ def nvml_counter(device_id: int = 0) -> EnergyCounter:
     except nvml.NVMLError as error:
         return EnergyCounter(None, f"no energy counter: NVML reports: {error}")
     note = f"the board of GPU {gpu.pci_bus_id}"
-    if _is_split(gpu):
-        note += ", including its other MIG instances"
+    with suppress(nvml.NVMLError):  # raised for a GPU that cannot be split into instances
+        if nvml.nvmlDeviceGetMigMode(handle)[0]:
+            note += ", including its other MIG instances"
     return EnergyCounter(lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, note)
-
-
-def _is_split(gpu: NvidiaGpu) -> bool:
-    """Return whether the GPU is split into instances (MIG), which may have different users."""
-    try:
-        present, _ = gpu.nvml.nvmlDeviceGetMigMode(gpu.handle)
-    except gpu.nvml.NVMLError:  # a GPU that has no such mode
-        return False
-    return bool(present)

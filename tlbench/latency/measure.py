@@ -10,7 +10,7 @@ from tlbench.latency.energy import EnergyCounter, energy_meter
 from tlbench.records import Interval, Percentile
 from tlbench.stats import autocorrelation, percentile, quantile_interval, samples_needed
 
-REPORTED = (0.5, 0.9, 0.95, 0.99)
+_REPORTED = (0.5, 0.9, 0.95, 0.99)
 
 
 class Clock(Protocol):
@@ -43,13 +43,8 @@ class SystemClock:
 
 
 def tick_s(clock: Clock, readings: int = 1000) -> float:
-    """Return the smallest step, in seconds, that the wall clock was observed to make.
-
-    The operating system's own resolution is a promise; a timing rests on this step. It is infinite
-    for a clock that did not move in so many readings.
-    """
-    smallest = float("inf")
-    last = clock.now_s()
+    """Return the smallest step, in seconds, that the wall clock was seen to make; inf for none."""
+    smallest, last = float("inf"), clock.now_s()
     for _ in range(readings):
         now = clock.now_s()
         if now > last:
@@ -65,13 +60,12 @@ class StoppingRule:
     Attributes
     ----------
     warmup_s, min_warmup_calls : float, int
-        The warm-up lasts until both are reached. It does not include the very first call.
-    min_samples, min_duration_s : int, float
-        The measurement lasts until both are reached,
-    max_duration_s : float
-        but a slow callable ends it here, with the samples it has (at least one).
+        The warm-up lasts until both are reached. The very first call is not part of it.
+    min_samples, min_duration_s, max_duration_s : int, float, float
+        The measurement lasts until both minima are reached, or until the maximum if the callable is
+        slow; it has at least one sample.
     pause_s : float
-        Wait before each counted call, like a device that is asked only now and then.
+        Wait before each counted call, like a device that is used only now and then.
     """
 
     warmup_s: float = 0.3
@@ -102,16 +96,11 @@ class Timing:
 
     Attributes
     ----------
-    first_s : float
-        The very first call.
-    warmup_s, samples_s : tuple of float
-        The calls of the warm-up, and the counted calls.
-    cpu_s : float
-        Processor time of the whole process over the counted calls.
-    wall_s : float
-        From the first counted call to the end of the last, pauses included.
-    energy_j : float or None
-        Energy over the counted calls, if there is a counter.
+    first_s, warmup_s, samples_s : float, tuple of float, tuple of float
+        The very first call, the calls of the warm-up, and the counted calls.
+    cpu_s, energy_j, wall_s : float, float or None, float
+        Processor time of the whole process, energy if there is a counter, and wall time with its
+        pauses, all over the counted calls.
     block_sizes : tuple of int
         Samples in each block if several callables took turns; empty otherwise.
     complete : bool
@@ -130,11 +119,7 @@ class Timing:
 
 @dataclass(slots=True)
 class Sampler:
-    """Times single calls ``call(i)`` for i = 0, 1, 2, ...
-
-    The number lets the callable use another input each time: a repeated input might be answered
-    from a cache. Results are dropped at once, outside the timed part.
-    """
+    """Times single calls ``call(i)`` for i = 0, 1, 2, ... and drops each result afterwards."""
 
     call: Callable[[int], object]
     clock: Clock = field(default_factory=SystemClock)
@@ -173,11 +158,10 @@ def measure(
     Parameters
     ----------
     call : callable
-        Takes the number of the call, so that it can use another input each time.
-    rule : StoppingRule or None
-        When to stop; None for the defaults.
-    clock, energy : Clock, EnergyCounter or None
-        What to read; None for the machine's clock and for no energy.
+        Takes the number of the call, so that it can use another input each time: a repeated input
+        might be answered from a cache.
+    rule, clock, energy : StoppingRule, Clock, EnergyCounter or None
+        None for the default rule, the machine's clock, and no energy.
     is_steady : callable or None
         Decides how long to go on: it is asked about the samples when the rule's minima are reached,
         and while it returns False the measurement continues, half as long again each time, up to
@@ -238,17 +222,13 @@ def summarise_percentiles(samples_s: Sequence[float]) -> tuple[Percentile, ...]:
             n_needed=needed,
             n_samples=len(samples_s),
         )
-        for fraction in REPORTED
+        for fraction in _REPORTED
         for needed in [samples_needed(fraction)]
     )
 
 
 def summarise_median(samples_s: Sequence[float]) -> Interval | None:
-    """Return the 95 % interval of the median, or None if there are too few samples.
-
-    It uses order statistics, so no distribution is assumed; the number of autocorrelated samples is
-    divided by their autocorrelation time first.
-    """
+    """Return the 95 % interval of the median, or None if there are too few effective samples."""
     series = autocorrelation(samples_s)
     inflation = series.inflation if series.detected else 1.0
     found = quantile_interval(samples_s, inflation=inflation)

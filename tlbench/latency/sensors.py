@@ -1,17 +1,14 @@
-"""What the machine does while something is timed: other load, clock speed, and the GPU's state.
-
-Only the difference between two readings means anything, so a measurement is framed by `watch`.
-"""
+"""What the machine does while something is timed: other load, clock speed, and the GPU's state."""
 
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from tlbench.core.errors import GpuUnreadableError
-from tlbench.machine import NvidiaGpu, available_cpus, open_gpu
+from tlbench.machine import available_cpus, open_gpu
 
 # A lap takes about 10 µs, and the fastest within this time shows the processor's speed. Laps are
 # short and many because on a shared machine a neighbour on the same core can double most of them
@@ -72,6 +69,11 @@ def gpu_state(device_id: int = 0) -> GpuState:
         except nvml.NVMLError:
             return None
 
+    counted_s = {}
+    for cause, name in _COUNTERS.items():
+        with suppress(nvml.NVMLError):  # raised for what this driver does not count
+            status = nvml.nvmlDeviceGetViolationStatus(gpu.handle, getattr(nvml, name))
+            counted_s[cause] = status.violationTime / 1e9  # NVML gives nanoseconds
     megahertz = optional("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM)
     return GpuState(
         reasons=tuple(text for bit, text in _REASONS.items() if mask & bit),
@@ -79,20 +81,8 @@ def gpu_state(device_id: int = 0) -> GpuState:
         temperature_c=optional("nvmlDeviceGetTemperature", nvml.NVML_TEMPERATURE_GPU),
         sm_clock_hz=None if megahertz is None else 1e6 * megahertz,
         at_s=time.perf_counter(),
-        clocked_down_s=_counted_s(gpu),
+        clocked_down_s=counted_s,
     )
-
-
-def _counted_s(gpu: NvidiaGpu) -> dict[str, float]:
-    """Return the counters that this driver has for this GPU; NVML gives nanoseconds."""
-    found = {}
-    for cause, name in _COUNTERS.items():
-        try:
-            status = gpu.nvml.nvmlDeviceGetViolationStatus(gpu.handle, getattr(gpu.nvml, name))
-        except gpu.nvml.NVMLError:
-            continue
-        found[cause] = status.violationTime / 1e9
-    return found
 
 
 def clocked_down(before: GpuState, after: GpuState) -> dict[str, float] | None:
@@ -134,10 +124,7 @@ class MachineSensors(Protocol):
 
 
 class SystemSensors:
-    """The sensors of this machine, and of one of its GPUs if *gpu_state* is given.
-
-    *laps_s* is how many seconds each reading looks for the processor's speed.
-    """
+    """The sensors of this machine, and of one of its GPUs if *gpu_state* is given."""
 
     def __init__(
         self, gpu_state: Callable[[], GpuState] | None = None, laps_s: float = _LAPS_S
@@ -237,19 +224,14 @@ def watch_each(each: Sequence[MachineSensors]) -> Iterator[list[MachineSamples]]
         yield found
     finally:
         after = each[0].read()
+        wall_s, other_cpus = after.wall_s - before.wall_s, None
+        if after.busy_s is not None and before.busy_s is not None and wall_s > 0:
+            others_s = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
+            other_cpus = max(0.0, others_s / wall_s)
+        degrees = (before.temperature_c, after.temperature_c)
         for machine_samples, sensors, gpu in zip(found, each, gpus, strict=True):
-            _compare(machine_samples, before, after)
+            machine_samples.other_cpus = other_cpus
+            machine_samples.slowdown = after.lap_s / before.lap_s
+            machine_samples.temperatures_c = tuple(d for d in degrees if d is not None)
             states = (gpu, sensors.gpu())
             machine_samples.gpu = tuple(state for state in states if state is not None)
-
-
-def _compare(machine_samples: MachineSamples, before: Reading, after: Reading) -> None:
-    """Fill in what changed between two readings."""
-    wall = after.wall_s - before.wall_s
-    if after.busy_s is not None and before.busy_s is not None and wall > 0:
-        others = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
-        machine_samples.other_cpus = max(0.0, others / wall)
-    machine_samples.slowdown = after.lap_s / before.lap_s
-    machine_samples.temperatures_c = tuple(
-        end.temperature_c for end in (before, after) if end.temperature_c is not None
-    )

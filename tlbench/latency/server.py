@@ -33,31 +33,21 @@ def serve(
 
     Parameters
     ----------
-    call : callable
-        As for `measure`.
-    qps : float
-        Mean arrivals per second.
-    latency_bound_s : float
-        Longest time from arrival to completion that counts as in time.
-    rule : StoppingRule or None
-        Its maximum is when the last request may arrive. A queue that has grown by then is served to
-        its end, or for another maximum; requests still waiting after that count as late.
+    call, rule, clock
+        As for `measure`. The rule's maximum is when the last request may arrive. A queue that has
+        grown by then is served to its end, or for another maximum; requests still waiting after
+        that count as late.
+    qps, latency_bound_s : float
+        Mean arrivals per second, and the longest time from arrival to completion that is in time.
     allowed_fraction : float
         Fraction of requests that may be late: 0.01 bounds the 99th percentile.
     seed : int
         Of the arrivals.
-    clock : Clock or None
-        None for the machine's clock.
 
     Returns
     -------
     Served
         The timing and the load. Ctrl-C keeps the served requests, marked as incomplete.
-
-    Raises
-    ------
-    ConfigError
-        If *qps* or *latency_bound_s* is not above 0.
 
     Notes
     -----
@@ -123,21 +113,19 @@ def find_highest_rate(
 ) -> Served:
     """Return the highest rate that was served in time, found by bisection.
 
-    *ceiling_qps* is a rate that cannot be exceeded, that of calls back to back; the search ends
-    when the interval is narrower than *tolerance* times the ceiling. ``load.probes`` holds the
-    search. If no rate was served in time, the lowest one tried is returned and ``is_peak`` is
-    False. Ctrl-C ends the search and marks it as incomplete.
+    *ceiling_qps* is the rate of calls back to back; the search ends when the interval is narrower
+    than *tolerance* times it. If no rate was served in time, the lowest one tried is returned and
+    ``load.is_peak`` is False. Ctrl-C ends the search and marks it as incomplete.
     """
     if not 0 < ceiling_qps < math.inf or not 0 < tolerance < 1:
         raise ConfigError(
             "ceiling_qps must be above 0 and finite, and tolerance between 0 and 1, "
             f"got {ceiling_qps} and {tolerance}."
         )
-    low, high = 0.0, ceiling_qps
+    low, high, complete = 0.0, ceiling_qps, True
     best: Served | None = None
     lowest: Served | None = None
     probes: list[tuple[float, float, bool]] = []
-    complete = True
     while high - low > tolerance * ceiling_qps:
         served = serve_at((low + high) / 2)
         load = served.load

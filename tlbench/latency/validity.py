@@ -42,21 +42,18 @@ class CheckInputs(MachineSamples):
         How the machine behaved; see `MachineSamples`.
     tick_s : float
         Smallest step of the clock.
-    repeated_ratio : float or None
-        Median time with one input repeated, divided by that with changing inputs.
-    inputs_change : bool
-        Whether the input changed from call to call.
+    repeated_ratio, inputs_change : float or None, bool
+        Median time with one input repeated, divided by that with changing inputs; and whether the
+        input changed from call to call in the timing.
     batch_size, n_outputs : int
         Images that went into one call, and rows that came out.
     elsewhere : tuple of str
         Operators that ran on another provider than the requested one.
     macs_per_s, ceiling_macs_per_s : float or None
         Arithmetic of the graph times the throughput, and the arithmetic ceiling of the machine.
-    independent : bool
-        Whether the order of the samples should not matter. For a server's it does: requests wait
-        for one another.
-    complete : bool
-        False after Ctrl-C.
+    independent, complete : bool
+        False if requests wait for one another, so that the order of the samples matters; false
+        after Ctrl-C.
     """
 
     tick_s: float
@@ -76,17 +73,15 @@ def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[C
 
     Parameters
     ----------
-    samples_s : sequence of float
-        Seconds of the counted calls, in the order measured.
-    check_inputs : CheckInputs
-        What else is known about the timing.
+    samples_s, check_inputs : sequence of float, CheckInputs
+        Seconds of the counted calls in the order measured, and what else is known.
 
     Returns
     -------
     tuple of Check
         The most decisive first. The outcome of a check that could not be made is ``unknown``.
     """
-    checks = [
+    return (
         _finished(check_inputs),
         _samples(samples_s),
         other_load(check_inputs),
@@ -98,8 +93,7 @@ def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[C
         _placement(check_inputs),
         _caching(check_inputs),
         _arithmetic(check_inputs),
-    ]
-    return tuple(checks)
+    )
 
 
 def reasons_of(checks: Sequence[Check]) -> tuple[str, ...]:
@@ -111,7 +105,7 @@ def looks_steady(samples_s: Sequence[float]) -> bool:
     """Return whether the samples have no trend and enough effective samples for a median.
 
     Slow and fast phases of a shared machine look like a trend, or like very few samples, until the
-    measurement has covered several of them. A machine with a real trend never looks steady.
+    measurement has covered several of them.
     """
     if len(samples_s) < ORDERED:
         return True  # too few to tell; the checks report it as unknown
@@ -129,14 +123,8 @@ def _finished(check_inputs: CheckInputs) -> Check:
 
 def _samples(samples_s: Sequence[float]) -> Check:
     found, needed = len(samples_s), samples_needed(0.5)
-    return decide(
-        "samples",
-        found < needed,
-        found,
-        needed,
-        f"{found} samples are too few for a median, which needs {needed}: raise max_duration_s",
-        f"{found} samples",
-    )
+    failed = f"{found} samples are too few for a median, which needs {needed}: raise max_duration_s"
+    return decide("samples", found < needed, found, needed, failed, f"{found} samples")
 
 
 def _trend(samples_s: Sequence[float]) -> Check:
@@ -146,23 +134,16 @@ def _trend(samples_s: Sequence[float]) -> Check:
         return unknown("trend", "some calls took no time that the clock shows")
     found = trend(samples_s)
     change = found.half_change_fraction
-    return decide(
-        "trend",
-        found.detected,
-        change,
-        0.05,
+    passed = f"second half compared with the first: {format_percent(change)}"
+    failed = (
         f"trend: the second half took {more_or_less(change)} time than the first (fitted slope "
-        f"{format_percent(found.slope_fraction)} over the run); warm up or measure longer",
-        f"second half compared with the first: {format_percent(change)}",
+        f"{format_percent(found.slope_fraction)} over the run); warm up or measure longer"
     )
+    return decide("trend", found.detected, change, 0.05, failed, passed)
 
 
 def _autocorrelation(samples_s: Sequence[float]) -> Check:
-    """Check how much information autocorrelated samples still carry; the interval is widened.
-
-    Autocorrelation alone is not a failure: a user gets the slow phases too. It is one if too few
-    effective samples are left for a median.
-    """
+    """Check for autocorrelation: a failure only if too few effective samples are left."""
     name, n_samples = "autocorrelation", len(samples_s)
     if n_samples < ORDERED:
         return unknown(name, f"needs at least {ORDERED} samples, got {n_samples}")
@@ -185,26 +166,18 @@ def _timer(samples_s: Sequence[float], check_inputs: CheckInputs) -> Check:
     # The infinite tick of a clock that never moved cannot be formatted as seconds.
     step = "which was never seen to move" if math.isinf(tick_s) else format_seconds(tick_s)
     ticks = median_high(samples_s) / tick_s if tick_s else 0.0
-    return decide(
-        "timer",
-        ticks < TICKS,
-        ticks,
-        TICKS,
-        f"timer too coarse: a call lasts {ticks:.0f} clock ticks ({step}); use a larger batch",
-        f"a call lasts {ticks:,.0f} clock ticks",
-    )
+    failed = f"timer too coarse: a call lasts {ticks:.0f} clock ticks ({step}); use a larger batch"
+    passed = f"a call lasts {ticks:,.0f} clock ticks"
+    return decide("timer", ticks < TICKS, ticks, TICKS, failed, passed)
 
 
 def _batch(check_inputs: CheckInputs) -> Check:
-    return decide(
-        "batch",
-        check_inputs.n_outputs != check_inputs.batch_size,
-        check_inputs.n_outputs,
-        check_inputs.batch_size,
-        f"{check_inputs.batch_size} images went in and {check_inputs.n_outputs} rows came out: the "
-        "effective batch size is not the requested one, so images/s would be wrong",
-        f"{check_inputs.n_outputs} rows for {check_inputs.batch_size} images",
+    size, rows = check_inputs.batch_size, check_inputs.n_outputs
+    failed = (
+        f"{size} images went in and {rows} rows came out: the effective batch size is not the "
+        "requested one, so images/s would be wrong"
     )
+    return decide("batch", rows != size, rows, size, failed, f"{rows} rows for {size} images")
 
 
 def _placement(check_inputs: CheckInputs) -> Check:
@@ -223,14 +196,8 @@ def _caching(check_inputs: CheckInputs) -> Check:
             return unknown("caching", "not checked: the input changed with every call")
         return unknown("caching", "not checked: a captured graph was given a single input")
     text = f"a repeated input takes {ratio:.2f} of the time of changing inputs"
-    return decide(
-        "caching",
-        ratio < REPEATED,
-        ratio,
-        REPEATED,
-        f"result caching: {text}; turn the cache off",
-        text,
-    )
+    failed = f"result caching: {text}; turn the cache off"
+    return decide("caching", ratio < REPEATED, ratio, REPEATED, failed, text)
 
 
 def _arithmetic(check_inputs: CheckInputs) -> Check:
@@ -238,12 +205,9 @@ def _arithmetic(check_inputs: CheckInputs) -> Check:
         text = "the graph's arithmetic or the machine's arithmetic ceiling is not known"
         return unknown("arithmetic", text)
     share = check_inputs.macs_per_s / check_inputs.ceiling_macs_per_s
-    return decide(
-        "arithmetic",
-        share > ARITHMETIC,
-        share,
-        ARITHMETIC,
+    passed = f"{format_percent(share)} of the arithmetic ceiling measured on this machine"
+    failed = (
         f"impossible: {share:.1f} times the arithmetic ceiling measured on this machine; the model "
-        "cannot have run as the file describes it",
-        f"{format_percent(share)} of the arithmetic ceiling measured on this machine",
+        "cannot have run as the file describes it"
     )
+    return decide("arithmetic", share > ARITHMETIC, share, ARITHMETIC, failed, passed)

@@ -5,16 +5,26 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from tlbench.machine.nvidia import normal_bus_id
 from tlbench.machine.processors import Processors, processor_kinds
+from tlbench.machine.processors import text_of as _read
 
 _LIBRARIES = (
-    *("onnxruntime-gpu", "onnxruntime", "onnx", "numpy", "scipy", "scikit-learn", "pillow"),
-    *("tensorflow", "keras", "tf2onnx"),
+    "onnxruntime-gpu",
+    "onnxruntime",
+    "onnx",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pillow",
+    "tensorflow",
+    "keras",
+    "tf2onnx",
 )
 _INT8_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni"})  # flags of /proc/cpuinfo
 # Variables that decide which GPU CUDA uses and what it computes, whatever the options say:
@@ -80,17 +90,13 @@ def cuda_variables() -> dict[str, str]:
 def int8_saturates() -> bool:
     """Return whether int8 products may saturate on this processor, so that weights need 7 bits.
 
-    x86 without VNNI adds two products of uint8 and int8 in 16 bits, which can overflow; see ONNX
-    Runtime's documentation of ``reduce_range``. ARM adds in 32 bits. If the processor's flags are
-    unknown the answer is True: 7 bits are correct everywhere, only coarser.
+    x86 without VNNI adds two products of uint8 and int8 in 16 bits, which can overflow; ARM adds in
+    32 bits (ONNX Runtime's documentation of ``reduce_range``). True if unknown: 7 bits are only
+    coarser.
     """
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return False
-    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "flags":
-            return not _INT8_DOT_PRODUCTS & set(value.split())
-    return True
+    return not _INT8_DOT_PRODUCTS & set(_cpuinfo().get("flags", "").split())
 
 
 def capture_environment(
@@ -132,13 +138,6 @@ def capture_environment(
     )
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or None
-    except OSError:
-        return None
-
-
 def _run(*command: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 - fixed commands, no shell
@@ -149,12 +148,18 @@ def _run(*command: str) -> str | None:
     return done.stdout.strip() or None
 
 
-def _cpu_name() -> str:
+def _cpuinfo() -> dict[str, str]:
+    """Return the fields that Linux gives for the first processor; empty on other systems."""
     fields: dict[str, str] = {}
     for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
         key, colon, value = line.partition(":")
         if colon:
             fields.setdefault(key.strip(), value.strip())
+    return fields
+
+
+def _cpu_name() -> str:
+    fields = _cpuinfo()
     name = fields.get("model name")
     if name and name.lower() != "unknown":
         return name
@@ -208,10 +213,8 @@ def _scaled(text: str, unit: float) -> float | None:
 def _library_versions() -> dict[str, str]:
     versions = {}
     for name in _LIBRARIES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 

@@ -8,7 +8,7 @@ speed unless set. The two numberings are never mixed: a PCI bus id connects them
 import ctypes
 import re
 import sys
-from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from tlbench.core.errors import GpuUnreadableError
 # "0000:3b:00.0" and room for a longer domain.
 _BUS_ID_BYTES = 32
 _MAPS = Path("/proc/self/maps")
+_NAMES = {"cudart": "cuda runtime", "nvinfer": "tensorrt"}
 _FILE = re.compile(r"/lib(cudart|cublas|cudnn|nvinfer)\.so[.\d]*$")
 
 
@@ -123,44 +124,24 @@ def loaded_libraries(maps: Path = _MAPS) -> dict[str, str]:
     found = {}
     for path in paths:
         if match := _FILE.search(path):
-            name, version_of = _VERSIONS[match[1]]
-            try:
-                found[name] = version_of(ctypes.CDLL(path))
-            except (OSError, AttributeError):  # the file is gone, or lacks the function
-                continue
+            name = match[1]
+            with suppress(OSError, AttributeError):  # the file is gone, or lacks the function
+                found[_NAMES.get(name, name)] = _version(ctypes.CDLL(path), name)
     return found
 
 
-def _runtime(library: Any) -> str:  # noqa: ANN401 - a C library
+def _version(library: Any, name: str) -> str:  # noqa: ANN401 - a C library
     number = ctypes.c_int()
-    library.cudaRuntimeGetVersion(ctypes.byref(number))
-    return f"{number.value // 1000}.{number.value % 1000 // 10}"
-
-
-def _by_property(function: str) -> Callable[[Any], str]:
-    """Return a reader of major, minor and patch level (libraryPropertyType 0, 1 and 2)."""
-
-    def version_of(library: Any) -> str:  # noqa: ANN401 - a C library
-        numbers = []
-        for part in range(3):
-            number = ctypes.c_int()
-            getattr(library, function)(ctypes.c_int(part), ctypes.byref(number))
-            numbers.append(str(number.value))
-        return ".".join(numbers)
-
-    return version_of
-
-
-def _tensorrt(library: Any) -> str:  # noqa: ANN401 - a C library
-    number = int(library.getInferLibVersion())
-    # 10.3.0 is 100300; before version 10 the unit of the major number was 1000.
-    major, rest = divmod(number, 10_000 if number >= 100_000 else 1_000)  # noqa: PLR2004
-    return f"{major}.{rest // 100}.{rest % 100}"
-
-
-_VERSIONS = {
-    "cudart": ("cuda runtime", _runtime),
-    "cublas": ("cublas", _by_property("cublasGetProperty")),
-    "cudnn": ("cudnn", _by_property("cudnnGetProperty")),
-    "nvinfer": ("tensorrt", _tensorrt),
-}
+    if name == "cudart":
+        library.cudaRuntimeGetVersion(ctypes.byref(number))
+        return f"{number.value // 1000}.{number.value % 1000 // 10}"
+    if name == "nvinfer":
+        whole = int(library.getInferLibVersion())
+        # 10.3.0 is 100300; before version 10 the unit of the major number was 1000.
+        major, rest = divmod(whole, 10_000 if whole >= 100_000 else 1_000)  # noqa: PLR2004
+        return f"{major}.{rest // 100}.{rest % 100}"
+    numbers = []
+    for part in range(3):  # libraryPropertyType: major, minor, patch level
+        getattr(library, f"{name}GetProperty")(ctypes.c_int(part), ctypes.byref(number))
+        numbers.append(str(number.value))
+    return ".".join(numbers)

@@ -29,19 +29,19 @@ def processor_kinds(usable: Iterable[int], devices: Path = _DEVICES) -> tuple[Pr
     kind_of = {
         number: kind
         for kind, device in _INTEL.items()
-        for number in _numbers(_text(devices / device / "cpus"))
+        for number in _numbers(text_of(devices / device / "cpus"))
     }
     groups: dict[tuple[str | None, int | None], list[Path]] = {}
     for number in sorted(usable):
         cpu = folder / f"cpu{number}"
-        capacity = _whole(_text(cpu / "cpu_capacity"))
+        capacity = _whole(text_of(cpu / "cpu_capacity"))
         groups.setdefault((kind_of.get(number), capacity), []).append(cpu / "cpufreq")
     return tuple(
         Processors(
             kind=kind,
             n_usable=len(clocks),
             capacity=capacity,
-            governor=_joined(_text(clock / "scaling_governor") for clock in clocks),
+            governor=_joined(text_of(clock / "scaling_governor") for clock in clocks),
             max_hz=max(
                 (hz for clock in clocks if (hz := _hertz(clock / "scaling_max_freq")) is not None),
                 default=None,
@@ -53,9 +53,10 @@ def processor_kinds(usable: Iterable[int], devices: Path = _DEVICES) -> tuple[Pr
     )
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
+    """Return the stripped content of a small system file; None if it is empty or unreadable."""
     try:
-        return path.read_text(encoding="ascii", errors="replace").strip() or None
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError:
         return None
 
@@ -65,7 +66,7 @@ def _whole(text: str | None) -> int | None:
 
 
 def _hertz(path: Path) -> float | None:
-    kilohertz = _whole(_text(path))
+    kilohertz = _whole(text_of(path))
     return None if kilohertz is None else 1e3 * kilohertz
 
 
