@@ -68,8 +68,8 @@ def main() -> None:
     ]
     before, gpu = peak_rss_bytes(), request["gpu"]
     device_before, note = _device_bytes(gpu) if gpu else (None, None)
-    started = time.perf_counter()
     settings = {name: request[name] for name in ("provider", "provider_options", "threads", "spin")}
+    started = time.perf_counter()
     session = providers.create_session(Path(request["path"]), **settings)
     create_s = time.perf_counter() - started
     # These are host arrays: a captured graph would ignore the second one.

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from statistics import median
 
 from tlbench.core.errors import ConfigError
@@ -122,8 +123,5 @@ def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _
 
 def block_medians(samples_s: tuple[float, ...], block_sizes: tuple[int, ...]) -> list[float]:
     """Return the median of each block, in order."""
-    medians, start = [], 0
-    for size in block_sizes:
-        medians.append(median(samples_s[start : start + size]))
-        start += size
-    return medians
+    samples = iter(samples_s)
+    return [median(islice(samples, size)) for size in block_sizes]

@@ -31,11 +31,9 @@ def rapl_counter(powercap: Path = POWERCAP) -> EnergyCounter:
     """Return the counter of all processor packages (RAPL domains ``package-*``)."""
     packages = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
-        try:
+        with suppress(OSError):
             if (zone / "name").read_text().startswith("package"):
                 packages.append(zone)
-        except OSError:
-            continue
     if not packages:
         return EnergyCounter(None, f"no energy counter: {powercap} has no processor package (RAPL)")
     first = packages[0] / "energy_uj"

@@ -1,8 +1,11 @@
 """The kinds of processors that this process may use, as Linux lists them in ``/sys``."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _DEVICES = Path("/sys/devices")
 # Intel's performance and efficient cores have a counter device each, which lists its processors.
@@ -41,11 +44,8 @@ def processor_kinds(usable: Iterable[int], devices: Path = _DEVICES) -> tuple[Pr
             kind=kind,
             n_usable=len(clocks),
             capacity=capacity,
-            governor=_joined(text_of(clock / "scaling_governor") for clock in clocks),
-            max_hz=max(
-                (hz for clock in clocks if (hz := _hertz(clock / "scaling_max_freq")) is not None),
-                default=None,
-            ),
+            governor=", ".join(sorted(_known(text_of, clocks, "scaling_governor"))) or None,
+            max_hz=max(_known(_hertz, clocks, "scaling_max_freq"), default=None),
             # of one processor per kind: the kernel may take milliseconds to answer
             current_hz=_hertz(clocks[0] / "scaling_cur_freq"),
         )
@@ -70,8 +70,9 @@ def _hertz(path: Path) -> float | None:
     return None if kilohertz is None else 1e3 * kilohertz
 
 
-def _joined(texts: Iterable[str | None]) -> str | None:
-    return ", ".join(sorted({text for text in texts if text})) or None
+def _known(read: Callable[[Path], T | None], folders: Iterable[Path], name: str) -> set[T]:
+    """Return the different values of a file in several folders, without the unknown ones."""
+    return {value for folder in folders if (value := read(folder / name)) is not None}
 
 
 def _numbers(text: str | None) -> list[int]:
