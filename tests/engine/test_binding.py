@@ -32,7 +32,7 @@ def test_another_batch_changes_the_answer(session, images):
 
 
 def test_a_batch_that_is_not_contiguous_is_loaded_as_it_is(session, images):
-    """Every other image, mirrored: strides in the caller's array, none in the buffer."""
+    """Every other image, mirrored: strides in the caller's array, but not in the buffer."""
     batch = images[:8:2, :, ::-1]
     bound = session.bind(batch)
     bound.load(batch)

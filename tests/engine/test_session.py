@@ -110,7 +110,7 @@ class FakeSession:
 
 @pytest.fixture
 def fake_cuda(monkeypatch):
-    """A CUDA session without CUDA: returns the class, whose attributes a test may change."""
+    """A CUDA session without CUDA: returns the class, and a test may change its attributes."""
 
     class Fake(FakeSession):
         pass

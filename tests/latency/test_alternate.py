@@ -10,7 +10,7 @@ TURNS = Turns(block_s=0.5, min_rounds=6, warmup_s=0.05, warmup_calls=1)
 
 
 class TimedCall:
-    """A callable that writes down whose turn it was; call *fatal* of all is interrupted."""
+    """A callable that records whose turn it was; call number *fatal* of all is interrupted."""
 
     def __init__(self, name, clock, log, seconds, fatal=None):
         self.name, self.clock, self.log, self.seconds = name, clock, log, seconds
@@ -98,7 +98,7 @@ def test_warm_up_calls_of_a_block_are_not_counted(clock, warmup_calls):
 
 
 def test_a_block_waits_until_the_one_before_no_longer_spins(clock):
-    """Two callables, six rounds: twelve waits, none of them in a sample or a block's time."""
+    """Two callables, six rounds: twelve waits, each outside a sample and a block."""
     calls, _ = timed_calls(clock, a=0.25, b=0.25)
     timing = alternate(calls, RULE, TURNS, clock=clock)["a"]
     assert clock.slept == [0.05] * 12

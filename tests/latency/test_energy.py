@@ -1,4 +1,4 @@
-"""Energy counters: what they count, where they wrap round, and why there is none."""
+"""Energy counters: what they count, where they wrap round, and why there is no counter."""
 
 import sys
 
@@ -122,11 +122,11 @@ def test_a_gpu_counts_its_board(fake_nvml):
     assert counter.note == "the board of GPU 0000:af:00.0"
 
 
-@pytest.mark.parametrize(("mig", "told"), [(1, True), (0, False), (None, False)])
-def test_a_board_that_others_may_share_says_so(fake_nvml, mig, told):
+@pytest.mark.parametrize(("mig", "reported"), [(1, True), (0, False), (None, False)])
+def test_a_board_that_others_may_share_says_so(fake_nvml, mig, reported):
     """An instance (MIG) is a part of a GPU, and the counter is the whole one's."""
     fake_nvml(mig=mig)
-    assert ("other MIG instances" in nvml_counter().note) is told
+    assert ("other MIG instances" in nvml_counter().note) is reported
 
 
 @pytest.mark.parametrize(

@@ -103,14 +103,14 @@ def test_operators_elsewhere_are_a_note(check_of):
     assert "Gather, Shape" in check.text
 
 
-def test_the_reasons_are_the_texts_of_what_failed(judged):
+def test_the_reasons_are_the_texts_of_what_failed(checks_of):
     """Notes and unknowns make no timing INVALID."""
-    checks = judged(complete=False, repeated_ratio=0.3, other_cpus=None, elsewhere=("Shape",))
+    checks = checks_of(complete=False, repeated_ratio=0.3, other_cpus=None, elsewhere=("Shape",))
     reasons = reasons_of(checks)
     assert len(reasons) == 2
     assert reasons[0].startswith("interrupted")
     assert reasons[1].startswith("result caching")
 
 
-def test_a_valid_timing_has_no_reasons(judged):
-    assert reasons_of(judged()) == ()
+def test_a_valid_timing_has_no_reasons(checks_of):
+    assert reasons_of(checks_of()) == ()

@@ -1,4 +1,4 @@
-"""Checks of the processor's and the GPU's speed: clocked down, hot, or not told."""
+"""Checks of the processor's and the GPU's speed: throttled, hot, or not reported."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ SILENT_GPU = GpuState(unknown="nvidia-ml-py is not installed (extra 'cuda')")
 
 @pytest.fixture
 def gpu_check(check_of):
-    """Judge the states of a GPU before and after a timing."""
+    """Check the states of a GPU before and after a timing."""
 
     def check(*states):
         return check_of("gpu clock", gpu=states)
@@ -37,7 +37,7 @@ def test_one_throttled_end_fails_whatever_the_other_says(order, gpu_check):
 
 
 @pytest.mark.parametrize("states", [(SILENT_GPU, SILENT_GPU), (QUIET_GPU, SILENT_GPU)])
-def test_a_gpu_that_does_not_tell_is_not_judged(states, gpu_check):
+def test_a_gpu_that_does_not_tell_is_not_checked(states, gpu_check):
     """Neither passed nor failed, with the reason; the timing is not INVALID for it."""
     check = gpu_check(*states)
     assert check.outcome == "unknown"

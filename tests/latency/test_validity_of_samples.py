@@ -1,9 +1,10 @@
-"""Checks of the samples themselves: enough of them, steady, independent, above the clock's tick."""
+"""Checks of the samples: enough of them, steady, independent, longer than a clock tick."""
 
 import random
 
 import pytest
 
+from tlbench.latency import ORDERED, looks_steady
 from tlbench.stats import samples_needed, trend
 
 
@@ -19,7 +20,7 @@ def test_a_median_needs_its_samples(n, outcome, check_of, quiet_samples):
 
 @pytest.mark.parametrize("n", [1, 2, 11])
 def test_too_few_samples_to_see_a_trend_do_not_pass(n, outcomes, quiet_samples):
-    """Not even sorted ones, which are nothing but a trend, could be told from chance."""
+    """Even sorted samples, a pure trend, cannot be distinguished from chance."""
     found = outcomes(sorted(quiet_samples(n)))
     assert found["trend"] == "unknown"
     assert found["autocorrelation"] == "unknown"
@@ -91,8 +92,36 @@ def test_a_clock_that_never_moved_is_a_coarse_timer(check_of):
     assert "never seen to move" in check.text
 
 
-def test_the_order_of_a_servers_samples_is_not_judged(outcomes, quiet_samples):
+def test_the_order_of_a_servers_samples_is_not_checked(outcomes, quiet_samples):
     """Requests wait for one another, so neighbours are correlated; the rest is checked as usual."""
     everything, found = outcomes(), outcomes(sorted(quiet_samples()), independent=False)
     assert set(everything) - set(found) == {"trend", "autocorrelation"}
     assert set(found.values()) == {"pass"}
+
+
+def noise(n, seed=0):
+    generator = random.Random(seed)
+    return [1 + 0.05 * generator.random() for _ in range(n)]
+
+
+@pytest.mark.parametrize("n", [ORDERED, 64, 1000])
+def test_independent_samples_are_steady(n):
+    assert looks_steady(noise(n))
+
+
+def test_a_trend_is_not_steady():
+    assert not looks_steady([x * (1 + 0.3 * i / 300) for i, x in enumerate(noise(300))])
+
+
+def test_two_phases_are_not_steady_and_many_are():
+    """A machine that flips between two speeds is known once it has flipped often enough."""
+    slow_and_fast = [x * (1.5 if i // 50 % 2 else 1.0) for i, x in enumerate(noise(4000))]
+    assert not looks_steady(slow_and_fast[:150])
+    assert looks_steady(slow_and_fast)
+
+
+def test_of_few_samples_nothing_can_be_told():
+    """Even sorted ones are no trend; the verdict says that it is unknown."""
+    assert looks_steady([1.0 + i for i in range(ORDERED - 1)])
+    assert not trend([1.0 + i for i in range(ORDERED - 1)]).detected
+    assert trend([1.0 + i for i in range(ORDERED)]).detected
