@@ -15,7 +15,7 @@ import pytest
 from alternate import PAUSE_S, THREADS, median_estimate, run_warm
 
 from tlbench.engine import open_session
-from tlbench.latency import Plan, SystemClock, measure, summarise_percentiles
+from tlbench.latency import StoppingRule, SystemClock, measure, summarise_percentiles
 
 lg = pytest.importorskip(
     "mlperf_loadgen", reason="needs MLPerf LoadGen: pip install 'tlbench[peers]'"
@@ -170,12 +170,12 @@ def test_single_stream(benchmark, note, quiet_session, images, tmp_path):
         same_calls.append({key: ours[key] / found[key] for key in found})
         return found
 
-    plan = Plan(warmup_s=0, min_samples=64, min_duration_s=SINGLE_S)
+    rule = StoppingRule(warmup_s=0, min_samples=64, min_duration_s=SINGLE_S)
     timings = []
 
     def tlbench():
         n = len(images)
-        timings.append(measure(lambda i: session.run(images[i % n : i % n + 1]), plan))
+        timings.append(measure(lambda i: session.run(images[i % n : i % n + 1]), rule))
         samples = timings[-1].samples_s
         return {
             "median": loadgen_percentile(samples, 0.5),
@@ -241,11 +241,11 @@ def test_offline(benchmark, note, quiet_session, images, tmp_path):
         return {"images/s": rate}
 
     # both sides start on a session that is warm: LoadGen makes no warm-up
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=1, min_duration_s=OFFLINE_S)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=1, min_duration_s=OFFLINE_S)
     timings = []
 
     def tlbench():
-        timings.append(measure(lambda i: session.run(batches[i % len(batches)]), plan))
+        timings.append(measure(lambda i: session.run(batches[i % len(batches)]), rule))
         samples = timings[-1].samples_s
         return {"images/s": BATCH_SIZE * len(samples) / sum(samples)}
 

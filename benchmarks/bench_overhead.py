@@ -9,7 +9,7 @@ from alternate import THREADS, median_estimate, run_warm
 from onnx import TensorProto, helper
 
 from tlbench.engine import open_session
-from tlbench.latency import Plan, measure
+from tlbench.latency import StoppingRule, measure
 from tlbench.model import OnnxModel
 
 N_BLOCKS, CALLS = 31, 2000
@@ -42,7 +42,7 @@ def test_overhead(benchmark, note, tmp_path, case):
     dtype, shape, value = CASES[case]
     path = tmp_path / "identity.onnx"
     onnx.save(identity(dtype, shape), path)
-    plan = Plan(warmup_s=0, min_warmup_calls=0, min_samples=CALLS, min_duration_s=0)
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=CALLS, min_duration_s=0)
     reported, wall, bare = [], [], []
     with open_session(OnnxModel(path), threads=THREADS) as session:
         run = session._session.run
@@ -50,7 +50,7 @@ def test_overhead(benchmark, note, tmp_path, case):
 
         def harness():
             began = time.perf_counter()
-            timing = measure(lambda i: session.run(inputs[i % 8]), plan)
+            timing = measure(lambda i: session.run(inputs[i % 8]), rule)
             wall.append((time.perf_counter() - began) / (CALLS + 1))
             reported.append(sum(timing.samples_s) / CALLS)
 

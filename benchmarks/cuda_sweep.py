@@ -20,8 +20,8 @@ from sweep_cells import CELLS
 
 from tlbench import __version__
 from tlbench.core.errors import ResultError, TlbenchError
-from tlbench.engine import check_provider, loaded_libraries, onnxruntime_facts
-from tlbench.machine import Environment, capture_environment
+from tlbench.engine import check_provider, onnxruntime_facts
+from tlbench.machine import Environment, capture_environment, loaded_libraries
 from tlbench.model import OnnxModel
 from tlbench.records import plain_value
 

@@ -32,7 +32,7 @@ def test_another_batch_changes_the_answer(session, images):
 
 
 def test_a_batch_that_is_not_contiguous_is_loaded_as_it_is(session, images):
-    """Every other image, mirrored: strides in the caller's array, none in the buffer."""
+    """Every other image, mirrored: strides in the caller's array, but not in the buffer."""
     batch = images[:8:2, :, ::-1]
     bound = session.bind(batch)
     bound.load(batch)
@@ -274,5 +274,5 @@ class FullSession(FakeSession):
 def test_a_full_device_is_an_error_with_advice(log, n_calls):
     """No traceback: the batch, ONNX Runtime's complaint, and what to try."""
     batch = np.zeros((4, 8, 8, 3), np.uint8)
-    with pytest.raises(MeasurementError, match=r"\(4, 8, 8, 3\).*'cuda'.*allocate.*--batch-size"):
+    with pytest.raises(MeasurementError, match=r"\(4, 8, 8, 3\).*'cuda'.*allocate.*batch_size"):
         BoundBatch(FullSession(log, n_calls), "cuda", "images", "features", batch).run()

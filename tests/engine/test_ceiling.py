@@ -1,4 +1,4 @@
-"""The most arithmetic that the machine does: a product that is really computed."""
+"""The arithmetic ceiling of the machine: a product that is really computed."""
 
 from types import SimpleNamespace
 
@@ -8,7 +8,7 @@ import pytest
 
 from tlbench.engine import BoundBatch, arithmetic_ceiling
 from tlbench.engine.ceiling import _product
-from tlbench.engine.create import create_session
+from tlbench.engine.providers import create_session
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def small(monkeypatch):
 
 
 @pytest.mark.parametrize("precision", ["fp32", "fp16", "int8"])
-def test_the_peak_is_above_zero(small, precision):
+def test_the_ceiling_is_above_zero(small, precision):
     assert arithmetic_ceiling(precision, threads=1) > 0
 
 
-def test_the_peak_counts_the_multiplications_of_the_fastest_try(small, monkeypatch):
+def test_the_ceiling_counts_the_multiplications_of_the_fastest_try(small, monkeypatch):
     """Five tries of 4, 2, 1, 2 and 4 s: 64 cubed in one second."""
     readings = iter([0, 4, 10, 12, 20, 21, 30, 32, 40, 44])
     monkeypatch.setattr("tlbench.engine.ceiling.time.perf_counter", lambda: next(readings))
@@ -71,7 +71,7 @@ class FakeSession:
     "placed", ["CPUExecutionProvider", "CUDAExecutionProvider"], ids=["elsewhere", "no memory"]
 )
 def test_a_product_that_the_provider_cannot_compute_is_no_bound(monkeypatch, placed):
-    """The processor's peak would make a GPU's int8 network impossible; an error would lose it."""
+    """The CPU's ceiling would make a GPU's int8 network impossible; an error would lose the run."""
     monkeypatch.setattr("tlbench.engine.ceiling._DEVICE_SIZE", 64)
     monkeypatch.setattr(
         "tlbench.engine.ceiling.create_session", lambda *_, **__: FakeSession(placed)
@@ -79,7 +79,7 @@ def test_a_product_that_the_provider_cannot_compute_is_no_bound(monkeypatch, pla
     assert arithmetic_ceiling("int8", provider="cuda", threads=1) is None
 
 
-def test_the_peak_is_that_of_the_device_in_use(monkeypatch):
+def test_the_ceiling_is_that_of_the_device_in_use(monkeypatch):
     """On its memory, with the provider's options, but without a captured graph."""
     seen = {}
 

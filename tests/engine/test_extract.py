@@ -4,10 +4,12 @@ import threading
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.engine import extract_features, open_session
-from tlbench.engine.batching import chunks, load_batches
+from tlbench.engine.extract import chunks, load_batches, prefetch
 
 
 class Collector:
@@ -195,6 +197,47 @@ def test_chunks_cover_every_position_once(n_images, batch_size):
 
 
 def test_padding_repeats_the_last_image(images):
-    (batch,) = load_batches(images, range(97, 100), pad_to=5).batches
-    assert batch.images.shape[0] == 5
-    np.testing.assert_array_equal(batch.images[3:], images[[99, 99]])
+    ((index, batch),), _ = load_batches(images, range(97, 100), pad_to=5)
+    assert index.tolist() == [97, 98, 99]
+    assert len(batch) == 5
+    np.testing.assert_array_equal(batch[3:], images[[99, 99]])
+
+
+@given(
+    items=st.lists(st.integers(), max_size=50), workers=st.integers(1, 4), depth=st.integers(1, 6)
+)
+def test_results_come_in_order(items, workers, depth):
+    """It is a map, whatever the number of threads and the depth."""
+    result = list(prefetch(lambda x: x * 2, items, workers=workers, depth=depth))
+    assert result == [x * 2 for x in items]
+
+
+def test_an_error_comes_at_its_turn():
+    """Results before the failing item are delivered first."""
+    results = prefetch(lambda x: 1 // x, [1, 1, 0, 1], workers=2, depth=4)
+    assert [next(results), next(results)] == [1, 1]
+    with pytest.raises(ZeroDivisionError):
+        next(results)
+
+
+def test_closing_early_ends_the_threads():
+    before = threading.active_count()
+    results = prefetch(lambda x: x, range(1000), workers=3, depth=3)
+    next(results)
+    results.close()
+    assert threading.active_count() == before
+
+
+def test_no_more_than_depth_items_are_taken_ahead():
+    taken = []
+
+    def items():
+        for i in range(100):
+            taken.append(i)
+            yield i
+
+    results = prefetch(lambda x: x, items(), workers=1, depth=4)
+    next(results)
+    # four at the start, one more to replace the one delivered
+    assert len(taken) == 5
+    results.close()

@@ -104,7 +104,7 @@ def test_inputs_are_of_the_shape_asked_for(tiny_path, monkeypatch, capsys, shape
         def run(self, outputs, feeds):
             taken.append(feeds["images"])
 
-    monkeypatch.setattr("tlbench.engine.create.create_session", lambda *_, **__: Recorder())
+    monkeypatch.setattr("tlbench.engine.providers.create_session", lambda *_, **__: Recorder())
     request = request_for(tiny_path, shape=shape, dtype=dtype)
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
     fresh.main()
@@ -127,7 +127,7 @@ def test_the_process_gets_the_sessions_settings(tiny_model, monkeypatch, capsys)
 
     with open_session(tiny_model, threads=1, spin=False) as session:
         request = request_for(tiny_model.path, threads=session.threads, spin=session.spin)
-    monkeypatch.setattr("tlbench.engine.create.create_session", create)
+    monkeypatch.setattr("tlbench.engine.providers.create_session", create)
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
     fresh.main()
     assert asked == {
@@ -152,7 +152,7 @@ def on_gpu(tiny_path, monkeypatch, capsys):
         return Session()
 
     def answer_for(gpu):
-        monkeypatch.setattr("tlbench.engine.create.create_session", create)
+        monkeypatch.setattr("tlbench.engine.providers.create_session", create)
         request = json.dumps(request_for(tiny_path, gpu=gpu))
         monkeypatch.setattr("sys.stdin", io.StringIO(request))
         fresh.main()
@@ -182,7 +182,7 @@ def test_memory_that_others_gave_back_is_not_negative(on_gpu, fake_nvml):
 def test_memory_on_the_device_that_is_not_told_has_its_reason(on_gpu, fake_nvml, broken):
     fake_nvml(broken=broken)
     answer = on_gpu("0000:3b:00.0")
-    assert (answer["device_bytes"], answer["device_note"]) == (None, "NVML says Not Supported")
+    assert (answer["device_bytes"], answer["device_note"]) == (None, "NVML reports: Not Supported")
 
 
 def test_on_the_processor_there_is_no_device_to_tell_of(answer):

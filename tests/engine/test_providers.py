@@ -1,13 +1,21 @@
-"""Providers tell the truth, quietly."""
+"""Providers tell the truth, quietly, and the settings of a session reach ONNX Runtime."""
 
 import ctypes
 
+import numpy as np
 import onnxruntime
 import pytest
 
 from tlbench.core.errors import ProviderUnavailableError
 from tlbench.engine import check_provider, provider_names, provider_statuses
-from tlbench.engine.providers import PROVIDERS, ort_name, provider_status
+from tlbench.engine.providers import (
+    PROVIDERS,
+    create_session,
+    ort_name,
+    provider_status,
+    session_options,
+    session_settings,
+)
 
 HAS_CUDA = provider_status("cuda").loadable
 
@@ -48,7 +56,7 @@ def test_missing_cuda_names_the_library_and_the_extra(capfd):
     has_libraries = "no NVIDIA driver" in message
     assert ("pip install 'tlbench[cuda]'" in message) is not has_libraries
     assert ("NVIDIA's driver" in message) is has_libraries
-    assert "--provider cpu" in message
+    assert "provider='cpu'" in message
     assert capfd.readouterr() == ("", "")
 
 
@@ -57,6 +65,9 @@ def test_a_session_on_another_provider_counts_as_not_working(monkeypatch):
 
     class OnCpu:
         def __init__(self, *args, **kwargs):
+            pass
+
+        def disable_fallback(self):
             pass
 
         def run(self, *args):
@@ -70,7 +81,7 @@ def test_a_session_on_another_provider_counts_as_not_working(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda *args, **kwargs: None)
     status = provider_status("cuda")
     assert not status.loadable
-    assert "CPUExecutionProvider in its place" in status.problem
+    assert "CPUExecutionProvider instead" in status.problem
 
 
 @pytest.mark.parametrize("needed_by", ["libcuda.so.1", "libonnxruntime_providers_cuda.so"])
@@ -87,3 +98,61 @@ def test_a_missing_driver_is_named(monkeypatch, needed_by):
     assert "no NVIDIA driver" in provider_status("cuda").problem
     with pytest.raises(ProviderUnavailableError, match="Install NVIDIA's driver"):
         check_provider("cuda")
+
+
+SPINNING = "session.intra_op.allow_spinning"
+
+
+@pytest.mark.parametrize(("spin", "entry"), [(True, "1"), (False, "0")])
+def test_spinning_is_said_out_loud(spin, entry):
+    """Both ways: a default that changes would change what is measured."""
+    assert session_options(threads=1, spin=spin).get_session_config_entry(SPINNING) == entry
+
+
+@pytest.mark.parametrize("spin", [True, False])
+def test_every_listed_setting_is_in_the_options(spin):
+    """What the record says is in force was handed over."""
+    options = session_options(threads=1, spin=spin)
+    listed = session_settings(spin=spin)
+    assert SPINNING in listed
+    assert {name: options.get_session_config_entry(name) for name in listed} == listed
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_threads_are_those_inside_an_operator(threads):
+    """Operators run one after another, so there is one thread between them."""
+    options = session_options(threads=threads, spin=True)
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (threads, 1)
+
+
+def test_a_session_has_the_options(tiny_path):
+    session = create_session(tiny_path, provider="cpu", threads=2, spin=False)
+    options = session.get_session_options()
+    assert options.intra_op_num_threads == 2
+    assert options.get_session_config_entry(SPINNING) == "0"
+
+
+def test_a_model_in_memory_is_the_same_as_in_a_file(tiny_path, images):
+    answers = [
+        create_session(source, provider="cpu", threads=1).run(None, {"images": images[:3]})[0]
+        for source in (tiny_path, tiny_path.read_bytes())
+    ]
+    np.testing.assert_array_equal(*answers)
+
+
+def test_a_session_is_on_one_provider_without_fallback(monkeypatch):
+    """The provider asked for, by its long name, with its options, and no other behind it."""
+    asked = []
+
+    class Recorder:
+        def __init__(self, source, options, **keywords):
+            asked.append(keywords)
+
+        def disable_fallback(self):
+            asked.append("no fallback")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", Recorder)
+    options = {"use_tf32": "0"}
+    create_session(b"", provider="cuda", provider_options=options, threads=1)
+    providers = [("CUDAExecutionProvider", options)]
+    assert asked == [{"providers": providers, "enable_fallback": 0}, "no fallback"]

@@ -110,7 +110,7 @@ class FakeSession:
 
 @pytest.fixture
 def fake_cuda(monkeypatch):
-    """A CUDA session without CUDA: returns the class, whose attributes a test may change."""
+    """A CUDA session without CUDA: returns the class, and a test may change its attributes."""
 
     class Fake(FakeSession):
         pass
@@ -122,7 +122,7 @@ def fake_cuda(monkeypatch):
 def test_a_silent_fallback_to_the_cpu_is_refused(tiny_model, fake_cuda):
     """ONNX Runtime creates a CPU session when CUDA cannot start: tlbench does not measure it."""
     fake_cuda.providers = ("CPUExecutionProvider",)
-    with pytest.raises(ProviderUnavailableError, match="CPUExecutionProvider where CUDA"):
+    with pytest.raises(ProviderUnavailableError, match="CPUExecutionProvider instead of CUDA"):
         Session(tiny_model, provider="cuda")
 
 

@@ -65,8 +65,8 @@ def quiet_samples():
 
 
 @pytest.fixture(scope="session")
-def judged(quiet_samples):
-    """Judge samples, quiet ones if none are given, on a quiet machine with these changes."""
+def checks_of(quiet_samples):
+    """Check samples (quiet ones by default) on a quiet machine with these changes."""
 
     def checks(samples=None, **changes):
         return run_checks(
@@ -77,21 +77,21 @@ def judged(quiet_samples):
 
 
 @pytest.fixture(scope="session")
-def outcomes(judged):
-    """Judge as `judged` does; the outcomes by check."""
+def outcomes(checks_of):
+    """Check as `checks_of` does; return the outcomes by check."""
 
     def of(samples=None, **changes):
-        return {check.name: check.outcome for check in judged(samples, **changes)}
+        return {check.name: check.outcome for check in checks_of(samples, **changes)}
 
     return of
 
 
 @pytest.fixture(scope="session")
-def check_of(judged):
-    """Judge as `judged` does; the check of this name."""
+def check_of(checks_of):
+    """Check as `checks_of` does; return the check of this name."""
 
     def of(name, samples=None, **changes):
-        (check,) = [check for check in judged(samples, **changes) if check.name == name]
+        (check,) = [check for check in checks_of(samples, **changes) if check.name == name]
         return check
 
     return of

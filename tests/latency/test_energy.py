@@ -1,4 +1,4 @@
-"""Energy counters: what they count, where they wrap round, and why there is none."""
+"""Energy counters: what they count, where they wrap round, and why there is no counter."""
 
 import sys
 
@@ -89,7 +89,7 @@ def test_a_counter_that_is_roots_says_so(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "read_text", refuse)
     counter = rapl_counter(tmp_path)
     assert counter.read_j is None
-    assert "root only" in counter.note
+    assert "only root" in counter.note
 
 
 @pytest.mark.parametrize("damage", ["missing", "text"])
@@ -119,14 +119,14 @@ def test_a_gpu_counts_its_board(fake_nvml):
     spent_j = energy_meter(counter)
     assert spent_j() == pytest.approx(3.5)
     assert set(nvml.asked) == {"0000:af:00.0"}
-    assert counter.note == "GPU 0000:af:00.0, its board"
+    assert counter.note == "the board of GPU 0000:af:00.0"
 
 
-@pytest.mark.parametrize(("mig", "told"), [(1, True), (0, False), (None, False)])
-def test_a_board_that_others_may_share_says_so(fake_nvml, mig, told):
+@pytest.mark.parametrize(("mig", "reported"), [(1, True), (0, False), (None, False)])
+def test_a_board_that_others_may_share_says_so(fake_nvml, mig, reported):
     """An instance (MIG) is a part of a GPU, and the counter is the whole one's."""
     fake_nvml(mig=mig)
-    assert ("other MIG instances" in nvml_counter().note) is told
+    assert ("other MIG instances" in nvml_counter().note) is reported
 
 
 @pytest.mark.parametrize(

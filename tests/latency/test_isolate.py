@@ -1,4 +1,4 @@
-"""Work in a fresh process: its answer, or why there is none."""
+"""Work in a fresh process: its answer, or the reason why there is no answer."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Requests that arrive at random: waiting counts, and the peak is the highest rate in time."""
+"""Requests that arrive at random: waiting counts, and the highest rate in time is found."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency import Served, StoppingRule, Timing, find_peak, serve
+from tlbench.latency import Served, StoppingRule, Timing, find_highest_rate, serve
 from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
 
@@ -176,9 +176,9 @@ def capacity_server(clock, asked, service_s=0.01):
 
 
 @pytest.mark.parametrize("tolerance", [0.2, 0.03])
-def test_the_peak_lies_within_the_tolerance(clock, tolerance):
+def test_the_highest_rate_lies_within_the_tolerance(clock, tolerance):
     """The rate above it was seen to fail, and is no further than the tolerance says."""
-    found = find_peak(capacity_server(clock, []), ceiling_qps=100, tolerance=tolerance)
+    found = find_highest_rate(capacity_server(clock, []), ceiling_qps=100, tolerance=tolerance)
     assert found.load.is_peak
     assert found.load.over_high <= found.load.allowed_fraction
     too_fast = min(qps for qps, _, is_valid in found.load.probes if not is_valid)
@@ -186,18 +186,18 @@ def test_the_peak_lies_within_the_tolerance(clock, tolerance):
 
 
 @pytest.mark.parametrize("service_s", [0.01, 0.002])
-def test_the_peak_is_the_capacity_of_a_server_that_queues(clock, service_s):
+def test_the_highest_rate_is_the_capacity_of_a_server_that_queues(clock, service_s):
     """Ten (or fifty) service times of bound: between half and all of the capacity, M/D/1 says.
 
     At 10 service times of bound an M/D/1 queue has less than 0.01 % over it at half the load, and
     more than 5 % at 0.9 of it and up; with 50 the knee lies higher still.
     """
     capacity = 1 / service_s
-    found = find_peak(capacity_server(clock, [], service_s), ceiling_qps=capacity)
+    found = find_highest_rate(capacity_server(clock, [], service_s), ceiling_qps=capacity)
     assert 0.5 * capacity <= found.load.qps < capacity
 
 
-def test_the_peak_of_a_server_with_a_sharp_limit_is_that_limit():
+def test_the_highest_rate_of_a_server_with_a_sharp_limit_is_that_limit():
     """Late above 42 requests a second, in time up to it."""
     asked = []
 
@@ -205,7 +205,7 @@ def test_the_peak_of_a_server_with_a_sharp_limit_is_that_limit():
         asked.append(qps)
         return fake_served(qps, over_high=0.5 if qps > 42 else 0.0)
 
-    found = find_peak(serve_at, ceiling_qps=100, tolerance=0.01)
+    found = find_highest_rate(serve_at, ceiling_qps=100, tolerance=0.01)
     assert 41 <= found.load.qps <= 42
     assert [qps for qps, _, _ in found.load.probes] == asked
     assert asked[:3] == [50, 25, 37.5]
@@ -228,13 +228,15 @@ def fake_served(qps, *, over_high, complete=True):
 
 def test_the_bound_is_on_the_interval_not_on_the_share():
     """A share of 0.5 % that may as well be 1.1 % is not known to be in time."""
-    found = find_peak(lambda qps: fake_served(qps, over_high=0.011), ceiling_qps=100)
+    found = find_highest_rate(lambda qps: fake_served(qps, over_high=0.011), ceiling_qps=100)
     assert not found.load.is_peak
 
 
-def test_where_no_rate_is_in_time_there_is_no_peak():
-    """The slowest that was tried is returned, and says that it is none."""
-    found = find_peak(lambda qps: fake_served(qps, over_high=1.0), ceiling_qps=64, tolerance=0.1)
+def test_where_no_rate_is_in_time_none_is_found():
+    """The lowest rate tried is returned, and says that it was not served in time."""
+    found = find_highest_rate(
+        lambda qps: fake_served(qps, over_high=1.0), ceiling_qps=64, tolerance=0.1
+    )
     assert not found.load.is_peak
     assert found.load.qps == 4  # 64 halved until 6.4 of interval or less is left
     assert len(found.load.probes) == 4
@@ -250,7 +252,7 @@ def test_an_interruption_ends_the_search_and_is_marked(over_high):
         is_second = len(asked) == 2
         return fake_served(qps, over_high=over_high if is_second else 0.0, complete=not is_second)
 
-    found = find_peak(serve_at, ceiling_qps=100)
+    found = find_highest_rate(serve_at, ceiling_qps=100)
     assert asked == [50, 75]
     assert not found.timing.complete
     assert found.load.qps == (75 if over_high == 0 else 50)
@@ -261,7 +263,7 @@ def test_an_interruption_ends_the_search_and_is_marked(over_high):
     [(0.0, 0.1), (-1.0, 0.1), (float("inf"), 0.1), (100.0, 0.0), (100.0, 1.0), (100.0, -0.1)],
 )
 def test_a_search_without_end_or_beginning_is_refused(ceiling_qps, tolerance):
-    with pytest.raises(ConfigError, match="ceiling above 0 and a tolerance between 0 and 1"):
-        find_peak(
+    with pytest.raises(ConfigError, match="above 0 and finite, and tolerance between 0 and 1"):
+        find_highest_rate(
             lambda qps: fake_served(qps, over_high=0), ceiling_qps=ceiling_qps, tolerance=tolerance
         )

@@ -9,7 +9,7 @@ ALL = [
     "samples",
     "other load",
     "clock speed",
-    "drift",
+    "trend",
     "autocorrelation",
     "timer",
     "batch",
@@ -29,8 +29,8 @@ def test_a_quiet_timing_passes_every_check(n, seed, outcomes, quiet_samples):
 
 BROKEN = {
     "finished": ({"complete": False}, ["interrupted", "measure again"]),
-    "other load": ({"other_cpus": 1.5}, ["1.50 of 4", "stop them"]),
-    "timer": ({"tick_s": 1e-4}, [" 41 ticks", "100 µs", "larger batch"]),
+    "other load": ({"other_cpus": 1.5}, ["1.50 of 4", "stop it"]),
+    "timer": ({"tick_s": 1e-4}, [" 41 clock ticks", "100 µs", "larger batch"]),
     "batch": ({"batch_size": 8, "n_outputs": 1}, ["8 images", "1 rows", "would be wrong"]),
     "caching": ({"repeated_ratio": 0.31}, ["0.31", "turn the cache off"]),
     "arithmetic": ({"macs_per_s": 7e9}, ["7.0 times", "cannot have run"]),
@@ -103,14 +103,14 @@ def test_operators_elsewhere_are_a_note(check_of):
     assert "Gather, Shape" in check.text
 
 
-def test_the_reasons_are_the_texts_of_what_failed(judged):
+def test_the_reasons_are_the_texts_of_what_failed(checks_of):
     """Notes and unknowns make no timing INVALID."""
-    checks = judged(complete=False, repeated_ratio=0.3, other_cpus=None, elsewhere=("Shape",))
+    checks = checks_of(complete=False, repeated_ratio=0.3, other_cpus=None, elsewhere=("Shape",))
     reasons = reasons_of(checks)
     assert len(reasons) == 2
     assert reasons[0].startswith("interrupted")
     assert reasons[1].startswith("result caching")
 
 
-def test_a_valid_timing_has_no_reasons(judged):
-    assert reasons_of(judged()) == ()
+def test_a_valid_timing_has_no_reasons(checks_of):
+    assert reasons_of(checks_of()) == ()

@@ -1,4 +1,4 @@
-"""Checks of the processor's and the GPU's speed: clocked down, hot, or not told."""
+"""Checks of the processor's and the GPU's speed: throttled, hot, or not reported."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ SILENT_GPU = GpuState(unknown="nvidia-ml-py is not installed (extra 'cuda')")
 
 @pytest.fixture
 def gpu_check(check_of):
-    """Judge the states of a GPU before and after a timing."""
+    """Check the states of a GPU before and after a timing."""
 
     def check(*states):
         return check_of("gpu clock", gpu=states)
@@ -37,11 +37,11 @@ def test_one_throttled_end_fails_whatever_the_other_says(order, gpu_check):
 
 
 @pytest.mark.parametrize("states", [(SILENT_GPU, SILENT_GPU), (QUIET_GPU, SILENT_GPU)])
-def test_a_gpu_that_does_not_tell_is_not_judged(states, gpu_check):
+def test_a_gpu_that_does_not_tell_is_not_checked(states, gpu_check):
     """Neither passed nor failed, with the reason; the timing is not INVALID for it."""
     check = gpu_check(*states)
     assert check.outcome == "unknown"
-    assert check.text.startswith("not judged: nvidia-ml-py is not installed")
+    assert check.text.startswith("not checked: nvidia-ml-py is not installed")
     assert reasons_of([check]) == ()
 
 
@@ -112,4 +112,4 @@ def test_a_change_of_speed_fails_where_the_calls_show_it(
     check = check_of("clock speed", samples, slowdown=slowdown)
     assert check.outcome == outcome
     assert f"{100 * abs(slowdown - 1):.1f} % {'more' if slowdown > 1 else 'less'}" in check.text
-    assert ("settle and measure again" in check.text) == (outcome == "fail")
+    assert ("cool down and measure again" in check.text) == (outcome == "fail")

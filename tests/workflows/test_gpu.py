@@ -60,7 +60,7 @@ def test_a_timing_names_the_gpu_that_cuda_gave_it(timed_model, fake_nvml):
     assert result.gpu == SECOND
     assert set(nvml.asked) == {SECOND}
     assert result.energy_j_per_image == pytest.approx(64 / len(result.samples_s))
-    assert result.energy_note == f"GPU {SECOND}, its board"
+    assert result.energy_note == f"the board of GPU {SECOND}"
     assert check_of(result, "gpu clock").outcome == "pass"
 
 
@@ -87,7 +87,7 @@ def test_without_nvml_a_gpus_clock_is_not_judged(timed_model, monkeypatch, provi
     monkeypatch.setitem(sys.modules, "pynvml", None)
     result = result_of(timed_model(provider))
     assert [c.outcome for c in result.checks if c.name == "gpu clock"] == judged
-    told = [note for note in timing_notes([result]) if "gpu clock: not judged" in note]
+    told = [note for note in timing_notes([result]) if "gpu clock: not checked" in note]
     assert len(told) == len(judged)
     assert result.gpu is None
 
@@ -106,7 +106,7 @@ def test_a_captured_graph_cannot_show_a_cache(timed_model, fake_nvml, monkeypatc
     monkeypatch.setattr("tlbench.engine.session.BoundBatch", HostBatch)
     check = check_of(result_of(timed_model(enable_cuda_graph=graph), ON_DEVICE), "caching")
     assert (check.outcome == "unknown") is (graph == "1")
-    assert ("one input only" in check.text) is (graph == "1")
+    assert ("a single input" in check.text) is (graph == "1")
 
 
 class HostBatch:

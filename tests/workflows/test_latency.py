@@ -36,7 +36,7 @@ def test_every_timing_is_judged(config):
     """A verdict, with every check that led to it; failed ones are the reasons."""
     for result in measure(config).latency:
         assert result.verdict in {"VALID", "INVALID"}
-        assert {check.name for check in result.checks} >= {"drift", "other load", "batch"}
+        assert {check.name for check in result.checks} >= {"trend", "other load", "batch"}
         failed = tuple(check.text for check in result.checks if check.outcome == "fail")
         assert result.reasons == failed
         assert (result.verdict == "INVALID") == bool(failed)

@@ -1,9 +1,8 @@
-"""The ONNX Runtime engine: providers that tell the truth, sessions, and streaming extraction."""
+"""The ONNX Runtime engine: providers, sessions, and streaming feature extraction."""
 
 from tlbench.engine.binding import BoundBatch, device_of
 from tlbench.engine.ceiling import arithmetic_ceiling
 from tlbench.engine.extract import Extraction, extract_features
-from tlbench.engine.libraries import loaded_libraries
 from tlbench.engine.providers import (
     ProviderStatus,
     check_provider,
@@ -25,7 +24,6 @@ __all__ = [
     "device_of",
     "extract_features",
     "feature_output",
-    "loaded_libraries",
     "onnxruntime_facts",
     "open_session",
     "provider_names",

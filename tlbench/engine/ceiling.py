@@ -1,4 +1,4 @@
-"""The most arithmetic that this machine was seen to do through ONNX Runtime."""
+"""The highest arithmetic throughput that this machine reaches through ONNX Runtime."""
 
 import time
 from collections.abc import Mapping
@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.engine.binding import BoundBatch, device_number_of, device_of
-from tlbench.engine.create import create_session
-from tlbench.engine.providers import ort_name
+from tlbench.engine.providers import create_session, graph_model, ort_name
 from tlbench.machine import available_cpus
 
 _HOST_SIZE, _DEVICE_SIZE = 1024, 8192
@@ -25,24 +24,20 @@ def arithmetic_ceiling(
 ) -> float | None:
     """Return multiply-accumulate operations per second of a square matrix product.
 
-    The fastest of a few, on the same provider and in the same precision as the network, so that a
-    throughput beyond it can be told from a fast network. About a tenth of a second on a CPU.
-
-    None where the provider has no such product, or no memory left for it: another's peak bounds
-    nothing.
+    It is the fastest of a few tries on the network's provider and in its precision, so that an
+    impossible throughput can be told from a fast network. None if the provider cannot compute the
+    product or lacks memory for it: the ceiling of another device is no bound.
     """
     options = dict(provider_options or {})
-    # One product of this size gains nothing from a captured graph.
+    # A single product of this size gains nothing from a captured graph.
     options.pop("enable_cuda_graph", None)
     size = _HOST_SIZE if device_of(provider) == "cpu" else _DEVICE_SIZE
     left, content = _product(size, precision)
     fastest = float("inf")
     try:
+        threads = threads or available_cpus()
         session = create_session(
-            content,
-            provider=provider,
-            provider_options=options,
-            threads=threads or available_cpus(),
+            content, provider=provider, provider_options=options, threads=threads
         )
         placed = {part.ep_name for part in session.get_provider_graph_assignment_info()}
         if placed != {ort_name(provider)}:
@@ -59,7 +54,7 @@ def arithmetic_ceiling(
 
 
 def _product(size: int, precision: str) -> tuple[NDArray[Any], bytes]:
-    """Return the left factor and a model that multiplies it by a constant right one."""
+    """Return the left factor and a model that multiplies it by a constant right factor."""
     from onnx import TensorProto, helper, numpy_helper
 
     generator = np.random.default_rng(0)
@@ -74,14 +69,10 @@ def _product(size: int, precision: str) -> tuple[NDArray[Any], bytes]:
         left, right = generator.standard_normal((2, size, size)).astype(
             np.float16 if is_half else np.float32
         )
-    shape = [size, size]
-    graph = helper.make_graph(
+    content = graph_model(
         [helper.make_node(operator, ["left", "right"], ["product"])],
-        "peak",
-        [helper.make_tensor_value_info("left", kind, shape)],
-        [helper.make_tensor_value_info("product", result, shape)],
-        [numpy_helper.from_array(right, "right")],
+        [helper.make_tensor_value_info("left", kind, [size, size])],
+        [helper.make_tensor_value_info("product", result, [size, size])],
+        numpy_helper.from_array(right, "right"),
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    content: bytes = model.SerializeToString()
     return left, content

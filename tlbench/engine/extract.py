@@ -1,42 +1,37 @@
-"""Stream a split's images through a session, features into a sink."""
+"""Stream images through a network in batches, decoding ahead on other threads."""
 
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
 
+import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.arrays import ImageArray, Images, LabelArray
 from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
 from tlbench.core.progress import Listener, Silent
-from tlbench.engine.batching import chunks, load_batches
-from tlbench.engine.prefetch import prefetch
 from tlbench.machine import available_cpus
 
-# Enough to hide a slow decode behind a batch, few enough that memory stays small.
+T = TypeVar("T")
+R = TypeVar("R")
+
+# Enough to hide a slow decode behind a batch, and few enough that memory stays small.
 _AHEAD = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """How an extraction went.
+    """How an extraction went."""
 
-    Attributes
-    ----------
-    n_images, n_batches : int
-        Images whose features were delivered, and calls of the network.
-    elapsed_s : float
-        Seconds from the first read to the last delivery.
-    unreadable : tuple
-        Position and error of every image left out.
-    """
-
-    n_images: int
-    n_batches: int
-    elapsed_s: float
-    unreadable: tuple[tuple[int, UnreadableImageError], ...]
+    n_images: int  # images whose features were delivered
+    n_batches: int  # calls of the network
+    elapsed_s: float  # from the first read to the last delivery
+    unreadable: tuple[tuple[int, UnreadableImageError], ...]  # position and error of each image
 
 
 def extract_features(
@@ -55,38 +50,39 @@ def extract_features(
     Parameters
     ----------
     run : callable
-        From uint8 (N, H, W, 3) to float32 (N, n_features): usually `Session.run`. Any array with a
-        row for each image will do.
+        From uint8 (N, H, W, 3) to float32 (N, n_features), usually `Session.run`. Any array with
+        one row per image will do.
     images : Images
         Raw images; sizes may differ.
     sink : callable
-        Receives positions, int64 (n,), and their rows of what *run* returned, as they come.
-        Every readable position comes exactly once; within images of one size, in order.
-    batch_size : int
-        Images a call. Each image keeps its features, up to float32 rounding, whatever the batches.
-    pad_tail : bool
-        Fill short batches up to *batch_size*, so that the network sees one batch shape only.
+        Receives positions, int64 (n,), and the matching rows of what *run* returned. Every readable
+        position arrives exactly once; images of one size arrive in order.
+    batch_size, pad_tail : int, bool
+        Images per call, and whether to fill short batches up to it, so that the network sees a
+        single batch shape. Features change by no more than float32 rounding.
     strict : bool
-        Raise at the first unreadable image, and do not leave it out.
+        Raise at the first unreadable image instead of leaving it out.
     workers : int or None
-        Threads that decode; None chooses from the processors this process may use.
+        Threads that decode; None chooses from the processors that this process may use.
+
+    Returns
+    -------
+    Extraction
+        Counts, seconds, and the images that were left out.
 
     Raises
     ------
     ConfigError
         If *batch_size* is below 1.
-    UnreadableImageError
-        With *strict*, for the first image that cannot be decoded.
-    DataError
-        If no image can be decoded.
+    UnreadableImageError, DataError
+        With *strict*, for the first image that cannot be decoded; or if no image can be.
 
     Notes
     -----
-    At most a few batches are in memory at any time, whatever the number of images.
+    Only a few batches are in memory at any time, however many images there are.
     """
     if batch_size < 1:
-        msg = f"The batch size must be at least 1, not {batch_size}."
-        raise ConfigError(msg)
+        raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
     listener = listener or Silent()
     workers = workers or min(4, available_cpus())
     load = partial(load_batches, images, pad_to=batch_size if pad_tail else None)
@@ -96,18 +92,71 @@ def extract_features(
     loading = prefetch(
         load, chunks(len(images), batch_size), workers=workers, depth=workers + _AHEAD - 1
     )
-    for loaded in loading:
-        if loaded.unreadable and strict:
-            raise loaded.unreadable[0][1]
-        unreadable.extend(loaded.unreadable)
-        for batch in loaded.batches:
-            features = run(batch.images)
-            sink(batch.index, features[: len(batch.index)])
-            n_images += len(batch.index)
+    for batches, failed in loading:
+        if failed and strict:
+            raise failed[0][1]
+        unreadable.extend(failed)
+        for index, batch in batches:
+            features = run(batch)
+            sink(index, features[: len(index)])
+            n_images += len(index)
             n_batches += 1
-            listener.advance(len(batch.index))
+            listener.advance(len(index))
     if n_images == 0:
-        first = f"; the first: {unreadable[0][1]}" if unreadable else ""
-        msg = f"None of the {len(images)} images can be decoded{first}"
-        raise DataError(msg)
+        first = f"; the first: {unreadable[0][1]}" if unreadable else "."
+        raise DataError(f"None of the {len(images)} images can be decoded{first}")
     return Extraction(n_images, n_batches, time.perf_counter() - started, tuple(unreadable))
+
+
+def chunks(n_images: int, batch_size: int) -> Iterator[range]:
+    """Yield the positions of each batch; the last batch may be shorter."""
+    for start in range(0, n_images, batch_size):
+        yield range(start, min(start + batch_size, n_images))
+
+
+def load_batches(
+    images: Images, positions: Sequence[int], *, pad_to: int | None
+) -> tuple[list[tuple[LabelArray, ImageArray]], list[tuple[int, UnreadableImageError]]]:
+    """Return positions and stacked images by size, and position and error of unreadable images.
+
+    With *pad_to*, batches are filled up to that many rows by repeating the last image: a new batch
+    shape would make an accelerator search for algorithms and plan memory again.
+    """
+    by_shape: dict[tuple[int, ...], list[tuple[int, ImageArray]]] = {}
+    unreadable = []
+    for position in positions:
+        try:
+            image = images[position]
+        except UnreadableImageError as error:
+            unreadable.append((position, error))
+        else:
+            by_shape.setdefault(image.shape, []).append((position, image))
+    batches = []
+    for group in by_shape.values():
+        padding = [group[-1][1]] * max(0, (pad_to or 0) - len(group))
+        index = np.array([position for position, _ in group], dtype=np.int64)
+        batches.append((index, np.stack([*(image for _, image in group), *padding])))
+    return batches, unreadable
+
+
+def prefetch(
+    function: Callable[[T], R], items: Iterable[T], *, workers: int, depth: int
+) -> Iterator[R]:
+    """Yield ``function(item)`` for each item, in order, computed up to *depth* items ahead.
+
+    An exception of *function* is raised when its item's turn comes. Closing the iterator early
+    drops what has not started and waits for what has.
+    """
+    remaining = iter(items)
+    pending: deque[Future[R]] = deque()
+    pool = ThreadPoolExecutor(max_workers=workers, thread_name_prefix="tlbench-prefetch")
+    try:
+        for item in islice(remaining, depth):
+            pending.append(pool.submit(function, item))
+        while pending:
+            result = pending.popleft().result()
+            for item in islice(remaining, 1):
+                pending.append(pool.submit(function, item))
+            yield result
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)

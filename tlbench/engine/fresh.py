@@ -1,7 +1,7 @@
-"""What a model costs in a process that does nothing else: ``python -m tlbench.engine.fresh``.
+"""The cost of a model in a process of its own: ``python -m tlbench.engine.fresh``.
 
-Reads a request (JSON) from standard input, writes the answer (JSON) to standard output. It loads
-ONNX Runtime and numpy and as little else as it can, because their memory is counted.
+It reads a request (JSON) from standard input and writes the answer (JSON) to standard output. It
+loads little besides ONNX Runtime and numpy, because all memory of the process is counted.
 """
 
 import json
@@ -11,15 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import GpuUnreadableError
+from tlbench.engine import providers
 from tlbench.machine import open_gpu_at
 
 
 def peak_rss_bytes() -> int:
-    """Return the largest resident memory of this process so far.
-
-    On Linux not ``getrusage``, whose figure starts with that of the parent process.
-    """
-    try:
+    """Return the peak resident memory of this process so far."""
+    try:  # on Linux not getrusage, which starts from the memory of the parent process
         for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
@@ -36,9 +34,9 @@ def peak_rss_bytes() -> int:
 
 
 def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
-    """Return the used memory of the GPU at this place, or why it is not known.
+    """Return the used memory of the GPU with this PCI bus id, or why it is not known.
 
-    Not of a device number: to ask CUDA whose that is would start the driver, which is timed below.
+    A device number would not do: resolving it starts the CUDA driver, which is timed below.
     """
     try:
         gpu = open_gpu_at(pci_bus_id)
@@ -47,20 +45,17 @@ def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
     try:
         return int(gpu.nvml.nvmlDeviceGetMemoryInfo(gpu.handle).used), None
     except gpu.nvml.NVMLError as error:
-        return None, f"NVML says {error}"
+        return None, f"NVML reports: {error}"
 
 
 def main() -> None:
-    """Create a session, call it twice, answer with seconds and bytes."""
+    """Create a session, call it twice, and write seconds and bytes."""
     request: dict[str, Any] = json.load(sys.stdin)
     started = time.perf_counter()
     import numpy as np
     import onnxruntime
 
-    from tlbench.engine.create import NO_GRAPH, captures_graph, create_session, graph_options
-    from tlbench.engine.providers import ort_name
-
-    if ort_name(request["provider"]) != "CPUExecutionProvider":
+    if providers.ort_name(request["provider"]) != "CPUExecutionProvider":
         onnxruntime.preload_dlls()
     import_s = time.perf_counter() - started
     generator = np.random.default_rng(0)
@@ -73,23 +68,22 @@ def main() -> None:
     ]
     before, gpu = peak_rss_bytes(), request["gpu"]
     device_before, note = _device_bytes(gpu) if gpu else (None, None)
+    settings = {name: request[name] for name in ("provider", "provider_options", "threads", "spin")}
     started = time.perf_counter()
-    session = create_session(
-        Path(request["path"]),
-        provider=request["provider"],
-        provider_options=request["provider_options"],
-        threads=request["threads"],
-        spin=request["spin"],
-    )
+    session = providers.create_session(Path(request["path"]), **settings)
     create_s = time.perf_counter() - started
-    # The arrays are the host's: a captured graph would not see the second one.
-    aside = (graph_options(NO_GRAPH),) if captures_graph(request["provider_options"]) else ()
+    # These are host arrays: a captured graph would ignore the second one.
+    captures = providers.captures_graph(request["provider_options"])
+    no_graph = (providers.graph_options(providers.NO_GRAPH),) if captures else ()
     calls_s = []
     for batch in batches:
         started = time.perf_counter()
-        session.run(None, {request["input"]: batch}, *aside)
+        session.run(None, {request["input"]: batch}, *no_graph)
         calls_s.append(time.perf_counter() - started)
     device_after, note = _device_bytes(gpu) if gpu and note is None else (None, note)
+    device_bytes = None
+    if device_before is not None and device_after is not None:
+        device_bytes = max(0, device_after - device_before)
     answer = {
         "import_s": import_s,
         "create_s": create_s,
@@ -97,11 +91,7 @@ def main() -> None:
         "second_s": calls_s[1],
         "before_rss_bytes": before,
         "peak_rss_bytes": peak_rss_bytes(),
-        "device_bytes": (
-            None
-            if device_before is None or device_after is None
-            else max(0, device_after - device_before)
-        ),
+        "device_bytes": device_bytes,
         "device_note": note,
     }
     print(json.dumps(answer))  # noqa: T201 - the answer

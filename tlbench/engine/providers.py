@@ -1,20 +1,20 @@
-"""Execution providers, and whether each really works on this machine.
+"""Execution providers: whether each works on this machine, and sessions on exactly one of them.
 
-ONNX Runtime's own list names what was compiled in. When a provider's libraries are missing it
-creates the session on the CPU and only logs it, so nothing here trusts a session that was merely
-created.
+ONNX Runtime lists what was compiled in. If a provider's libraries are missing, it creates the
+session on the CPU and only logs that, so a session is not trusted merely because it exists.
 """
 
 import contextlib
 import ctypes
 import io
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from tlbench.core.errors import MeasurementError, ProviderUnavailableError
+from tlbench.core.errors import MeasurementError, ProviderUnavailableError, one_line
 from tlbench.core.registry import unknown_name
 
 PROVIDERS = {
@@ -34,8 +34,11 @@ _REMEDY = {
 }
 _DRIVER = "libcuda.so.1"
 _NO_DRIVER = f"library {_DRIVER} is missing: no NVIDIA driver is installed"
-_FATAL = 4
+# ONNX Runtime's log levels.
+_WARNING, _ERROR, _FATAL = 2, 3, 4
 _LONGEST_REASON = 240
+# ONNX Runtime's number for "neither capture a CUDA graph nor replay one".
+NO_GRAPH = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +52,12 @@ class ProviderStatus:
 
 
 def provider_names() -> list[str]:
-    """Return tlbench's short names of all providers it knows."""
+    """Return tlbench's short names of all providers that it knows."""
     return list(PROVIDERS)
 
 
 def ort_name(name: str) -> str:
-    """Return ONNX Runtime's name of a provider; both the short and the long one are understood."""
+    """Return ONNX Runtime's name of a provider, given its short or its long name."""
     if name.lower() in PROVIDERS:
         return PROVIDERS[name.lower()]
     if name in PROVIDERS.values():
@@ -70,7 +73,7 @@ def onnxruntime_facts() -> tuple[str, tuple[str, ...]]:
 
 
 def runtime_version() -> str:
-    """Return distribution and version of ONNX Runtime; imports it only if unknown to pip."""
+    """Return distribution and version of ONNX Runtime; import it only if pip does not know it."""
     for name in ("onnxruntime-gpu", "onnxruntime"):
         with contextlib.suppress(metadata.PackageNotFoundError):
             return f"{name} {metadata.version(name)}"
@@ -79,71 +82,135 @@ def runtime_version() -> str:
     return f"onnxruntime {onnxruntime.__version__}"
 
 
-@contextlib.contextmanager
-def quiet_runtime() -> Iterator[None]:
-    """Keep ONNX Runtime from logging while a failure is provoked that we report ourselves."""
+def session_settings(*, spin: bool) -> dict[str, str]:
+    """Return the session configuration entries that tlbench sets, by ONNX Runtime's names."""
+    return {
+        "session.record_ep_graph_assignment_info": "1",
+        # Unless told not to, ONNX Runtime's threads wait for more work in a busy loop.
+        "session.intra_op.allow_spinning": "1" if spin else "0",
+    }
+
+
+def session_options(*, threads: int, spin: bool, log_level: int = _ERROR) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Return ``onnxruntime.SessionOptions`` with the threads and `session_settings`."""
     import onnxruntime
 
-    onnxruntime.set_default_logger_severity(_FATAL)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # preload_dlls prints what it misses
-            yield
-    finally:
-        onnxruntime.set_default_logger_severity(2)
+    options = onnxruntime.SessionOptions()
+    # From the affinity of this process: ONNX Runtime's default counts the machine's cores.
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = log_level
+    for name, value in session_settings(spin=spin).items():
+        options.add_session_config_entry(name, value)
+    return options
+
+
+def create_session(
+    source: Path | bytes,
+    *,
+    provider: str,
+    provider_options: Mapping[str, str] | None = None,
+    threads: int,
+    spin: bool = True,
+    log_level: int = _ERROR,
+) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Return an ``onnxruntime.InferenceSession`` on one provider, with no fallback to another."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(
+        source if isinstance(source, bytes) else str(source),
+        session_options(threads=threads, spin=spin, log_level=log_level),
+        providers=[(ort_name(provider), dict(provider_options or {}))],
+        enable_fallback=0,
+    )
+    session.disable_fallback()
+    return session
+
+
+def captures_graph(provider_options: Mapping[str, str]) -> bool:
+    """Return whether these options make a session capture its kernels as a CUDA graph."""
+    return str(provider_options.get("enable_cuda_graph", "0")).lower() in {"1", "true"}
+
+
+def graph_options(number: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Return ``onnxruntime.RunOptions`` for the CUDA graph of this number, or for `NO_GRAPH`.
+
+    Without a number all calls of a session share one graph, which uses the addresses that its
+    buffers had at capture: a second buffer or a host array would be ignored.
+    """
+    import onnxruntime
+
+    options = onnxruntime.RunOptions()
+    options.add_run_config_entry("gpu_graph_id", str(number))
+    return options
 
 
 def runtime_reason(error: Exception) -> str:
-    """Return ONNX Runtime's complaint on one line; it stands at the end of its text."""
-    text = " ".join(str(error).split())
+    """Return ONNX Runtime's error message on one line, shortened to its end, where the cause is."""
+    text = one_line(error)
     return text if len(text) <= _LONGEST_REASON else f"...{text[-_LONGEST_REASON:]}"
 
 
 def failed_run(provider: str, shape: tuple[int, ...], error: Exception) -> MeasurementError:
-    """Return the error of a batch that could not be run: the memory of a GPU is soon full."""
+    """Return the error to raise for a batch that ONNX Runtime could not run."""
     return MeasurementError(
         f"A batch of shape {shape} cannot be run on provider {provider!r}: "
-        f"{runtime_reason(error)}. If memory is what lacks, take a smaller --batch-size."
+        f"{runtime_reason(error)}. If memory ran out, choose a smaller batch_size."
     )
 
 
 def provider_statuses() -> list[ProviderStatus]:
-    """Try every known provider; for `tlbench list providers` and `tlbench doctor`."""
+    """Return for every provider that tlbench knows whether it is in this build and works here."""
     return [provider_status(name) for name in PROVIDERS]
 
 
 def provider_status(name: str) -> ProviderStatus:
-    """Try one provider: its libraries first, then a session of one node."""
+    """Try one provider: first its libraries, then a session with a single node."""
     import onnxruntime
 
     wanted = ort_name(name)
     compiled = onnxruntime.get_available_providers()
     if wanted not in compiled:
-        absent = f"{wanted} is not in this ONNX Runtime build, which has {', '.join(compiled)}"
-        return ProviderStatus(name, compiled=False, loadable=False, problem=absent)
-    with quiet_runtime():
-        problem = _missing_library(wanted) or _failing_session(wanted)
-    return ProviderStatus(name, compiled=True, loadable=problem is None, problem=problem)
+        problem = f"{wanted} is not in this ONNX Runtime build, which has {', '.join(compiled)}"
+        return ProviderStatus(name, compiled=False, loadable=False, problem=problem)
+    # Silent, because the failure that this may provoke is reported by tlbench itself.
+    onnxruntime.set_default_logger_severity(_FATAL)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):  # preload_dlls prints what it misses
+            found = _missing_library(wanted) or _failing_session(wanted)
+    finally:
+        onnxruntime.set_default_logger_severity(_WARNING)
+    return ProviderStatus(name, compiled=True, loadable=found is None, problem=found)
 
 
 def check_provider(name: str) -> None:
-    """Raise ProviderUnavailableError, saying what is missing, unless the provider works."""
+    """Make sure that a provider works on this machine.
+
+    Parameters
+    ----------
+    name : str
+        Short name ("cuda") or ONNX Runtime's name ("CUDAExecutionProvider").
+
+    Raises
+    ------
+    ProviderUnavailableError
+        If it does not; the message says what is missing and how to install it.
+    UnknownNameError
+        If there is no provider of that name.
+    """
     status = provider_status(name)
     if not status.loadable:
-        advice = _REMEDY.get(name.lower(), "Install the ONNX Runtime package that has it")
+        advice = _REMEDY.get(name.lower(), "Install the ONNX Runtime package that includes it")
         if status.problem == _NO_DRIVER:
-            advice = "Install NVIDIA's driver (in a container: start it with its GPUs)"
-        msg = (
+            advice = "Install NVIDIA's driver (in a container: give it access to the GPUs)"
+        raise ProviderUnavailableError(
             f"Provider {name!r} cannot run here: {status.problem}. {advice}, "
-            "or pass --provider cpu."
+            "or pass provider='cpu'."
         )
-        raise ProviderUnavailableError(msg)
 
 
 def _missing_library(wanted: str) -> str | None:
-    """Load the provider's shared library as ONNX Runtime would; return the loader's complaint.
-
-    ONNX Runtime itself reports this as a log line of 500 characters that names no single cause.
-    """
+    """Load the provider's shared library as ONNX Runtime would; return the loader's complaint."""
     import onnxruntime
 
     part = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "tensorrt"}.get(wanted)
@@ -156,7 +223,7 @@ def _missing_library(wanted: str) -> str | None:
         ctypes.CDLL(str(folder / f"libonnxruntime_providers_{part}.so"))
     except OSError as error:
         library, _, complaint = str(error).partition(":")
-        if library == _DRIVER:  # the provider's library needs it: pip has all but the driver
+        if library == _DRIVER:  # the provider's library needs it; pip has everything but the driver
             return _NO_DRIVER
         return f"library {library} is missing" if "cannot open" in complaint else str(error)
     try:
@@ -167,31 +234,28 @@ def _missing_library(wanted: str) -> str | None:
 
 
 def _failing_session(wanted: str) -> str | None:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = _FATAL
-    try:
-        session = onnxruntime.InferenceSession(
-            _identity_model(), options, providers=[wanted], enable_fallback=0
-        )
-        session.run(None, {"x": [0.0]})
-    except Exception as error:  # noqa: BLE001 - ONNX Runtime raises a dozen types; each means "no"
-        return runtime_reason(error)
-    if session.get_providers()[0] != wanted:
-        return f"ONNX Runtime gave a session on {session.get_providers()[0]} in its place"
-    return None
-
-
-def _identity_model() -> bytes:
+    """Run a model of one node on the provider; return why that failed, or None."""
     from onnx import TensorProto, helper
 
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
-    node = helper.make_node("Identity", ["x"], ["y"])
-    model = helper.make_model(
-        helper.make_graph([node], "probe", value[:1], value[1:]),
-        opset_imports=[helper.make_opsetid("", 18)],
-        ir_version=8,
-    )
-    content: bytes = model.SerializeToString()
+    model = graph_model([helper.make_node("Identity", ["x"], ["y"])], value[:1], value[1:])
+    try:
+        session = create_session(model, provider=wanted, threads=1, log_level=_FATAL)
+        session.run(None, {"x": [0.0]})
+    except Exception as error:  # noqa: BLE001 - ONNX Runtime raises a dozen types; each means "no"
+        return runtime_reason(error)
+    if (actual := session.get_providers()[0]) != wanted:
+        return f"ONNX Runtime created the session on {actual} instead"
+    return None
+
+
+def graph_model(nodes: list[Any], inputs: list[Any], outputs: list[Any], *constants: Any) -> bytes:
+    """Return the bytes of an ONNX model of these nodes."""
+    from onnx import helper
+
+    graph = helper.make_graph(nodes, "tlbench", inputs, outputs, constants)
+    opsets = [helper.make_opsetid("", 17)]
+    content: bytes = helper.make_model(
+        graph, opset_imports=opsets, ir_version=8
+    ).SerializeToString()
     return content

@@ -1,7 +1,7 @@
-"""An ONNX Runtime session that is on the provider it says it is on."""
+"""An ONNX Runtime session that really runs on the provider it was opened on."""
 
 import time
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
@@ -13,55 +13,43 @@ from numpy.typing import NDArray
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ConfigError, ModelError, ProviderUnavailableError
 from tlbench.engine.binding import BoundBatch, device_number_of, device_of
-from tlbench.engine.create import (
+from tlbench.engine.providers import (
     NO_GRAPH,
     captures_graph,
+    check_provider,
     create_session,
+    failed_run,
     graph_options,
+    ort_name,
+    runtime_reason,
     session_settings,
 )
-from tlbench.engine.providers import check_provider, failed_run, ort_name, runtime_reason
 from tlbench.machine import available_cpus, cuda_variables
 from tlbench.model import OnnxModel, TensorInfo
 from tlbench.records import Placement
 
-# Operators that carry the arithmetic of a network. Shape arithmetic and layout changes on the CPU
-# are normal in a run on an accelerator; one of these there is not a run on that accelerator.
-_HEAVY = frozenset(
-    {
-        "Conv",
-        "ConvTranspose",
-        "Gemm",
-        "MatMul",
-        "FusedConv",
-        "ConvInteger",
-        "QLinearConv",
-        "Attention",
-    }
-)
+# Operators that carry a network's arithmetic. Shape arithmetic and layout changes on the CPU are
+# normal in a run on an accelerator; with one of these on the CPU it is not a run on an accelerator.
+_CONVOLUTIONS = {"Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv"}
+_HEAVY = _CONVOLUTIONS | {"Gemm", "MatMul", "Attention"}
 
 
 class Session:
-    """A loaded model. Make one with `open_session`, which also closes it.
+    """A loaded model. Create it with `open_session`, which also closes it.
 
     Attributes
     ----------
-    model : OnnxModel
-        The file.
-    provider : str
-        Short name of the execution provider that runs the network.
-    provider_options : dict
-        The provider's options in force, as ONNX Runtime reports them.
-    threads : int
-        Threads inside an operator.
-    requested_options : dict
-        The provider's options that were asked for.
-    spin : bool
-        Whether those threads wait for more work in a busy loop, as ONNX Runtime's default is.
+    model, provider : OnnxModel, str
+        The file, and the short name of the provider that runs the network.
+    requested_options, provider_options : dict
+        The provider's options as requested, and as ONNX Runtime reports them in force.
+    threads, spin : int, bool
+        Threads inside one operator, and whether idle ones wait in a busy loop (the default of ONNX
+        Runtime).
     create_s : float
         Seconds that ONNX Runtime took to load and optimise the graph.
     placement : Placement
-        Which provider runs how many nodes.
+        How many nodes run on each provider.
     """
 
     def __init__(
@@ -74,8 +62,7 @@ class Session:
         spin: bool = True,
     ) -> None:
         if threads is not None and threads < 1:
-            msg = f"--threads must be at least 1, not {threads}."
-            raise ConfigError(msg)
+            raise ConfigError(f"threads must be at least 1, got {threads}.")
         self.model = model
         self.provider = provider.lower()
         self.threads = threads or available_cpus()
@@ -97,7 +84,7 @@ class Session:
         self.create_s = time.perf_counter() - started
         self.placement = self._check_placement(wanted)
         self.provider_options: dict[str, str] = self._session.get_provider_options()[wanted]
-        # A captured graph knows its own buffers only; arrays of the host's go without one.
+        # A captured graph uses its own buffers only, so calls with host arrays bypass it.
         self._run_options = (graph_options(NO_GRAPH),) if self.fixed_addresses else ()
         self._graph_ids = count(1)  # 0 is ONNX Runtime's own
         self._input = model.inputs[0].name
@@ -106,29 +93,28 @@ class Session:
     def _check_placement(self, wanted: str) -> Placement:
         actual = self._session.get_providers()
         if actual[0] != wanted:
-            msg = f"ONNX Runtime gave a session on {actual[0]} where {wanted} was asked for."
+            msg = f"ONNX Runtime created the session on {actual[0]} instead of {wanted}."
             raise ProviderUnavailableError(msg)
-        nodes: dict[str, int] = defaultdict(int)
-        elsewhere: dict[str, set[str]] = defaultdict(set)
-        for part in self._session.get_provider_graph_assignment_info():
-            for node in part.get_nodes():
-                nodes[part.ep_name] += 1
-                if part.ep_name != wanted:
-                    elsewhere[part.ep_name].add(node.op_type)
+        parts = self._session.get_provider_graph_assignment_info()
+        placed = [(part.ep_name, node.op_type) for part in parts for node in part.get_nodes()]
+        elsewhere: dict[str, set[str]] = {}
+        for name, operator in placed:
+            if name != wanted:
+                elsewhere.setdefault(name, set()).add(operator)
         for name, operators in elsewhere.items():
             if misplaced := sorted(operators & _HEAVY):
                 msg = (
-                    f"{', '.join(misplaced)} of {self.model.path.name} would run on {name}, not on "
-                    f"{wanted}: that would measure {name}. Use another provider or precision."
+                    f"{', '.join(misplaced)} of {self.model.path.name} would run on {name} instead "
+                    f"of {wanted}, so {name} would be measured. Use another provider or precision."
                 )
                 raise ProviderUnavailableError(msg)
         return Placement(
-            nodes=dict(nodes),
+            nodes=dict(Counter(name for name, _ in placed)),
             operators={name: tuple(sorted(operators)) for name, operators in elsewhere.items()},
         )
 
     def run(self, images: ImageArray) -> FloatArray:
-        """Run one batch.
+        """Return the features of one batch.
 
         Parameters
         ----------
@@ -146,32 +132,24 @@ class Session:
             If ONNX Runtime cannot run the batch.
         """
         features: FloatArray
-        feeds = {self._input: images}
-        try:
-            (features,) = self._session.run(self._outputs, feeds, *self._run_options)
-        except Exception as error:  # ONNX Runtime raises a dozen types of its own
-            raise failed_run(self.provider, images.shape, error) from error
+        (features,) = self._run(self._outputs, images)
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
 
     def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
-        """Run one batch; return every output of the model by its name, as it is."""
+        """Return every output of the model for one batch, by name and unchanged."""
         names = [output.name for output in self.model.outputs]
+        return dict(zip(names, self._run(names, images), strict=True))
+
+    def _run(self, names: list[str], images: ImageArray) -> list[NDArray[Any]]:
+        outputs: list[NDArray[Any]]
         try:
-            answers = self._session.run(names, {self._input: images}, *self._run_options)
+            outputs = self._session.run(names, {self._input: images}, *self._run_options)
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise failed_run(self.provider, images.shape, error) from error
-        return dict(zip(names, answers, strict=True))
+        return outputs
 
     def bind(self, batch: ImageArray) -> BoundBatch:
-        """Put one batch on the device, with a place there for its features.
-
-        Running it moves nothing between host and device: the boundary ``device->device``.
-
-        Raises
-        ------
-        MeasurementError
-            If ONNX Runtime cannot run the batch.
-        """
+        """Put one batch on the device, with a buffer there for its features."""
         return BoundBatch(
             self._session,
             self.provider,
@@ -184,32 +162,29 @@ class Session:
 
     @property
     def settings(self) -> dict[str, str]:
-        """What is in force besides the defaults: session entries and the provider's options.
-
-        On CUDA also the variables of the environment that overrule them.
-        """
-        found = {**session_settings(spin=self.spin), **self.provider_options}
-        return found if self.cuda_device is None else found | cuda_variables()
+        """Session entries, provider options and, on CUDA, environment variables in force."""
+        variables = {} if self.cuda_device is None else cuda_variables()
+        return {**session_settings(spin=self.spin), **self.provider_options, **variables}
 
     @property
     def cuda_device(self) -> int | None:
-        """Number of the GPU that the session is on, as CUDA counts; None on anything else."""
+        """CUDA's number of the GPU that the session is on; None on other devices."""
         if device_of(self.provider) != "cuda":
             return None
         return device_number_of(self.provider, self.provider_options)
 
     @property
     def fixed_addresses(self) -> bool:
-        """Whether a bound input must stay where it is: a captured CUDA graph reads it there."""
+        """Whether a bound input must keep its address, because a captured CUDA graph reads it."""
         return captures_graph(self.provider_options)
 
     def close(self) -> None:
-        """Free the session, so that its spinning threads and memory disturb nothing after it."""
+        """Free the session, so that its threads and memory disturb no later measurement."""
         self._session = None
 
 
 def feature_output(model: OnnxModel) -> TensorInfo:
-    """Return the output that `Session.run` gives: ``features``, or else the first."""
+    """Return the output that `Session.run` computes: ``features``, or else the first."""
     named = (output for output in model.outputs if output.name == "features")
     return next(named, model.outputs[0])
 
@@ -223,10 +198,21 @@ def open_session(
     threads: int | None = None,
     spin: bool = True,
 ) -> Iterator[Session]:
-    """Open *model* on *provider*, and nowhere else; close it afterwards.
+    """Open *model* on *provider*, with no fallback to another, and close it afterwards.
+
+    Parameters
+    ----------
+    model, provider : OnnxModel, str
+        The file, and a provider's name, short ("cuda") or ONNX Runtime's.
+    provider_options : mapping of str to str or None
+        Passed to ONNX Runtime unchanged.
+    threads, spin : int or None, bool
+        See `Session`; None means one thread for each processor that this process may use.
 
     Raises
     ------
+    ConfigError
+        If *threads* is below 1.
     ProviderUnavailableError
         If the provider does not work here, or would leave convolutions to another one.
     ModelError
@@ -243,6 +229,6 @@ def open_session(
 
 
 def accepts_raw_images(model: OnnxModel) -> bool:
-    """Tell whether the first input takes uint8 (N, H, W, 3), as every exported backbone's."""
+    """Return whether the first input takes uint8 (N, H, W, 3), as in every exported backbone."""
     first = model.inputs[0]
     return first.dtype == np.dtype(np.uint8).name and len(first.shape) == 4 and first.shape[3] == 3  # noqa: PLR2004

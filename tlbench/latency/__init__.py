@@ -1,28 +1,34 @@
-"""Time any callable, and run_checks the timing. Nothing here knows of ONNX."""
+"""Time any callable and check the timing. This package knows nothing of ONNX."""
 
 from tlbench.latency.alternate import Turns, alternate, block_medians
-from tlbench.latency.check_inputs import CheckInputs
-from tlbench.latency.clock import Clock, SystemClock, tick_s
 from tlbench.latency.energy import EnergyCounter, nvml_counter, rapl_counter
 from tlbench.latency.isolate import run_isolated
-from tlbench.latency.machine import (
+from tlbench.latency.measure import (
+    Clock,
+    Sampler,
+    StoppingRule,
+    SystemClock,
+    Timing,
+    measure,
+    summarise_median,
+    summarise_percentiles,
+    tick_s,
+)
+from tlbench.latency.sensors import (
+    GpuState,
     MachineSamples,
     MachineSensors,
     Reading,
     SystemSensors,
+    gpu_state,
     watch,
     watch_each,
 )
-from tlbench.latency.measure import Sampler, StoppingRule, Timing, measure
-from tlbench.latency.server import Served, find_peak, serve
-from tlbench.latency.steady import ORDERED, looks_steady
-from tlbench.latency.summary import REPORTED, summarise_median, summarise_percentiles
-from tlbench.latency.throttle import GpuState, gpu_state
-from tlbench.latency.validity import reasons_of, run_checks
+from tlbench.latency.server import Served, find_highest_rate, serve
+from tlbench.latency.validity import ORDERED, CheckInputs, looks_steady, reasons_of, run_checks
 
 __all__ = [
     "ORDERED",
-    "REPORTED",
     "CheckInputs",
     "Clock",
     "EnergyCounter",
@@ -39,7 +45,7 @@ __all__ = [
     "Turns",
     "alternate",
     "block_medians",
-    "find_peak",
+    "find_highest_rate",
     "gpu_state",
     "looks_steady",
     "measure",

@@ -1,43 +1,30 @@
-"""Time several callables in turn, so that a drift of the machine meets them all."""
+"""Time several callables in turn, so that a trend of the machine affects all of them."""
 
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
+from statistics import median
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency.clock import Clock, SystemClock
-from tlbench.latency.measure import Sampler, StoppingRule, Timing
+from tlbench.latency.measure import Clock, Sampler, StoppingRule, SystemClock, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Turns:
-    """How the callables take turns.
+    """How the callables take turns."""
 
-    Attributes
-    ----------
-    block_s : float
-        A block lasts at least this long and at least one call; all its samples are of one callable.
-    min_rounds : int
-        Rounds, in each of which every callable has one block, in an order drawn anew.
-    warmup_s : float
-        Wait before a block, until the threads of the callable before no longer spin. ONNX Runtime's
-        were seen to spin for some 20 ms after a call.
-    warmup_calls : int
-        Calls at the start of a block that are not counted: caches and clocks belong to the one
-        before.
-    seed : int
-        Of the order.
-    """
-
-    block_s: float = 0.1
-    min_rounds: int = 20
+    block_s: float = 0.1  # a block lasts at least this long and one call, all of one callable
+    min_rounds: int = 20  # in each round every callable has one block, in a newly drawn order
+    # Wait before a block: ONNX Runtime's threads were seen to spin for some 20 ms after a call.
     warmup_s: float = 0.05
+    # Uncounted calls at the start of a block: caches and clocks are still the previous callable's.
     warmup_calls: int = 1
-    seed: int = 0
+    seed: int = 0  # of the order
 
     def __post_init__(self) -> None:
         if self.min_rounds < 1:
-            raise ConfigError(f"A comparison needs at least 1 round, not {self.min_rounds}.")
+            raise ConfigError(f"min_rounds must be at least 1, got {self.min_rounds}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +35,7 @@ class _Block:
 
 
 @dataclass(slots=True)
-class _Side:
+class _TimedCall:
     sampler: Sampler
     first_s: float = 0.0
     warmup_s: tuple[float, ...] = ()
@@ -58,6 +45,18 @@ class _Side:
         n_samples = sum(len(block.samples_s) for block in self.blocks)
         return rule.is_done(n_samples, sum(block.wall_s for block in self.blocks))
 
+    def timing(self, n_rounds: int, *, complete: bool) -> Timing:
+        blocks = self.blocks[:n_rounds]
+        return Timing(
+            first_s=self.first_s,
+            warmup_s=self.warmup_s,
+            samples_s=tuple(sample for block in blocks for sample in block.samples_s),
+            cpu_s=sum(block.cpu_s for block in blocks),
+            wall_s=sum(block.wall_s for block in blocks),
+            block_sizes=tuple(len(block.samples_s) for block in blocks),
+            complete=complete,
+        )
+
 
 def alternate(
     calls: Mapping[str, Callable[[int], object]],
@@ -66,42 +65,47 @@ def alternate(
     *,
     clock: Clock | None = None,
 ) -> dict[str, Timing]:
-    """Time every callable in blocks that alternate in random order.
+    """Time several callables in blocks that alternate in random order.
 
-    The rule's limits and its pause hold for each callable, its maximum for all together; only whole
-    rounds are kept, so block i of one stands next to block i of another.
+    Parameters
+    ----------
+    calls : mapping of str to callable
+        Each as for `measure`.
+    rule, turns, clock : StoppingRule, Turns, Clock or None
+        The minima and the pause of the rule apply to each callable, its maximum to all of them
+        together. None for the defaults and the machine's clock.
 
     Returns
     -------
     dict
-        A `Timing` for each key, all with the same number of blocks. Ctrl-C keeps the whole rounds,
-        marked as not complete; without one it is an interruption like any other.
+        One `Timing` per key, all with the same number of blocks: block i of one was measured next
+        to block i of another. Ctrl-C keeps the whole rounds, if any, marked as incomplete.
     """
     rule, turns, clock = rule or StoppingRule(), turns or Turns(), clock or SystemClock()
     order, generator = list(calls), random.Random(turns.seed)  # noqa: S311 - no secret
-    sides = {name: _Side(Sampler(call, clock)) for name, call in calls.items()}
-    for side in sides.values():
-        side.first_s = side.sampler.sample()
-        side.warmup_s = side.sampler.warm_up(rule)
+    timed = {name: _TimedCall(Sampler(call, clock)) for name, call in calls.items()}
+    for each in timed.values():
+        each.first_s = each.sampler.sample()
+        each.warmup_s = each.sampler.warm_up(rule)
     n_rounds, complete, began = 0, True, clock.now_s()
 
     def is_done() -> bool:
         if clock.now_s() - began >= rule.max_duration_s:
             return True
-        return n_rounds >= turns.min_rounds and all(side.is_done(rule) for side in sides.values())
+        return n_rounds >= turns.min_rounds and all(each.is_done(rule) for each in timed.values())
 
     try:
         while n_rounds == 0 or not is_done():
             generator.shuffle(order)
             for name in order:
-                block = _block(sides[name].sampler, turns, clock, pause_s=rule.pause_s)
-                sides[name].blocks.append(block)
+                block = _block(timed[name].sampler, turns, clock, pause_s=rule.pause_s)
+                timed[name].blocks.append(block)
             n_rounds += 1
     except KeyboardInterrupt:
         if n_rounds == 0:
             raise
         complete = False
-    return {name: _timing(side, n_rounds, complete=complete) for name, side in sides.items()}
+    return {name: each.timing(n_rounds, complete=complete) for name, each in timed.items()}
 
 
 def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _Block:
@@ -117,25 +121,7 @@ def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _
     return _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
 
 
-def _timing(side: _Side, n_rounds: int, *, complete: bool) -> Timing:
-    blocks = side.blocks[:n_rounds]
-    return Timing(
-        first_s=side.first_s,
-        warmup_s=side.warmup_s,
-        samples_s=tuple(sample for block in blocks for sample in block.samples_s),
-        cpu_s=sum(block.cpu_s for block in blocks),
-        wall_s=sum(block.wall_s for block in blocks),
-        block_sizes=tuple(len(block.samples_s) for block in blocks),
-        complete=complete,
-    )
-
-
 def block_medians(samples_s: tuple[float, ...], block_sizes: tuple[int, ...]) -> list[float]:
     """Return the median of each block, in order."""
-    from statistics import median
-
-    medians, start = [], 0
-    for size in block_sizes:
-        medians.append(median(samples_s[start : start + size]))
-        start += size
-    return medians
+    samples = iter(samples_s)
+    return [median(islice(samples, size)) for size in block_sizes]

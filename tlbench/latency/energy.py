@@ -1,36 +1,26 @@
-"""Energy counters: NVIDIA's through NVML, the processor package's through Linux's powercap (RAPL).
-
-A counter is read before and after; where there is none, the record says why.
-"""
+"""Energy counters: of NVIDIA GPUs through NVML, of processors through Linux's powercap (RAPL)."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tlbench.core.errors import GpuUnreadableError
-from tlbench.machine import NvidiaGpu, open_gpu
+from tlbench.machine import open_gpu
 
 POWERCAP = Path("/sys/class/powercap")
 
 
 @dataclass(frozen=True, slots=True)
 class EnergyCounter:
-    """A cumulative counter.
+    """A cumulative counter."""
 
-    Attributes
-    ----------
-    read_j : callable or None
-        Returns joules since some start; None where there is no counter.
-    note : str
-        What the counter counts, or why there is none.
-    """
-
-    read_j: Callable[[], float] | None
-    note: str
+    read_j: Callable[[], float] | None  # returns joules since some start; None without a counter
+    note: str  # what is counted, or why nothing is
 
 
 def energy_meter(counter: EnergyCounter | None) -> Callable[[], float | None]:
-    """Begin to count; the returned function says the joules since then, None without a counter."""
+    """Start counting; return a function that gives the joules since then, or None."""
     if counter is None or counter.read_j is None:
         return lambda: None
     read_j, before = counter.read_j, counter.read_j()
@@ -38,34 +28,30 @@ def energy_meter(counter: EnergyCounter | None) -> Callable[[], float | None]:
 
 
 def rapl_counter(powercap: Path = POWERCAP) -> EnergyCounter:
-    """Return the counter of all processor packages (RAPL domains ``package-*``).
-
-    Each package's register wraps round by itself, after some minutes at full power; one wrap
-    between two readings is undone.
-    """
+    """Return the counter of all processor packages (RAPL domains ``package-*``)."""
     packages = []
     for zone in sorted(powercap.glob("intel-rapl:*")):
-        try:
+        with suppress(OSError):
             if (zone / "name").read_text().startswith("package"):
                 packages.append(zone)
-        except OSError:
-            continue
     if not packages:
         return EnergyCounter(None, f"no energy counter: {powercap} has no processor package (RAPL)")
-    files = [zone / "energy_uj" for zone in packages]
-
+    first = packages[0] / "energy_uj"
     try:
         read_uj = [_unwrapped(zone) for zone in packages]
     except PermissionError:
-        return EnergyCounter(None, f"no energy counter: {files[0]} may be read by root only")
+        return EnergyCounter(None, f"no energy counter: only root may read {first}")
     except (OSError, ValueError) as error:
-        return EnergyCounter(None, f"no energy counter: {files[0]}: {error}")
-    note = f"{len(files)} processor package(s), everything that runs on them, without the memory"
+        return EnergyCounter(None, f"no energy counter: {first}: {error}")
+    note = f"{len(packages)} processor package(s) with everything that runs on them, without memory"
     return EnergyCounter(lambda: sum(read() for read in read_uj) / 1e6, note)
 
 
 def _unwrapped(zone: Path) -> Callable[[], int]:
-    """Return a reader of one package's microjoules that goes on where the register wraps round."""
+    """Return a reader of one package's microjoules that corrects one wrap between two readings.
+
+    Each register wraps round by itself, after some minutes at full power.
+    """
     file = zone / "energy_uj"
     range_uj = int((zone / "max_energy_range_uj").read_text())
     last, wrapped = int(file.read_text()), 0
@@ -82,7 +68,7 @@ def _unwrapped(zone: Path) -> Callable[[], int]:
 
 
 def nvml_counter(device_id: int = 0) -> EnergyCounter:
-    """Return the counter of the GPU that CUDA knows by this number: the board, whoever uses it."""
+    """Return the counter of the GPU that CUDA knows by this number: of the board, for all users."""
     try:
         gpu = open_gpu(device_id)
     except GpuUnreadableError as error:
@@ -91,17 +77,9 @@ def nvml_counter(device_id: int = 0) -> EnergyCounter:
     try:
         nvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     except nvml.NVMLError as error:
-        return EnergyCounter(None, f"no energy counter: NVML says {error}")
-    note = f"GPU {gpu.pci_bus_id}, its board"
-    if _is_split(gpu):
-        note += ", other MIG instances on it included"
+        return EnergyCounter(None, f"no energy counter: NVML reports: {error}")
+    note = f"the board of GPU {gpu.pci_bus_id}"
+    with suppress(nvml.NVMLError):  # raised for a GPU that cannot be split into instances
+        if nvml.nvmlDeviceGetMigMode(handle)[0]:
+            note += ", including its other MIG instances"
     return EnergyCounter(lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle) / 1e3, note)
-
-
-def _is_split(gpu: NvidiaGpu) -> bool:
-    """Tell whether the GPU is cut into instances (MIG), each of which may have its own user."""
-    try:
-        present, _ = gpu.nvml.nvmlDeviceGetMigMode(gpu.handle)
-    except gpu.nvml.NVMLError:  # a GPU that has no such mode
-        return False
-    return bool(present)

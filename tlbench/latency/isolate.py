@@ -10,25 +10,10 @@ from tlbench.core.errors import MeasurementError
 
 
 def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
-    """Return what ``python -m module`` answers to *request*.
+    """Return what ``python -m module`` answers to *request*, or raise MeasurementError.
 
-    Parameters
-    ----------
-    module : str
-        Reads one JSON object from its standard input and writes one to its standard output, as its
-        last line.
-    timeout_s : float
-        The process is killed after so many seconds.
-
-    Raises
-    ------
-    MeasurementError
-        If the process fails, is killed, or does not answer; the message has the end of what it
-        wrote to its standard error.
-
-    Notes
-    -----
-    The parent waits in the operating system: a loop that looks again and again would be load.
+    The module reads a JSON object from standard input and writes one as the last line of standard
+    output. The parent waits in the operating system: a polling loop would load the machine.
     """
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
@@ -53,6 +38,6 @@ def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -
         answer = None
     if not isinstance(answer, dict):
         found = repr(lines[-1][:80]) if lines else "nothing"
-        msg = f"A fresh process ({module}) wrote no answer: its output ends with {found}."
+        msg = f"A fresh process ({module}) gave no JSON answer: its output ends with {found}."
         raise MeasurementError(msg)
     return answer

@@ -1,27 +1,71 @@
-"""Call something again and again, and keep every sample."""
+"""Call something again and again, keep every sample, and summarise the samples."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency.clock import Clock, SystemClock
 from tlbench.latency.energy import EnergyCounter, energy_meter
+from tlbench.records import Interval, Percentile
+from tlbench.stats import autocorrelation, percentile, quantile_interval, samples_needed
+
+_REPORTED = (0.5, 0.9, 0.95, 0.99)
+
+
+class Clock(Protocol):
+    """The clock that a measurement reads and waits on; tests inject their own."""
+
+    def now_s(self) -> float:
+        """Return wall time in seconds from an arbitrary start; it never goes back."""
+
+    def cpu_s(self) -> float:
+        """Return the processor time of all threads of this process, in seconds."""
+
+    def sleep_s(self, seconds: float) -> None:
+        """Wait without using the processor."""
+
+
+class SystemClock:
+    """The clocks of this machine."""
+
+    def now_s(self) -> float:
+        """Return `time.perf_counter`, the clock with the best resolution."""
+        return time.perf_counter()
+
+    def cpu_s(self) -> float:
+        """Return `time.process_time`."""
+        return time.process_time()
+
+    def sleep_s(self, seconds: float) -> None:
+        """Sleep; return at once if *seconds* is not above 0."""
+        time.sleep(max(0.0, seconds))
+
+
+def tick_s(clock: Clock, readings: int = 1000) -> float:
+    """Return the smallest step, in seconds, that the wall clock was seen to make; inf for none."""
+    smallest, last = float("inf"), clock.now_s()
+    for _ in range(readings):
+        now = clock.now_s()
+        if now > last:
+            smallest = min(smallest, now - last)
+        last = now
+    return smallest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppingRule:
-    """When to stop: after both minima are reached, or at the maximum time.
+    """When to stop: once both minima are reached, or at the maximum time.
 
     Attributes
     ----------
     warmup_s, min_warmup_calls : float, int
-        The warm-up lasts until both are reached; the first call of all is kept apart from it.
-    min_samples, min_duration_s : int, float
-        The measurement lasts until both are reached,
-    max_duration_s : float
-        but a slow callable ends it here, with what samples there are (at least one).
+        The warm-up lasts until both are reached. The very first call is not part of it.
+    min_samples, min_duration_s, max_duration_s : int, float, float
+        The measurement lasts until both minima are reached, or until the maximum if the callable is
+        slow; it has at least one sample.
     pause_s : float
-        Wait before each counted call, as a device does that is asked now and then.
+        Wait before each counted call, like a device that is used only now and then.
     """
 
     warmup_s: float = 0.3
@@ -32,15 +76,16 @@ class StoppingRule:
     pause_s: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.min_samples < 1 or self.max_duration_s < self.min_duration_s:
-            msg = (
-                f"A measurement of {self.min_samples} samples in {self.min_duration_s} to "
-                f"{self.max_duration_s} s is impossible: need at least 1 sample and min <= max."
+        if self.min_samples < 1:
+            raise ConfigError(f"min_samples must be at least 1, got {self.min_samples}.")
+        if self.max_duration_s < self.min_duration_s:
+            raise ConfigError(
+                f"max_duration_s must be at least min_duration_s ({self.min_duration_s}), "
+                f"got {self.max_duration_s}."
             )
-            raise ConfigError(msg)
 
     def is_done(self, n_samples: int, elapsed_s: float) -> bool:
-        """Tell whether a measurement may end after so many samples and so much time."""
+        """Return whether a measurement may end after so many samples and so much time."""
         enough = n_samples >= self.min_samples and elapsed_s >= self.min_duration_s
         return enough or elapsed_s >= self.max_duration_s
 
@@ -51,16 +96,15 @@ class Timing:
 
     Attributes
     ----------
-    cpu_s : float
-        Processor time of the whole process over the counted samples.
-    energy_j : float or None
-        What the energy counter, if there is one, went up by over the counted samples.
-    wall_s : float
-        From the first counted call to the end of the last, pauses included.
+    first_s, warmup_s, samples_s : float, tuple of float, tuple of float
+        The very first call, the calls of the warm-up, and the counted calls.
+    cpu_s, energy_j, wall_s : float, float or None, float
+        Processor time of the whole process, energy if there is a counter, and wall time with its
+        pauses, all over the counted calls.
     block_sizes : tuple of int
-        Samples of each block where several callables took turns; empty otherwise.
+        Samples in each block if several callables took turns; empty otherwise.
     complete : bool
-        False where Ctrl-C ended the measurement before the rule did.
+        False if Ctrl-C ended the measurement before the rule did.
     """
 
     first_s: float
@@ -75,11 +119,7 @@ class Timing:
 
 @dataclass(slots=True)
 class Sampler:
-    """Times single calls ``call(i)`` for i = 0, 1, 2, ...
-
-    The number is handed over so that the callable can take another input each time: a repeated
-    input may be answered from a cache. Results are dropped at once, outside the timed part.
-    """
+    """Times single calls ``call(i)`` for i = 0, 1, 2, ... and drops each result afterwards."""
 
     call: Callable[[int], object]
     clock: Clock = field(default_factory=SystemClock)
@@ -87,7 +127,7 @@ class Sampler:
 
     def sample(self) -> float:
         """Return the seconds of one more call."""
-        # Local names: what is looked up between the two readings is counted.
+        # Local names: an attribute lookup between the two readings would be timed.
         call, number, now_s = self.call, self.n_calls, self.clock.now_s
         started = now_s()
         result = call(number)
@@ -113,18 +153,25 @@ def measure(
     energy: EnergyCounter | None = None,
     is_steady: Callable[[Sequence[float]], bool] | None = None,
 ) -> Timing:
-    """Time ``call(i)`` for i = 0, 1, 2, ... one after the other; see `Sampler`.
+    """Time ``call(i)`` for i = 0, 1, 2, ..., one call after the other.
 
     Parameters
     ----------
+    call : callable
+        Takes the number of the call, so that it can use another input each time: a repeated input
+        might be answered from a cache.
+    rule, clock, energy : StoppingRule, Clock, EnergyCounter or None
+        None for the default rule, the machine's clock, and no energy.
     is_steady : callable or None
-        Asked about the samples when the rule's minima are reached. While it says no, the
-        measurement goes on, half as long again each time, up to the rule's maximum.
+        Decides how long to go on: it is asked about the samples when the rule's minima are reached,
+        and while it returns False the measurement continues, half as long again each time, up to
+        the rule's maximum.
 
-    Notes
-    -----
-    Ctrl-C during the counted calls ends the measurement and keeps what there is, marked as not
-    complete; before the first counted call it is an interruption like any other.
+    Returns
+    -------
+    Timing
+        Every sample. Ctrl-C during the counted calls ends the measurement and keeps its samples,
+        marked as incomplete; before the first counted call it is raised as usual.
     """
     rule, clock = rule or StoppingRule(), clock or SystemClock()
     sampler = Sampler(call, clock)
@@ -133,7 +180,7 @@ def measure(
     samples: list[float] = []
     complete = True
     joules = energy_meter(energy)
-    ask_at_s = cpu_aside_s = 0.0
+    ask_at_s = uncounted_cpu_s = 0.0
     began, cpu_began = clock.now_s(), clock.cpu_s()
     try:
         while True:
@@ -146,8 +193,8 @@ def measure(
                     if is_steady(samples):
                         break
                     ask_at_s = 1.5 * elapsed
-                    sampler.sample()  # not counted: threads and caches had rest meanwhile
-                    cpu_aside_s += clock.cpu_s() - cpu_before
+                    sampler.sample()  # not counted, because the threads were idle meanwhile
+                    uncounted_cpu_s += clock.cpu_s() - cpu_before
             if rule.pause_s:
                 clock.sleep_s(rule.pause_s)
             samples.append(sampler.sample())
@@ -159,8 +206,35 @@ def measure(
         first_s=first_s,
         warmup_s=warmup,
         samples_s=tuple(samples),
-        cpu_s=clock.cpu_s() - cpu_began - cpu_aside_s,
+        cpu_s=clock.cpu_s() - cpu_began - uncounted_cpu_s,
         wall_s=clock.now_s() - began,
         energy_j=joules(),
         complete=complete,
     )
+
+
+def summarise_percentiles(samples_s: Sequence[float]) -> tuple[Percentile, ...]:
+    """Return the reported percentiles; those with too few samples have no value."""
+    return tuple(
+        Percentile(
+            fraction=fraction,
+            value_s=percentile(samples_s, fraction) if len(samples_s) >= needed else None,
+            n_needed=needed,
+            n_samples=len(samples_s),
+        )
+        for fraction in _REPORTED
+        for needed in [samples_needed(fraction)]
+    )
+
+
+def summarise_median(samples_s: Sequence[float]) -> Interval | None:
+    """Return the 95 % interval of the median, or None if there are too few effective samples."""
+    series = autocorrelation(samples_s)
+    inflation = series.inflation if series.detected else 1.0
+    found = quantile_interval(samples_s, inflation=inflation)
+    if found is None:
+        return None
+    method = "order statistics"
+    if inflation > 1:
+        method += f", {len(samples_s) / inflation:.0f} effective samples"
+    return Interval(low=found[0], high=found[1], method=method)

@@ -6,15 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency.clock import Clock, SystemClock
-from tlbench.latency.measure import Sampler, StoppingRule, Timing
+from tlbench.latency.measure import Clock, Sampler, StoppingRule, SystemClock, Timing
 from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """Seconds from arrival to answer of every request, and what they mean for the rate."""
+    """Seconds from arrival to completion of every request, and what they mean for the rate."""
 
     timing: Timing
     load: ServerLoad
@@ -30,29 +29,33 @@ def serve(
     seed: int = 0,
     clock: Clock | None = None,
 ) -> Served:
-    """Answer Poisson arrivals in turn, one call each.
+    """Serve Poisson arrivals one after the other, one call per request.
 
     Parameters
     ----------
-    call : callable
-        As for `tlbench.latency.measure`.
-    qps : float
-        Mean arrivals a second.
-    latency_bound_s : float
-        Longest time from arrival to answer that is in time.
-    rule : StoppingRule
-        Its maximum is when the last request may arrive; a queue that has grown by then is served to
-        its end, or given up when it lasts another maximum: who still waits then is late.
+    call, rule, clock
+        As for `measure`. The rule's maximum is when the last request may arrive. A queue that has
+        grown by then is served to its end, or for another maximum; requests still waiting after
+        that count as late.
+    qps, latency_bound_s : float
+        Mean arrivals per second, and the longest time from arrival to completion that is in time.
     allowed_fraction : float
-        Share of requests that may be late: 0.01 bounds the 99th percentile.
+        Fraction of requests that may be late: 0.01 bounds the 99th percentile.
+    seed : int
+        Of the arrivals.
+
+    Returns
+    -------
+    Served
+        The timing and the load. Ctrl-C keeps the served requests, marked as incomplete.
 
     Notes
     -----
-    As MLPerf's Server scenario: the schedule is drawn beforehand, a request waits while another is
-    being served, and the wait counts.
+    As in MLPerf's Server scenario, the schedule is drawn beforehand, a request waits while another
+    is being served, and the wait counts.
     """
     if not qps > 0 or not latency_bound_s > 0:
-        msg = f"A server needs a rate and a bound above 0, not {qps}/s and {latency_bound_s} s."
+        msg = f"qps and latency_bound_s must be above 0, got {qps} and {latency_bound_s}."
         raise ConfigError(msg)
     rule, clock = rule or StoppingRule(), clock or SystemClock()
     generator = random.Random(seed)  # noqa: S311 - no secret
@@ -79,9 +82,9 @@ def serve(
             raise
         complete = False
     n_waiting = 0
-    given_up_s = clock.now_s()
+    ended = clock.now_s()
     while complete and not rule.is_done(len(samples) + n_waiting, arrival - began):
-        n_waiting += 1  # given up: it would have arrived, and was never answered
+        n_waiting += 1  # would have arrived in time for the schedule, and was never served
         arrival += generator.expovariate(qps)
     n_requests = len(samples) + n_waiting
     n_over = sum(sample > latency_bound_s for sample in samples) + n_waiting
@@ -91,7 +94,7 @@ def serve(
             warmup_s=warmup_s,
             samples_s=tuple(samples),
             cpu_s=clock.cpu_s() - cpu_began,
-            wall_s=given_up_s - began,
+            wall_s=ended - began,
             complete=complete,
         ),
         ServerLoad(
@@ -105,37 +108,24 @@ def serve(
     )
 
 
-def find_peak(
+def find_highest_rate(
     serve_at: Callable[[float], Served], *, ceiling_qps: float, tolerance: float = 0.03
 ) -> Served:
-    """Return the highest rate that was served in time, found by halving the interval.
+    """Return the highest rate that was served in time, found by bisection.
 
-    Parameters
-    ----------
-    serve_at : callable
-        Serves at a rate; see `serve`.
-    ceiling_qps : float
-        A rate that cannot be exceeded: that of calls back to back.
-    tolerance : float
-        The search ends when the interval is so narrow, as a fraction of the ceiling.
-
-    Returns
-    -------
-    Served
-        At the peak, its ``load.probes`` holding the search; at the lowest rate tried if none was
-        served in time (``is_peak`` is False then). Ctrl-C ends the search: not complete then.
+    *ceiling_qps* is the rate of calls back to back; the search ends when the interval is narrower
+    than *tolerance* times it. If no rate was served in time, the lowest one tried is returned and
+    ``load.is_peak`` is False. Ctrl-C ends the search and marks it as incomplete.
     """
     if not 0 < ceiling_qps < math.inf or not 0 < tolerance < 1:
-        msg = (
-            "A search needs a ceiling above 0 and a tolerance between 0 and 1, not "
-            f"{ceiling_qps}/s and {tolerance}."
+        raise ConfigError(
+            "ceiling_qps must be above 0 and finite, and tolerance between 0 and 1, "
+            f"got {ceiling_qps} and {tolerance}."
         )
-        raise ConfigError(msg)
-    low, high = 0.0, ceiling_qps
+    low, high, complete = 0.0, ceiling_qps, True
     best: Served | None = None
     lowest: Served | None = None
     probes: list[tuple[float, float, bool]] = []
-    complete = True
     while high - low > tolerance * ceiling_qps:
         served = serve_at((low + high) / 2)
         load = served.load
@@ -151,7 +141,7 @@ def find_peak(
     found = best or lowest
     assert found is not None
     return Served(
-        # An earlier probe ran to its end; the search for something better did not.
+        # The probe returned may have run to its end although the search did not.
         replace(found.timing, complete=complete),
         replace(found.load, is_peak=best is not None, probes=tuple(probes)),
     )

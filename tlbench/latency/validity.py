@@ -1,49 +1,117 @@
-"""Whether to believe a timing: every check with its figure, its bound, and what to do.
+"""Whether to believe a timing: every check with its value, its limit, and what to do.
 
-The bounds are choices; each says here what it rests on. A check that cannot be made is ``unknown``
-and never passes in silence.
+The limits are choices; each states what it is based on. A check that cannot be made is ``unknown``
+and never passes silently.
 """
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median_high
 
 from tlbench.core.units import format_percent, format_seconds
-from tlbench.latency.check_inputs import CheckInputs
-from tlbench.latency.checks import decide, more_or_less, unknown
-from tlbench.latency.disturbance import clock_speed, gpu_clock, other_load
-from tlbench.latency.steady import ORDERED
+from tlbench.latency.disturbance import (
+    clock_speed,
+    decide,
+    gpu_clock,
+    more_or_less,
+    other_load,
+    unknown,
+)
+from tlbench.latency.sensors import MachineSamples
 from tlbench.records import Check
 from tlbench.stats import autocorrelation, samples_needed, trend
 
+# At a significance of 0.1 % no order of fewer samples is a trend.
+ORDERED = 12
 # A sample must last so many ticks of the clock: quantisation then stays below one percent.
 TICKS = 100
-# The same input again and again may be faster by the processor's caches alone, not by so much.
+# A repeated input may be faster because of the processor's caches, but not by this much.
 REPEATED = 0.80
-# Winograd convolutions do with 2.25 times fewer multiplications than the graph's arithmetic has.
+# Winograd convolutions need 2.25 times fewer multiplications than the graph's arithmetic has.
 ARITHMETIC = 2.5
 
 
+@dataclass(slots=True, kw_only=True)
+class CheckInputs(MachineSamples):
+    """What is known about a timing besides its samples; None for what is not known.
+
+    Attributes
+    ----------
+    cpus, other_cpus, slowdown, temperatures_c, gpu
+        How the machine behaved; see `MachineSamples`.
+    tick_s : float
+        Smallest step of the clock.
+    repeated_ratio, inputs_change : float or None, bool
+        Median time with one input repeated, divided by that with changing inputs; and whether the
+        input changed from call to call in the timing.
+    batch_size, n_outputs : int
+        Images that went into one call, and rows that came out.
+    elsewhere : tuple of str
+        Operators that ran on another provider than the requested one.
+    macs_per_s, ceiling_macs_per_s : float or None
+        Arithmetic of the graph times the throughput, and the arithmetic ceiling of the machine.
+    independent, complete : bool
+        False if requests wait for one another, so that the order of the samples matters; false
+        after Ctrl-C.
+    """
+
+    tick_s: float
+    repeated_ratio: float | None = None
+    inputs_change: bool = True
+    batch_size: int = 1
+    n_outputs: int = 1
+    elsewhere: tuple[str, ...] = ()
+    macs_per_s: float | None = None
+    ceiling_macs_per_s: float | None = None
+    independent: bool = True
+    complete: bool = True
+
+
 def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[Check, ...]:
-    """Return all checks of a timing, those that decide most first."""
-    checks = [
+    """Check a timing.
+
+    Parameters
+    ----------
+    samples_s, check_inputs : sequence of float, CheckInputs
+        Seconds of the counted calls in the order measured, and what else is known.
+
+    Returns
+    -------
+    tuple of Check
+        The most decisive first. The outcome of a check that could not be made is ``unknown``.
+    """
+    return (
         _finished(check_inputs),
         _samples(samples_s),
         other_load(check_inputs),
         clock_speed(samples_s, check_inputs),
         *((gpu_clock(check_inputs),) if check_inputs.gpu else ()),
-        *((_drift(samples_s), _autocorrelation(samples_s)) if check_inputs.independent else ()),
+        *((_trend(samples_s), _autocorrelation(samples_s)) if check_inputs.independent else ()),
         _timer(samples_s, check_inputs),
         _batch(check_inputs),
         _placement(check_inputs),
         _caching(check_inputs),
         _arithmetic(check_inputs),
-    ]
-    return tuple(checks)
+    )
 
 
 def reasons_of(checks: Sequence[Check]) -> tuple[str, ...]:
     """Return why a timing is INVALID: the texts of the checks that failed."""
     return tuple(check.text for check in checks if check.outcome == "fail")
+
+
+def looks_steady(samples_s: Sequence[float]) -> bool:
+    """Return whether the samples have no trend and enough effective samples for a median.
+
+    Slow and fast phases of a shared machine look like a trend, or like very few samples, until the
+    measurement has covered several of them.
+    """
+    if len(samples_s) < ORDERED:
+        return True  # too few to tell; the checks report it as unknown
+    series = autocorrelation(samples_s)
+    effective = len(samples_s) / (series.inflation if series.detected else 1.0)
+    return effective >= samples_needed(0.5) and not trend(samples_s).detected
 
 
 def _finished(check_inputs: CheckInputs) -> Check:
@@ -55,106 +123,68 @@ def _finished(check_inputs: CheckInputs) -> Check:
 
 def _samples(samples_s: Sequence[float]) -> Check:
     found, needed = len(samples_s), samples_needed(0.5)
-    return decide(
-        "samples",
-        found < needed,
-        found,
-        needed,
-        f"{found} samples are too few for a median, which needs {needed}: raise --max-duration",
-        f"{found} samples",
-    )
+    failed = f"{found} samples are too few for a median, which needs {needed}: raise max_duration_s"
+    return decide("samples", found < needed, found, needed, failed, f"{found} samples")
 
 
-def _drift(samples_s: Sequence[float]) -> Check:
+def _trend(samples_s: Sequence[float]) -> Check:
     if len(samples_s) < ORDERED:
-        return unknown("drift", f"{len(samples_s)} samples are too few to tell, {ORDERED} do")
+        return unknown("trend", f"needs at least {ORDERED} samples, got {len(samples_s)}")
     if min(samples_s) <= 0:
-        return unknown("drift", "some calls took no time that the clock shows")
+        return unknown("trend", "some calls took no time that the clock shows")
     found = trend(samples_s)
     change = found.half_change_fraction
-    return decide(
-        "drift",
-        found.detected,
-        change,
-        0.05,
-        f"drift: the second half took {more_or_less(change)} time than the first, the trend is "
-        f"{format_percent(found.slope_fraction)} over the run; warm up or measure longer",
-        f"second half against first: {format_percent(change)}",
+    passed = f"second half compared with the first: {format_percent(change)}"
+    failed = (
+        f"trend: the second half took {more_or_less(change)} time than the first (fitted slope "
+        f"{format_percent(found.slope_fraction)} over the run); warm up or measure longer"
     )
+    return decide("trend", found.detected, change, 0.05, failed, passed)
 
 
 def _autocorrelation(samples_s: Sequence[float]) -> Check:
-    """Neighbours that resemble one another carry less information; the interval is widened.
-
-    It is no failure by itself: slow phases are part of what a user gets. Without enough
-    independent samples left for a median it is one.
-    """
-    if len(samples_s) < ORDERED:
-        text = f"{len(samples_s)} samples are too few to tell, {ORDERED} do"
-        return unknown("autocorrelation", text)
+    """Check for autocorrelation: a failure only if too few effective samples are left."""
+    name, n_samples = "autocorrelation", len(samples_s)
+    if n_samples < ORDERED:
+        return unknown(name, f"needs at least {ORDERED} samples, got {n_samples}")
     found = autocorrelation(samples_s)
-    effective, needed = len(samples_s) / found.inflation, samples_needed(0.5)
+    value, limit = found.lag1, found.threshold
     if not found.detected:
-        text = f"neighbouring samples are independent (rank correlation {found.lag1:.2f})"
-        outcome = "pass"
-    elif effective < needed:
-        text = (
-            f"slow and fast phases: {len(samples_s)} samples are worth only {effective:.0f} "
-            f"independent ones, a median needs {needed}: measure longer (--min-duration)"
-        )
-        outcome = "fail"
-    else:
-        text = (
-            f"slow and fast phases: {len(samples_s)} samples are worth {effective:.0f} independent "
-            "ones; the interval is wider for it"
-        )
-        outcome = "note"
-    return Check(
-        name="autocorrelation",
-        outcome=outcome,  # type: ignore[arg-type]
-        value=found.lag1,
-        limit=found.threshold,
-        text=text,
-    )
+        text = f"neighbouring samples are independent (rank correlation {value:.2f})"
+        return Check(name=name, outcome="pass", value=value, limit=limit, text=text)
+    effective, needed = n_samples / found.inflation, samples_needed(0.5)
+    text = f"autocorrelated samples (effective n {effective:.0f} of {n_samples})"
+    if effective < needed:
+        text += f"; a median needs {needed}: measure longer (min_duration_s)"
+        return Check(name=name, outcome="fail", value=value, limit=limit, text=text)
+    text += "; interval widened"
+    return Check(name=name, outcome="note", value=value, limit=limit, text=text)
 
 
 def _timer(samples_s: Sequence[float], check_inputs: CheckInputs) -> Check:
-    # The infinite tick of a clock that was never seen to move cannot be written as seconds.
-    coarse = (
-        "never seen to move"
-        if math.isinf(check_inputs.tick_s)
-        else format_seconds(check_inputs.tick_s)
-    )
-    ticks = (
-        sorted(samples_s)[len(samples_s) // 2] / check_inputs.tick_s if check_inputs.tick_s else 0.0
-    )
-    return decide(
-        "timer",
-        ticks < TICKS,
-        ticks,
-        TICKS,
-        f"timer too coarse: a call lasts {ticks:.0f} ticks of the clock "
-        f"({coarse}); use a larger batch",
-        f"a call lasts {ticks:,.0f} ticks of the clock",
-    )
+    tick_s = check_inputs.tick_s
+    # The infinite tick of a clock that never moved cannot be formatted as seconds.
+    step = "which was never seen to move" if math.isinf(tick_s) else format_seconds(tick_s)
+    ticks = median_high(samples_s) / tick_s if tick_s else 0.0
+    failed = f"timer too coarse: a call lasts {ticks:.0f} clock ticks ({step}); use a larger batch"
+    passed = f"a call lasts {ticks:,.0f} clock ticks"
+    return decide("timer", ticks < TICKS, ticks, TICKS, failed, passed)
 
 
 def _batch(check_inputs: CheckInputs) -> Check:
-    return decide(
-        "batch",
-        check_inputs.n_outputs != check_inputs.batch_size,
-        check_inputs.n_outputs,
-        check_inputs.batch_size,
-        f"{check_inputs.batch_size} images went in and {check_inputs.n_outputs} rows came out: the "
-        "effective batch is not the one asked for, so images/s would be wrong",
-        f"{check_inputs.n_outputs} rows for {check_inputs.batch_size} images",
+    size, rows = check_inputs.batch_size, check_inputs.n_outputs
+    failed = (
+        f"{size} images went in and {rows} rows came out: the effective batch size is not the "
+        "requested one, so images/s would be wrong"
     )
+    return decide("batch", rows != size, rows, size, failed, f"{rows} rows for {size} images")
 
 
 def _placement(check_inputs: CheckInputs) -> Check:
     if not check_inputs.elsewhere:
-        return Check(name="placement", outcome="pass", text="all operators ran where asked for")
-    # Those that carry the arithmetic were refused when the session was opened.
+        text = "all operators ran on the requested provider"
+        return Check(name="placement", outcome="pass", text=text)
+    # Operators that carry the arithmetic were refused when the session was opened.
     text = f"{', '.join(check_inputs.elsewhere)} ran on another provider: data may cross the bus"
     return Check(name="placement", outcome="note", text=text)
 
@@ -163,29 +193,21 @@ def _caching(check_inputs: CheckInputs) -> Check:
     ratio = check_inputs.repeated_ratio
     if ratio is None:
         if check_inputs.inputs_change:
-            return unknown("caching", "not looked at: inputs changed from call to call")
-        return unknown("caching", "not looked at: a captured graph was given one input only")
-    return decide(
-        "caching",
-        ratio < REPEATED,
-        ratio,
-        REPEATED,
-        f"result caching: one input again and again takes {ratio:.2f} of the time of changing "
-        "ones; turn the cache off",
-        f"one input again and again takes {ratio:.2f} of the time of changing ones",
-    )
+            return unknown("caching", "not checked: the input changed with every call")
+        return unknown("caching", "not checked: a captured graph was given a single input")
+    text = f"a repeated input takes {ratio:.2f} of the time of changing inputs"
+    failed = f"result caching: {text}; turn the cache off"
+    return decide("caching", ratio < REPEATED, ratio, REPEATED, failed, text)
 
 
 def _arithmetic(check_inputs: CheckInputs) -> Check:
     if check_inputs.macs_per_s is None or not check_inputs.ceiling_macs_per_s:
-        return unknown("arithmetic", "the graph's arithmetic or the machine's peak is not known")
+        text = "the graph's arithmetic or the machine's arithmetic ceiling is not known"
+        return unknown("arithmetic", text)
     share = check_inputs.macs_per_s / check_inputs.ceiling_macs_per_s
-    return decide(
-        "arithmetic",
-        share > ARITHMETIC,
-        share,
-        ARITHMETIC,
-        f"impossible: {share:.1f} times the arithmetic that this machine was seen to do; the model "
-        "cannot have run as it stands in the file",
-        f"{format_percent(share)} of the machine's measured arithmetic",
+    passed = f"{format_percent(share)} of the arithmetic ceiling measured on this machine"
+    failed = (
+        f"impossible: {share:.1f} times the arithmetic ceiling measured on this machine; the model "
+        "cannot have run as the file describes it"
     )
+    return decide("arithmetic", share > ARITHMETIC, share, ARITHMETIC, failed, passed)

@@ -1,4 +1,4 @@
-"""What this machine is: processors, memory, software, GPUs."""
+"""What this machine is: processors, memory, software and GPUs."""
 
 from tlbench.machine.environment import (
     Environment,
@@ -7,7 +7,13 @@ from tlbench.machine.environment import (
     cuda_variables,
     int8_saturates,
 )
-from tlbench.machine.nvidia import NvidiaGpu, locate_gpu, open_gpu, open_gpu_at
+from tlbench.machine.nvidia import (
+    NvidiaGpu,
+    loaded_libraries,
+    locate_gpu,
+    open_gpu,
+    open_gpu_at,
+)
 
 __all__ = [
     "Environment",
@@ -16,6 +22,7 @@ __all__ = [
     "capture_environment",
     "cuda_variables",
     "int8_saturates",
+    "loaded_libraries",
     "locate_gpu",
     "open_gpu",
     "open_gpu_at",

@@ -5,12 +5,14 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 from tlbench.machine.nvidia import normal_bus_id
 from tlbench.machine.processors import Processors, processor_kinds
+from tlbench.machine.processors import text_of as _read
 
 _LIBRARIES = (
     "onnxruntime-gpu",
@@ -24,13 +26,8 @@ _LIBRARIES = (
     "keras",
     "tf2onnx",
 )
-
-
-# Flags of /proc/cpuinfo.
-_INT8_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni"})
-
-
-# Variables that decide which GPU CUDA takes and what it computes, whatever the options say:
+_INT8_DOT_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni"})  # flags of /proc/cpuinfo
+# Variables that decide which GPU CUDA uses and what it computes, whatever the options say:
 # NVIDIA_TF32_OVERRIDE=0 overrules use_tf32=1.
 _CUDA_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",
@@ -42,51 +39,40 @@ _CUDA_VARIABLES = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
-    """One GPU of the machine, as its driver describes it; None where it does not tell.
-
-    A timing names the one that it ran on by its ``pci_bus_id``. ``sm_clock_hz`` is the clock of its
-    processors at that moment, ``max_sm_clock_hz`` the highest there is.
-    """
+    """One GPU as its driver describes it; None for what the driver does not report."""
 
     name: str
     driver: str
     memory_bytes: int | None
-    sm_clock_hz: float | None
-    pci_bus_id: str | None = None
-    max_sm_clock_hz: float | None = None
+    sm_clock_hz: float | None  # clock of its multiprocessors at that moment
+    pci_bus_id: str | None = None  # by this a timing names the GPU that it ran on
+    max_sm_clock_hz: float | None = None  # the highest clock that the GPU supports
     power_limit_w: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Facts of the machine at the start of a run; None where the machine does not tell.
-
-    ``cpus_usable`` counts the processors that this process may run on, after affinity and container
-    limits of the cpuset, which is what thread defaults derive from; ``cpus_total`` counts the
-    machine's.
-    """
+    """Properties of the machine at the start of a run; None for what it does not report."""
 
     machine: str
     cpu: str
-    cpus_total: int
-    cpus_usable: int
+    cpus_total: int  # all processors of the machine
+    cpus_usable: int  # those in this process's affinity and cpuset, from which threads derive
     ram_bytes: int | None
     gpus: tuple[Gpu, ...]
     os: str
     python: str
     libraries: dict[str, str]
     onnxruntime_build: str | None
-    providers: tuple[
-        str, ...
-    ]  # compiled into this ONNX Runtime; whether they load is probed when asked for
+    providers: tuple[str, ...]  # compiled into this ONNX Runtime; that does not mean they load
     governor: str | None
     on_ac_power: bool | None
     git_commit: str | None
-    processors: tuple[Processors, ...] = ()  # the usable ones by kind; empty but on Linux
+    processors: tuple[Processors, ...] = ()  # usable ones by kind; only on Linux
 
 
 def available_cpus() -> int:
-    """Return how many processors this process may use: its affinity, not the machine's cores."""
+    """Return how many processors this process may use, by its affinity."""
     return len(_usable_cpus())
 
 
@@ -97,24 +83,20 @@ def _usable_cpus() -> set[int]:
 
 
 def cuda_variables() -> dict[str, str]:
-    """Return the variables of this process's environment that change what a GPU run means."""
+    """Return the environment variables of this process that change what CUDA computes or where."""
     return {name: os.environ[name] for name in _CUDA_VARIABLES if name in os.environ}
 
 
 def int8_saturates() -> bool:
-    """Tell whether this processor's int8 products may saturate, so that weights need 7 bits.
+    """Return whether int8 products may saturate on this processor, so that weights need 7 bits.
 
-    x86 before VNNI adds two products of uint8 by int8 in 16 bits, which overflow; see ONNX
-    Runtime's documentation of ``reduce_range``. ARM adds in 32 bits. Where the processor does not
-    tell, the answer is yes: 7 bits are right everywhere, only coarser.
+    x86 without VNNI adds two products of uint8 and int8 in 16 bits, which can overflow; ARM adds in
+    32 bits (ONNX Runtime's documentation of ``reduce_range``). True if unknown: 7 bits are only
+    coarser.
     """
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return False
-    for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "flags":
-            return not _INT8_DOT_PRODUCTS & set(value.split())
-    return True
+    return not _INT8_DOT_PRODUCTS & set(_cpuinfo().get("flags", "").split())
 
 
 def capture_environment(
@@ -123,9 +105,19 @@ def capture_environment(
     providers: tuple[str, ...] = (),
     loaded: Mapping[str, str] | None = None,
 ) -> Environment:
-    """Describe this machine; what only ONNX Runtime knows is handed in.
+    """Describe this machine.
 
-    *loaded* are versions of libraries that are not Python's, CUDA's for example.
+    Parameters
+    ----------
+    onnxruntime_build, providers : str or None, tuple of str
+        What ONNX Runtime says of itself; this package does not import it.
+    loaded : mapping of str to str or None
+        Versions of libraries that are not Python packages, such as CUDA's.
+
+    Returns
+    -------
+    Environment
+        What the machine does not report is None; nothing is raised for it.
     """
     return Environment(
         machine=platform.machine(),
@@ -146,13 +138,6 @@ def capture_environment(
     )
 
 
-def _read(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or None
-    except OSError:
-        return None
-
-
 def _run(*command: str) -> str | None:
     try:
         done = subprocess.run(  # noqa: S603 - fixed commands, no shell
@@ -163,23 +148,25 @@ def _run(*command: str) -> str | None:
     return done.stdout.strip() or None
 
 
-def _cpu_name() -> str:
+def _cpuinfo() -> dict[str, str]:
+    """Return the fields that Linux gives for the first processor; empty on other systems."""
     fields: dict[str, str] = {}
     for line in (_read(Path("/proc/cpuinfo")) or "").splitlines():
         key, colon, value = line.partition(":")
         if colon:
             fields.setdefault(key.strip(), value.strip())
+    return fields
+
+
+def _cpu_name() -> str:
+    fields = _cpuinfo()
     name = fields.get("model name")
     if name and name.lower() != "unknown":
         return name
     if sys.platform == "darwin" and (brand := _run("sysctl", "-n", "machdep.cpu.brand_string")):
         return brand
-    if (
-        "vendor_id" in fields
-    ):  # virtual machines may hide the name: vendor, family and model still identify it
-        return (
-            f"{fields['vendor_id']} family {fields.get('cpu family')} model {fields.get('model')}"
-        )
+    if vendor := fields.get("vendor_id"):  # a virtual machine may hide the name
+        return f"{vendor} family {fields.get('cpu family')} model {fields.get('model')}"
     return platform.processor() or platform.machine()
 
 
@@ -216,7 +203,7 @@ def _gpus() -> tuple[Gpu, ...]:
 
 
 def _scaled(text: str, unit: float) -> float | None:
-    """Return a figure of nvidia-smi's; it writes "[N/A]" or the like where there is none."""
+    """Return a number that nvidia-smi printed, or None: it prints "[N/A]" for an unknown one."""
     try:
         return float(text) * unit
     except ValueError:
@@ -226,10 +213,8 @@ def _scaled(text: str, unit: float) -> float | None:
 def _library_versions() -> dict[str, str]:
     versions = {}
     for name in _LIBRARIES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             versions[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
     return versions
 
 
@@ -243,7 +228,7 @@ def _on_ac_power() -> bool | None:
 
 
 def _git_commit() -> str | None:
-    """Commit of the working folder, marked if changed; None outside a repository."""
+    """Return the commit of the working folder, marked if files changed; None if there is none."""
     commit = _run("git", "rev-parse", "HEAD")
     if commit and _run("git", "status", "--porcelain", "--untracked-files=no"):
         return f"{commit}-dirty"

@@ -1,8 +1,11 @@
-"""The kinds of processors that this process may use, as Linux tells them apart in ``/sys``."""
+"""The kinds of processors that this process may use, as Linux lists them in ``/sys``."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
+
+T = TypeVar("T")
 
 _DEVICES = Path("/sys/devices")
 # Intel's performance and efficient cores have a counter device each, which lists its processors.
@@ -11,69 +14,49 @@ _INTEL = {"performance": "cpu_core", "efficient": "cpu_atom"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Processors:
-    """Usable processors of one kind; None where Linux does not tell.
+    """The usable processors of one kind; None where Linux does not report a value."""
 
-    Attributes
-    ----------
-    kind : {"performance", "efficient"} or None
-        Of Intel's hybrid processors.
-    n_usable : int
-        Processors of this kind that the process may run on.
-    capacity : int or None
-        Computing power, where the machine's fastest have 1024: Arm's kinds differ in it.
-    governor : str or None
-        What chooses the clock; several, where the processors differ.
-    max_hz : float or None
-        The highest clock that is allowed at present.
-    current_hz : float or None
-        The clock of the first of them at the moment of reading.
-    """
-
-    kind: str | None
-    n_usable: int
-    capacity: int | None
-    governor: str | None
-    max_hz: float | None
-    current_hz: float | None
+    kind: str | None  # "performance" or "efficient", on Intel's hybrid processors
+    n_usable: int  # processors of this kind that the process may run on
+    capacity: int | None  # computing power; the machine's fastest kind has 1024 (Arm)
+    governor: str | None  # what chooses the clock; several names if the processors differ
+    max_hz: float | None  # the highest clock allowed at present
+    current_hz: float | None  # the clock of the first of them when it was read
 
 
 def processor_kinds(usable: Iterable[int], devices: Path = _DEVICES) -> tuple[Processors, ...]:
-    """Return the kinds among the *usable* processors; empty where there is no ``/sys``.
-
-    The current clock is read of one processor a kind: the kernel may wait milliseconds for it.
-    """
+    """Return the kinds among the *usable* processors; empty where there is no ``/sys``."""
     folder = devices / "system" / "cpu"
     if not folder.is_dir():
         return ()
     kind_of = {
         number: kind
         for kind, device in _INTEL.items()
-        for number in _numbers(_text(devices / device / "cpus"))
+        for number in _numbers(text_of(devices / device / "cpus"))
     }
     groups: dict[tuple[str | None, int | None], list[Path]] = {}
     for number in sorted(usable):
         cpu = folder / f"cpu{number}"
-        capacity = _whole(_text(cpu / "cpu_capacity"))
+        capacity = _whole(text_of(cpu / "cpu_capacity"))
         groups.setdefault((kind_of.get(number), capacity), []).append(cpu / "cpufreq")
     return tuple(
         Processors(
             kind=kind,
             n_usable=len(clocks),
             capacity=capacity,
-            governor=_joined(_text(clock / "scaling_governor") for clock in clocks),
-            max_hz=max(
-                (hz for clock in clocks if (hz := _hertz(clock / "scaling_max_freq")) is not None),
-                default=None,
-            ),
+            governor=", ".join(sorted(_known(text_of, clocks, "scaling_governor"))) or None,
+            max_hz=max(_known(_hertz, clocks, "scaling_max_freq"), default=None),
+            # of one processor per kind: the kernel may take milliseconds to answer
             current_hz=_hertz(clocks[0] / "scaling_cur_freq"),
         )
         for (kind, capacity), clocks in groups.items()
     )
 
 
-def _text(path: Path) -> str | None:
+def text_of(path: Path) -> str | None:
+    """Return the stripped content of a small system file; None if it is empty or unreadable."""
     try:
-        return path.read_text(encoding="ascii", errors="replace").strip() or None
+        return path.read_text(encoding="utf-8", errors="replace").strip() or None
     except OSError:
         return None
 
@@ -83,16 +66,17 @@ def _whole(text: str | None) -> int | None:
 
 
 def _hertz(path: Path) -> float | None:
-    kilohertz = _whole(_text(path))
+    kilohertz = _whole(text_of(path))
     return None if kilohertz is None else 1e3 * kilohertz
 
 
-def _joined(texts: Iterable[str | None]) -> str | None:
-    return ", ".join(sorted({text for text in texts if text})) or None
+def _known(read: Callable[[Path], T | None], folders: Iterable[Path], name: str) -> set[T]:
+    """Return the different values of a file in several folders, without the unknown ones."""
+    return {value for folder in folders if (value := read(folder / name)) is not None}
 
 
 def _numbers(text: str | None) -> list[int]:
-    """Return the numbers of a list as Linux writes it: "0-7,16"."""
+    """Return the numbers of a list in Linux's notation: "0-7,16"."""
     found: list[int] = []
     for part in (text or "").split(","):
         first, _, last = part.partition("-")

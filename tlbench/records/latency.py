@@ -36,7 +36,7 @@ class Percentile:
 class Check:
     """One check of the conditions of a timing."""
 
-    name: str  # "drift", "other load", ...
+    name: str  # "trend", "other load", ...
     # "fail" makes the timing INVALID, "note" warns, "unknown": this machine does not tell
     outcome: Literal["pass", "note", "fail", "unknown"]
     value: float | None = None  # what was judged, in the unit that the text names

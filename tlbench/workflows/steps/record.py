@@ -6,9 +6,9 @@ from typing import Any
 
 from tlbench import __version__
 from tlbench.datasets import Dataset
-from tlbench.engine import loaded_libraries, onnxruntime_facts
+from tlbench.engine import onnxruntime_facts
 from tlbench.heads import BLAS_THREADS
-from tlbench.machine import available_cpus, capture_environment
+from tlbench.machine import available_cpus, capture_environment, loaded_libraries
 from tlbench.model import OnnxModel
 from tlbench.records import (
     DataFile,

@@ -14,7 +14,7 @@ from tlbench.latency import (
     Served,
     StoppingRule,
     Timing,
-    find_peak,
+    find_highest_rate,
     looks_steady,
     measure,
     run_isolated,
@@ -197,7 +197,7 @@ def _serve(
             f"{timing.latency_bound_s} s. Raise it."
         )
         raise MeasurementError(msg)
-    return find_peak(serve_at, ceiling_qps=1 / typical)
+    return find_highest_rate(serve_at, ceiling_qps=1 / typical)
 
 
 def measure_fresh(

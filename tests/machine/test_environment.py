@@ -1,4 +1,4 @@
-"""What a run records of its machine, also where the machine tells little."""
+"""What a run records of its machine, even if the machine reports little."""
 
 import os
 import subprocess
@@ -38,7 +38,7 @@ def files(monkeypatch):
 
 
 def test_this_machine_is_described():
-    """Everything that any machine can tell is there."""
+    """Everything that any machine can report is there."""
     found = capture_environment(onnxruntime_build="1.0 build", providers=("A", "B"))
     assert found.machine
     assert found.cpu
@@ -49,7 +49,7 @@ def test_this_machine_is_described():
 
 
 def test_the_processors_are_the_usable_ones():
-    """All kinds together; other systems than Linux tell of none."""
+    """All kinds together; systems other than Linux report no kinds."""
     found = capture_environment()
     assert sum(kind.n_usable for kind in found.processors) in {0, found.cpus_usable}
 
@@ -106,7 +106,7 @@ def test_a_silent_machine_is_described_with_gaps(files, monkeypatch, tmp_path):
     ],
 )
 def test_processor_is_identified(files, cpuinfo, name):
-    """A virtual machine that hides the name still tells vendor, family and model."""
+    """A virtual machine that hides the name still reports vendor, family and model."""
     files["/proc/cpuinfo"] = cpuinfo
     assert capture_environment().cpu == name
 
@@ -118,7 +118,7 @@ def test_governor_is_read(files):
 
 
 def test_gpus_are_read_from_the_driver(program):
-    """Each line is a GPU; what the driver does not tell is None."""
+    """Each line is a GPU; what the driver does not report is None."""
     program(
         "nvidia-smi",
         b"Example GPU A, 550.10, 16384, 1410, 1980, 700.00, 00000000:3B:00.0\n"

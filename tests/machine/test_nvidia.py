@@ -49,9 +49,9 @@ def test_a_number_means_what_cuda_shows_this_process(fake_nvml, visible, device_
 @pytest.mark.parametrize(
     ("visible", "device_id", "refused", "text"),
     [
-        (MACHINE, 7, (), "device 7 is: cuDeviceGet gave error 101"),
-        (MACHINE, 0, ("cuInit",), "cuInit gave error 999"),
-        (MACHINE, 0, ("cuDeviceGetPCIBusId",), "cuDeviceGetPCIBusId gave error 999"),
+        (MACHINE, 7, (), "device 7 is: cuDeviceGet returned error 101"),
+        (MACHINE, 0, ("cuInit",), "cuInit returned error 999"),
+        (MACHINE, 0, ("cuDeviceGetPCIBusId",), "cuDeviceGetPCIBusId returned error 999"),
         (None, 0, (), "libcuda.so.1"),
     ],
     ids=["no such device", "no GPU to be seen", "no place", "no driver"],
@@ -76,14 +76,14 @@ def test_among_several_none_is_guessed(fake_nvml):
 
 def test_a_silent_nvml_beside_a_silent_driver_is_quoted(fake_nvml):
     fake_nvml(visible=None, broken="nvmlDeviceGetCount")
-    with pytest.raises(GpuUnreadableError, match="and NVML says Not Supported"):
+    with pytest.raises(GpuUnreadableError, match="and NVML reports: Not Supported"):
         locate_gpu(0)
 
 
 @pytest.mark.parametrize("broken", ["nvmlInit", "nvmlDeviceGetHandleByPciBusId"])
 def test_what_nvml_refuses_is_the_reason(fake_nvml, broken):
     fake_nvml(broken=broken)
-    with pytest.raises(GpuUnreadableError, match="NVML says Not Supported"):
+    with pytest.raises(GpuUnreadableError, match="NVML reports: Not Supported"):
         open_gpu_at(FIRST)
 
 
@@ -122,4 +122,4 @@ def test_the_real_package_on_a_machine_without_a_gpu_gives_a_reason():
     try:
         assert ":" in open_gpu(0).pci_bus_id
     except GpuUnreadableError as error:
-        assert "NVML says" in str(error) or "CUDA driver" in str(error)  # noqa: PT017
+        assert "NVML reports" in str(error) or "CUDA driver" in str(error)  # noqa: PT017

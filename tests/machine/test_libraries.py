@@ -9,13 +9,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from tlbench.engine import libraries, loaded_libraries
+from tlbench.machine import loaded_libraries, nvidia
 
 LINE = "7f0000000000-7f0000001000 r-xp 00000000 08:01 42   {path}\n"
 # Loads CUDA's libraries as ONNX Runtime does, where they are installed.
 LOADED = """
 import json
-from tlbench.engine import check_provider, loaded_libraries
+from tlbench.engine import check_provider
+from tlbench.machine import loaded_libraries
 from tlbench.core.errors import ProviderUnavailableError
 try:
     check_provider("cuda")
@@ -59,7 +60,7 @@ def test_a_loaded_library_says_its_version(tmp_path, monkeypatch, file, library,
     path = f"/opt/with space/{file}"
     maps = tmp_path / "maps"
     maps.write_text(2 * LINE.format(path=path) + LINE.format(path="/lib/libc.so.6"))
-    monkeypatch.setattr(libraries.ctypes, "CDLL", {path: library}.__getitem__)
+    monkeypatch.setattr(nvidia.ctypes, "CDLL", {path: library}.__getitem__)
     assert list(loaded_libraries(maps).values()) == [found]
 
 
@@ -67,7 +68,7 @@ def test_a_loaded_library_says_its_version(tmp_path, monkeypatch, file, library,
 def test_parts_of_a_library_are_not_asked(tmp_path, monkeypatch, file):
     maps = tmp_path / "maps"
     maps.write_text(LINE.format(path=f"/opt/{file}"))
-    monkeypatch.setattr(libraries.ctypes, "CDLL", {}.__getitem__)
+    monkeypatch.setattr(nvidia.ctypes, "CDLL", {}.__getitem__)
     assert loaded_libraries(maps) == {}
 
 
@@ -81,7 +82,7 @@ def test_a_library_that_does_not_say_is_left_out(tmp_path, monkeypatch):
             raise OSError(path)
         return SimpleNamespace()
 
-    monkeypatch.setattr(libraries.ctypes, "CDLL", load)
+    monkeypatch.setattr(nvidia.ctypes, "CDLL", load)
     assert loaded_libraries(maps) == {}
 
 
