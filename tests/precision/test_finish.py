@@ -61,5 +61,5 @@ def test_the_default_limit_is_for_trained_weights(
 
 @pytest.mark.parametrize("value", [-1.1, 1.5, float("nan")])
 def test_an_impossible_cosine_is_refused(options, value):
-    with pytest.raises(ConfigError, match="--min-cosine must be between -1 and 1"):
+    with pytest.raises(ConfigError, match="min_cosine must be between -1 and 1, got"):
         ConversionOptions(sample=options.sample, calibration=(), held_out=(), min_cosine=value)

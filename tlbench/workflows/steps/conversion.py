@@ -20,9 +20,9 @@ from tlbench.model import (
     ImageSample,
     OnnxModel,
     check_precision,
+    convert_model,
     export_backbone,
     load_backbone,
-    lower_model,
 )
 from tlbench.workflows.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
 
@@ -155,4 +155,4 @@ def export_at_precision(
     )
     with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
         source = export_backbone(name, options, Path(folder) / "source.onnx", listener)
-        return lower_model(source, conversion, destination, listener)
+        return convert_model(source, conversion, destination, listener)
