@@ -51,18 +51,17 @@ class LiteBackbone:
 
     def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
         """Build, verify and write the graph; see `tlbench.model.Backbone`."""
-        from exporters.lite.graph import NETWORK_INPUT, build_network
-        from exporters.lite.reference import reference_outputs
-        from exporters.options import FROZEN_ONLY, refuse_options
-        from exporters.preprocess import (
+        from exporters.common.options import FROZEN_ONLY, check_opset, refuse_options
+        from exporters.common.parity import probe_batches
+        from exporters.common.preprocess import (
             NEAREST,
             Preprocessing,
-            check_opset,
             choose_resize,
             prepend_preprocessing,
         )
-        from exporters.probes import probe_batches
-        from exporters.publish import exporter_name, publish
+        from exporters.common.publish import exporter_name, publish
+        from exporters.lite.graph import NETWORK_INPUT, build_network
+        from exporters.lite.reference import reference_outputs
 
         refuse_options(self.name, options, **FROZEN_ONLY)
         resize = choose_resize(options.resize)

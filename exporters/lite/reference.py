@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from exporters.common.preprocess import BILINEAR, Resize, nearest_rows
 from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
-from exporters.preprocess import BILINEAR, Resize, nearest_rows
 from tlbench.core.arrays import FloatArray, ImageArray
 
 _Array = NDArray[np.float32]

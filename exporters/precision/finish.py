@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from exporters.common.publish import write_with_card
 from exporters.precision.runtime import open_session, run_each
 from exporters.precision.software import software_versions
-from exporters.publish import write_with_card
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener

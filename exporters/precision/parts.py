@@ -7,7 +7,7 @@ import onnx
 from tlbench.core.errors import ExportError
 from tlbench.model import OnnxModel
 
-# Of `exporters.preprocess`: these begin the chain, and its constants carry the prefix.
+# Of `exporters.common.preprocess`: these begin the chain, and its constants carry the prefix.
 _BEGINNING = ("Transpose", "Cast", "Resize")
 _CONSTANT_PREFIX = "preprocess_"
 
@@ -27,7 +27,7 @@ def split(source: OnnxModel) -> Parts:
     Raises
     ------
     ExportError
-        If the file does not begin as `exporters.preprocess.prepend_preprocessing` leaves it.
+        If the file does not begin as `exporters.common.preprocess.prepend_preprocessing` leaves it.
     """
     graph = source.proto.graph
     length = _preprocessing_length(graph)

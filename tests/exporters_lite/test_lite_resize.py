@@ -5,10 +5,8 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from exporters.lite import reference
-from exporters.lite.backbone import LITE0
-from exporters.lite.reference import resize_bicubic
-from exporters.preprocess import (
+from exporters.common.parity import probe_batches
+from exporters.common.preprocess import (
     BICUBIC,
     BILINEAR,
     NEAREST,
@@ -16,7 +14,9 @@ from exporters.preprocess import (
     nearest_rows,
     prepend_preprocessing,
 )
-from exporters.probes import probe_batches
+from exporters.lite import reference
+from exporters.lite.backbone import LITE0
+from exporters.lite.reference import resize_bicubic
 from tlbench.core.errors import ConfigError, ExportError, UnknownNameError
 from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions, OnnxModel

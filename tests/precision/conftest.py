@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlbench.core.registry
-from exporters.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
-from exporters.publish import write_with_card
+from exporters.common.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
+from exporters.common.publish import write_with_card
 from tlbench.model import ConversionOptions, ImageSample, ModelCard, OnnxModel, Parity, Weights
 
 SIZE, N_FEATURES = 16, 24

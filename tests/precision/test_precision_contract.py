@@ -7,8 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 
+from exporters.common.preprocess import BICUBIC, NEAREST
 from exporters.precision.parts import split
-from exporters.preprocess import BICUBIC, NEAREST
 from tlbench.core.errors import ExportError, StorageError
 from tlbench.core.progress import Silent
 from tlbench.model import PRECISIONS, OnnxModel
