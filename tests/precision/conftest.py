@@ -136,7 +136,7 @@ def source(block_path):
 @pytest.fixture
 def network(source):
     """The network alone, without preprocessing."""
-    from exporters.precision.parts import split
+    from exporters.precision.network import split
 
     parts = split(source)
     onnx.checker.check_model(parts.network)
