@@ -27,7 +27,7 @@ def keras_sides(name, options):
     """Build a network of ``keras.applications`` with the weights that the export gives it."""
     tf = tensorflow_on(THREADS)
 
-    from exporters.keras.session import keras_session
+    from exporters.common.session import keras_session
     from exporters.keras.weights import build_network
     from tlbench.core.registry import Registry
 

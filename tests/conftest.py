@@ -17,7 +17,7 @@ from fake_cuda import claim_cuda
 from fake_nvidia import FakeNvml, fake_driver
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.preprocess import Preprocessing, prepend_preprocessing
+from exporters.common.preprocess import Preprocessing, prepend_preprocessing
 from tlbench.cli import main
 from tlbench.core.progress import Silent
 from tlbench.model import (

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from exporters.options import refuse_options
+from exporters.common.options import refuse_options
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Weights

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from exporters.common.preprocess import BILINEAR, Resize, Step
 from exporters.frozen.graphdef import FrozenGraph, data_inputs, flag
-from exporters.preprocess import BILINEAR, Resize, Step
 from tlbench.core.errors import ExportError
 
 _LEGACY = Resize(

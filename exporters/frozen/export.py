@@ -10,16 +10,16 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 
+from exporters.common.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
+from exporters.common.options import supported_opset
+from exporters.common.preprocess import prepend_preprocessing
+from exporters.common.publish import exporter_name, publish
+from exporters.common.session import Frameworks, keras_session
 from exporters.frozen.batch import free_batch
 from exporters.frozen.chain import Chain, find_chain
 from exporters.frozen.graphdef import FrozenGraph, data_inputs, read_graph
 from exporters.frozen.reference import Original, opened
 from exporters.frozen.rewrite import NETWORK_INPUT, network_graph
-from exporters.keras.convert import supported_opset
-from exporters.keras.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
-from exporters.keras.session import Frameworks, keras_session
-from exporters.preprocess import prepend_preprocessing
-from exporters.publish import exporter_name, publish
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener
@@ -66,7 +66,7 @@ class FrozenSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ends:
-    """The outputs; see `exporters.keras.finish.Ends`."""
+    """The outputs; see `exporters.common.finish.Ends`."""
 
     pools: bool
     pooling: Literal["avg", "max", "none"]

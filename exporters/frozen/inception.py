@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from exporters.common.options import FROZEN_ONLY, refuse_options
+from exporters.common.session import require_frameworks
 from exporters.frozen.archive import (
     ARCHIVE_BYTES,
     MEMBER,
@@ -14,8 +16,6 @@ from exporters.frozen.archive import (
     read_member,
 )
 from exporters.frozen.backbone import read_file
-from exporters.keras.session import require_frameworks
-from exporters.options import FROZEN_ONLY, refuse_options
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Weights

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporters.preprocess import Preprocessing
+from exporters.common.preprocess import Preprocessing
 from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard
 

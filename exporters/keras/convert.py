@@ -7,28 +7,13 @@ from typing import Any
 import numpy as np
 import onnx
 
+from exporters.common.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
+from exporters.common.session import Frameworks
 from exporters.keras.features import Head
-from exporters.keras.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
 from exporters.keras.randomise import leaf_layers
-from exporters.keras.session import Frameworks
-from exporters.preprocess import check_opset
-from tlbench.core.errors import ConfigError
 
 NETWORK_INPUT = "network_input"
 _MAP_RANK = 4
-
-
-def supported_opset(frameworks: Frameworks, opset: int | None) -> int:
-    """Return the opset to export with; raise ConfigError for one that tf2onnx does not write."""
-    opset = check_opset(opset)
-    newest = max(frameworks.tf2onnx.constants.OPSET_TO_IR_VERSION)
-    if opset > newest:
-        msg = (
-            f"--opset {opset} is not possible: tf2onnx {frameworks.tf2onnx.__version__} writes "
-            f"opsets up to {newest}. Leave out --opset."
-        )
-        raise ConfigError(msg)
-    return opset
 
 
 def convert(frameworks: Frameworks, head: Head, opset: int) -> onnx.ModelProto:

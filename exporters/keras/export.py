@@ -5,15 +5,15 @@ from pathlib import Path
 
 import onnx
 
+from exporters.common.options import FROZEN_ONLY, refuse_options, supported_opset
+from exporters.common.parity import probe_batches
+from exporters.common.preprocess import NEAREST, choose_resize, prepend_preprocessing
+from exporters.common.publish import exporter_name, publish
+from exporters.common.session import Frameworks, keras_session
 from exporters.keras.backbone import KerasBackbone
-from exporters.keras.convert import NETWORK_INPUT, convert, supported_opset
+from exporters.keras.convert import NETWORK_INPUT, convert
 from exporters.keras.features import cut, needs_classifier
-from exporters.keras.session import Frameworks, keras_session
 from exporters.keras.weights import build_network
-from exporters.options import FROZEN_ONLY, refuse_options
-from exporters.preprocess import NEAREST, choose_resize, prepend_preprocessing
-from exporters.probes import probe_batches
-from exporters.publish import exporter_name, publish
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Parity

@@ -4,10 +4,10 @@ import difflib
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from exporters.common.preprocess import Resize
+from exporters.common.session import Frameworks
 from exporters.keras.backbone import KerasBackbone
-from exporters.keras.session import Frameworks
 from exporters.keras.weights import construct, preprocess
-from exporters.preprocess import Resize
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.model import ExportOptions

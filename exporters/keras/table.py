@@ -1,7 +1,7 @@
 """The networks of ``keras.applications`` that tlbench exports, a constant for each entry point."""
 
+from exporters.common.preprocess import Preprocessing
 from exporters.keras.backbone import KerasBackbone
-from exporters.preprocess import Preprocessing
 
 # The four preprocessings of keras.applications, as affine maps of pixels from 0 to 255.
 _TF = Preprocessing("x / 127.5 - 1", mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.keras.session import Frameworks, keras_session
+from exporters.common.session import Frameworks, keras_session
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.heads import (
     Conv,

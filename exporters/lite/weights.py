@@ -1,33 +1,27 @@
 """Read PyTorch weight files of the old, non-zip format without PyTorch and without running code.
 
-Such a file is five pickles (magic number, protocol, system facts, the state dict, the storages'
-keys) followed by each storage: its number of elements, int64, and its raw elements. In the state
-dict a tensor is a call of ``torch._utils._rebuild_tensor_v2`` on a storage named by a persistent
-id.
+Such a file is five pickles (magic number, protocol, facts about the system, the state dict, the
+keys of the storages) followed by each storage: its number of elements, int64, and its raw elements.
+In the state dict a tensor is a call of ``torch._utils._rebuild_tensor_v2`` on a storage that is
+named by a persistent id.
 """
 
-import pickle
+import math
 from collections import OrderedDict
-from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.core.errors import ExportError
+from tlbench.core.errors import ExportError, one_line
+from tlbench.core.pickles import PickleError, load_pickle
 
 StateDict = dict[str, NDArray[np.float32]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
-_STORAGE_DTYPES = {
-    "FloatStorage": "<f4",
-    "DoubleStorage": "<f8",
-    "HalfStorage": "<f2",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-}
 
 
 class _StorageType(NamedTuple):
@@ -50,89 +44,85 @@ class _TensorRef(NamedTuple):
 def _rebuild_tensor(
     storage: _StorageRef, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], *_: object
 ) -> _TensorRef:
-    return _TensorRef(storage, offset, tuple(shape), tuple(strides))
+    tensor = _TensorRef(storage, offset, tuple(shape), tuple(strides))
+    numbers = (tensor.offset, *tensor.shape, *tensor.strides)
+    if not isinstance(storage, _StorageRef) or any(type(number) is not int for number in numbers):
+        raise PickleError("it has a tensor whose shape is not made of whole numbers")
+    return tensor
 
 
-class _TensorUnpickler(pickle.Unpickler):
-    """Admits ordered dictionaries of tensors and nothing else."""
+def _storage(pid: object) -> _StorageRef:
+    match pid:
+        case ("storage", _StorageType(dtype=dtype), str(key), _, int(n_elements), None):
+            return _StorageRef(key, dtype, n_elements)
+    raise PickleError("it has a storage of an unknown kind")
 
-    def find_class(self, module: str, name: str) -> Any:  # noqa: ANN401 - as the base class
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return _rebuild_tensor
-        if module == "torch" and name in _STORAGE_DTYPES:
-            return _StorageType(_STORAGE_DTYPES[name])
-        msg = f"it asks for {module}.{name}, which is no tensor. Do not trust this file"
-        raise ExportError(msg)
 
-    def persistent_load(self, pid: Any) -> _StorageRef:  # noqa: ANN401 - as the base class
-        match pid:
-            case ("storage", _StorageType(dtype=dtype), str(key), _, int(n_elements), None):
-                return _StorageRef(key, dtype, n_elements)
-        raise ExportError(f"it has a storage of an unknown kind: {pid!r:.100}")
+_ALLOWED = {
+    ("collections", "OrderedDict"): OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch", "FloatStorage"): _StorageType("<f4"),
+    ("torch", "DoubleStorage"): _StorageType("<f8"),
+    ("torch", "HalfStorage"): _StorageType("<f2"),
+    ("torch", "LongStorage"): _StorageType("<i8"),
+    ("torch", "IntStorage"): _StorageType("<i4"),
+}
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """Return name -> float32 array of every floating-point tensor in the file.
+    """Return every floating-point tensor in the file as float32, by name.
 
-    Raises
-    ------
-    ExportError
-        If the file is missing, of another format, damaged, or holds anything but tensors.
+    A file that is missing, in another format or damaged, or that holds anything but tensors, is an
+    ExportError.
     """
     try:
-        with path.open("rb") as file:
-            return _read(file)
+        return _read(BytesIO(path.read_bytes()))
     except OSError as error:
-        msg = f"Weights {path} cannot be read: {error.strerror}. Check the path after --weights."
+        msg = f"Weights {path} cannot be read: {error.strerror}. Check the path."
         raise ExportError(msg) from error
-    except ExportError as error:
-        raise ExportError(f"Weights {path} are not usable: {error}.") from error
-    except (
-        Exception
-    ) as error:  # damaged pickles raise nearly anything: each means the same to a user
-        msg = f"Weights {path} are no PyTorch file of the old format, or damaged: {error!r:.120}."
+    except Exception as error:  # numpy raises several types for sizes that do not fit
+        is_said = isinstance(error, PickleError)
+        reason = str(error) if is_said else f"it is damaged ({one_line(error):.100})"
+        msg = f"Weights {path} are not usable as a PyTorch file of the old format: {reason}."
         raise ExportError(msg) from error
 
 
-def _read(file: BinaryIO) -> StateDict:
-    if file.read(2) == b"PK":
+def _read(file: BytesIO) -> StateDict:
+    if file.getvalue().startswith(b"PK"):
         msg = (
-            "the file is of the newer zip format. Save it again in PyTorch with "
+            "it has the newer zip format. Save it again in PyTorch with "
             "torch.save(state_dict, path, _use_new_zipfile_serialization=False)"
         )
-        raise ExportError(msg)
-    file.seek(0)
-    load: Callable[[], Any] = lambda: _TensorUnpickler(file).load()  # noqa: E731 - one pickle after another
-    magic, protocol = load(), load()
+        raise PickleError(msg)
+    magic, protocol, _system, state, keys = (
+        load_pickle(file, allowed=_ALLOWED, persistent_load=_storage) for _ in range(5)
+    )
     if magic != _MAGIC or protocol != _PROTOCOL:
-        raise ExportError("it does not begin with PyTorch's magic number")
-    load()  # facts of the system that wrote it
-    state, keys = load(), load()
+        raise PickleError("it does not begin with PyTorch's magic number")
     if not isinstance(state, dict) or not state:
-        raise ExportError("it holds no state dict")
+        raise PickleError("it holds no state dict")
     references = {name: ref for name, ref in state.items() if isinstance(ref, _TensorRef)}
-    dtypes = {ref.storage.key: ref.storage.dtype for ref in references.values()}
+    dtypes = {ref.storage.key: np.dtype(ref.storage.dtype) for ref in references.values()}
     storages = {}
     for key in keys:
-        if key not in dtypes:
-            raise ExportError(f"storage {key!r} belongs to no tensor")
+        if not isinstance(key, str) or key not in dtypes:
+            raise PickleError("a storage belongs to no tensor")
         (n_elements,) = np.frombuffer(file.read(8), "<i8")
-        storages[key] = np.frombuffer(
-            file.read(int(n_elements) * np.dtype(dtypes[key]).itemsize), dtypes[key]
-        )
+        size_bytes = int(n_elements) * dtypes[key].itemsize
+        storages[key] = np.frombuffer(file.read(size_bytes), dtypes[key])
     return {
         name: _view(storages[ref.storage.key], ref)
         for name, ref in references.items()
-        if np.dtype(ref.storage.dtype).kind == "f"
+        if dtypes[ref.storage.key].kind == "f"
     }
 
 
 def _view(storage: NDArray[Any], ref: _TensorRef) -> NDArray[np.float32]:
     last = ref.offset + sum((n - 1) * s for n, s in zip(ref.shape, ref.strides, strict=True))
     if min(ref.offset, *ref.strides, 0) < 0 or last >= len(storage):
-        raise ExportError("a tensor lies outside its storage")
+        raise PickleError("a tensor lies outside its storage")
+    if math.prod(ref.shape) > len(storage):  # strides of zero: a small file, a huge array
+        raise PickleError("a tensor is larger than its storage")
     strides = [step * storage.itemsize for step in ref.strides]
     tensor = np.lib.stride_tricks.as_strided(storage[ref.offset :], ref.shape, strides)
     return np.ascontiguousarray(tensor, dtype=np.float32)

@@ -1,34 +1,40 @@
-"""float16: half the bytes, for accelerators that compute in it."""
+"""fp16: float16, half the bytes, for accelerators that compute in it."""
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import onnx
-
-from exporters.precision.software import ByOnnxRuntime
 from tlbench.core.progress import Listener
 from tlbench.model import ConversionOptions, ModelCard, OnnxModel
 
-# A float16 has 11 bits: features that agree to three digits have a cosine above 0.9999. What is
-# below this has overflowed or lost a layer. See docs/precisions.md.
+if TYPE_CHECKING:
+    import onnx
+
+# A float16 has 11 bits: features that agree to three digits have a cosine above 0.9999. A smaller
+# one than this means that something overflowed or a layer was lost. See docs/precisions.md.
 _MIN_COSINE = 0.999
 
 
 @dataclass(frozen=True, slots=True)
-class _Fp16(ByOnnxRuntime):
+class _Fp16:
     """The network in float16; raw images in and float32 features out, as in the source."""
 
     name: str = "fp16"
-    summary: str = "float16 inside, half the size; for GPUs, since most CPUs convert it back"
+    summary: str = "float16 inside, half the size; for GPUs, because most CPUs compute in float32"
     needs_calibration: bool = False
+
+    def software(self) -> dict[str, str]:
+        """Return the versions of the software that the result depends on."""
+        from exporters.precision.network import software_versions
+
+        return software_versions()
 
     def convert(
         self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
-        """Convert the network; see `tlbench.model.precision.Precision`."""
-        from exporters.precision.finish import finish
-        from exporters.precision.parts import join, split
+        """Convert the network and return the new card."""
+        from exporters.precision.network import join, publish_conversion, split
 
         listener.start("convert to fp16")
         try:
@@ -36,7 +42,7 @@ class _Fp16(ByOnnxRuntime):
             network, kept = _to_float16(parts.network)
         finally:
             listener.finish()
-        return finish(
+        return publish_conversion(
             join(parts, network),
             source,
             destination,
@@ -50,8 +56,9 @@ class _Fp16(ByOnnxRuntime):
         )
 
 
-def _to_float16(network: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def _to_float16(network: "onnx.ModelProto") -> "tuple[onnx.ModelProto, tuple[str, ...]]":
     """Return the network in float16 and the operators that the tool leaves in float32."""
+    import onnx
     from onnxruntime.quantization.onnx_model import ONNXModel
 
     path = list(sys.path)

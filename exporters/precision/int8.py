@@ -2,22 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from exporters.precision.software import ByOnnxRuntime
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener
 from tlbench.model import ConversionOptions, ModelCard, OnnxModel
 
-if TYPE_CHECKING:
-    import onnx
-
-    from exporters.precision.parts import Parts
-    from exporters.precision.quantise import QuantisationPlan
-
-
-# For one image, the worst of them. Where a head was refitted, no accuracy was lost down to 0.95 and
-# a point and a half at 0.79; see docs/results/int8-lite0.md.
+# Smallest cosine of any image. With a refitted head, no accuracy was lost down to 0.95 and one and
+# a half points at 0.79; see docs/results/int8-lite0.md.
 _MIN_COSINE = 0.85
 
 _METHOD = (
@@ -27,31 +18,41 @@ _METHOD = (
 
 
 @dataclass(frozen=True, slots=True)
-class _Int8(ByOnnxRuntime):
+class _Int8:
     """The network in 8 bits; raw images in and float32 features out, as in the source."""
 
     name: str = "int8"
     summary: str = "8-bit weights and activations, calibrated on training images; for CPUs"
     needs_calibration: bool = True
 
+    def software(self) -> dict[str, str]:
+        """Return the versions of the software that the result depends on."""
+        from exporters.precision.network import software_versions
+
+        return software_versions()
+
     def convert(
         self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
-        """Quantise the network; see `tlbench.model.precision.Precision`."""
-        from exporters.precision.finish import finish
-        from exporters.precision.parts import join, split
-        from exporters.precision.quantise import make_plan
+        """Quantise the network and return the new card."""
+        from exporters.precision.network import batches, join, publish_conversion, split
+        from exporters.precision.quantise import make_plan, quantise_calibrated
 
         if not options.calibration:
-            raise ExportError("int8 needs calibration images, and there are none.")
+            raise ExportError("precision='int8' needs calibration images, but there are none.")
         parts = split(source)
         plan = make_plan(parts.network)
         listener.start("quantise to int8")
         try:
-            network = _quantised(parts, plan, options)
+            network = quantise_calibrated(
+                parts.network,
+                plan,
+                batches(parts, options.calibration),
+                reduce_range=options.reduce_range,
+            )
         finally:
             listener.finish()
-        return finish(
+        return publish_conversion(
             join(parts, network),
             source,
             destination,
@@ -63,34 +64,6 @@ class _Int8(ByOnnxRuntime):
             reduce_range=options.reduce_range,
             kept_in_float=plan.kept_in_float,
         )
-
-
-def _quantised(
-    parts: "Parts", plan: "QuantisationPlan", options: ConversionOptions
-) -> "onnx.ModelProto":
-    """Observe the float network, quantise it, correct its biases and quantise it again."""
-    from exporters.precision.bias import correct_biases, correctable
-    from exporters.precision.observe import float_tensors, observe
-    from exporters.precision.quantise import quantise, ranges
-    from exporters.precision.runtime import batches
-
-    network = parts.network
-    touched = {
-        tensor
-        for node in network.graph.node
-        if node.name in plan.quantised
-        for tensor in (*node.input, *node.output)
-    }
-    seen = observe(
-        network,
-        batches(parts, options.calibration),
-        ranges_of=touched & set(float_tensors(network)),
-        means_of={node.input[0] for node in correctable(network, plan.quantised)},
-    )
-    limits = ranges(seen)
-    first = quantise(network, plan, limits, reduce_range=options.reduce_range)
-    corrected = correct_biases(network, first, plan.quantised, seen.means)
-    return quantise(corrected, plan, limits, reduce_range=options.reduce_range)
 
 
 INT8 = _Int8()

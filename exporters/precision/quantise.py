@@ -1,29 +1,33 @@
 """Static 8-bit quantisation of a float network, as pairs of Quantize- and DequantizeLinear."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 import onnx
 
-from exporters.precision.observe import Observations
-from tlbench.core.errors import ExportError
+from exporters.precision.calibrate import (
+    correct_biases,
+    correctable,
+    float_tensors,
+    observe,
+    ranges,
+)
+from tlbench.core.arrays import FloatArray
+from tlbench.core.errors import ExportError, one_line
 
-# What ONNX Runtime's CPU computes in 8 bits as fast as it should, and what lies between such
-# operators. Averages over a whole map stay in float: a step of 8 bits would be a large part of a
+# The operators that ONNX Runtime's CPU provider computes well in 8 bits, and what lies between
+# them. Averages over a whole map stay in float: a step of 8 bits would be a large part of a
 # feature. So do products of two activations and curved functions (swish, GELU).
 OPERATORS = frozenset(
     {"Add", "AveragePool", "Clip", "Concat", "Conv", "Gemm", "MatMul", "MaxPool", "Pad", "Relu"}
 )
 _WEIGHTED = frozenset({"Conv", "Gemm", "MatMul"})
 
-# The range of a tensor is this quantile, over the calibration images, of each image's extremes: an
-# odd image does not coarsen the steps of all. See docs/results/int8-lite0.md.
-RANGE_QUANTILE = 0.9
-
 
 @dataclass(frozen=True, slots=True)
 class QuantisationPlan:
-    """Which nodes are quantised, by name, and what stays in float, for people."""
+    """The names of the nodes that are quantised or excluded, and what stays in float in words."""
 
     quantised: tuple[str, ...]
     excluded: tuple[str, ...]
@@ -31,16 +35,12 @@ class QuantisationPlan:
 
 
 def make_plan(network: onnx.ModelProto) -> QuantisationPlan:
-    """Choose the nodes; nodes without a name are given one, in place.
+    """Choose the nodes to quantise, and give a name to each node that has none, in place.
 
     The first weighted layer and what lies before it stay in float: its input is the image, whose
-    fine steps matter, it is a small part of the work, and ONNX Runtime 1.31 refuses to load a file
-    whose first convolution has 8 bits behind our resize. So does a layer that writes an output.
-
-    Raises
-    ------
-    ExportError
-        If nothing is left to quantise.
+    fine steps matter; it is a small part of the work; and ONNX Runtime 1.31 refuses to load a file
+    whose first convolution has 8 bits behind tlbench's resize. A layer that writes an output stays
+    in float, too.
     """
     nodes = list(network.graph.node)
     for position, node in enumerate(nodes):
@@ -57,8 +57,8 @@ def make_plan(network: onnx.ModelProto) -> QuantisationPlan:
     quantised = [node for node in nodes if node.op_type in OPERATORS and node.name not in names]
     if not any(node.op_type in _WEIGHTED for node in quantised):
         msg = (
-            f"The network has {len(weighted)} weighted layers; the first and the last stay in "
-            "float, so that there is nothing to quantise. Export it as fp32."
+            f"The network has {len(weighted)} weighted layers. The first and the last stay in "
+            "float, which leaves nothing to quantise. Export it as fp32."
         )
         raise ExportError(msg)
     layers = [f"{node.op_type} {node.name}" for node in excluded if node.op_type in _WEIGHTED]
@@ -70,15 +70,30 @@ def make_plan(network: onnx.ModelProto) -> QuantisationPlan:
     )
 
 
-def ranges(observations: Observations) -> dict[str, tuple[float, float]]:
-    """Return (low, high) of each observed tensor; zero is always inside."""
-    return {
-        tensor: (
-            min(float(np.quantile(lowest, 1 - RANGE_QUANTILE)), 0.0),
-            max(float(np.quantile(observations.highest[tensor], RANGE_QUANTILE)), 0.0),
-        )
-        for tensor, lowest in observations.lowest.items()
+def quantise_calibrated(
+    network: onnx.ModelProto,
+    plan: QuantisationPlan,
+    calibration: Iterable[FloatArray],
+    *,
+    reduce_range: bool,
+) -> onnx.ModelProto:
+    """Observe the network on preprocessed batches, quantise it, correct its biases, quantise it."""
+    touched = {
+        tensor
+        for node in network.graph.node
+        if node.name in plan.quantised
+        for tensor in (*node.input, *node.output)
     }
+    seen = observe(
+        network,
+        calibration,
+        ranges_of=touched & set(float_tensors(network)),
+        means_of={node.input[0] for node in correctable(network, plan.quantised)},
+    )
+    limits = ranges(seen)
+    first = quantise(network, plan, limits, reduce_range=reduce_range)
+    corrected = correct_biases(network, first, plan.quantised, seen.means)
+    return quantise(corrected, plan, limits, reduce_range=reduce_range)
 
 
 def quantise(
@@ -115,8 +130,8 @@ def quantise(
     try:
         quantizer.quantize_model()
     except (ValueError, RuntimeError, KeyError) as error:
-        reason = " ".join(str(error).split())
-        raise ExportError(f"ONNX Runtime cannot quantise this network: {reason}") from error
+        msg = f"ONNX Runtime cannot quantise this network: {one_line(error)}"
+        raise ExportError(msg) from error
     quantizer.model.topological_sort()
     quantised: onnx.ModelProto = quantizer.model.model
     return quantised

@@ -21,7 +21,7 @@ HEAVY = (
 
 # Which files may import a library at all; a folder ends with a slash.
 HOMES = {
-    "onnxruntime": ("tlbench/engine/", "exporters/parity.py", "exporters/precision/"),
+    "onnxruntime": ("tlbench/engine/", "exporters/common/parity.py", "exporters/precision/"),
     "matplotlib": ("tlbench/plots/",),
     "ray": ("tlbench/distributed/",),
     "rich": (

@@ -133,7 +133,7 @@ def keras_file(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
 
     def save(constructor):
-        from exporters.keras.session import keras_session
+        from exporters.common.session import keras_session
 
         path = folder / f"{constructor}.weights.h5"
         if not path.is_file():

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from exporters.common.parity import probe_batches
+from exporters.common.session import keras_session
 from exporters.frozen.backbone import FROZEN
-from exporters.keras.session import keras_session
-from exporters.probes import probe_batches
 from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from exporters.common.parity import probe_batches
 from exporters.keras.table import INCEPTIONV3
-from exporters.probes import probe_batches
 from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
 

@@ -6,7 +6,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.keras.fold import fold_into_convolutions
+from exporters.common.finish import fold_into_convolutions
 
 GENERATOR = np.random.default_rng(1)
 CONSTANTS = {

@@ -3,7 +3,7 @@
 import onnx
 import pytest
 
-from exporters.keras.session import keras_session
+from exporters.common.session import keras_session
 from exporters.keras.table import (
     CONVNEXTTINY,
     INCEPTIONV3,

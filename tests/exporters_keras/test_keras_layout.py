@@ -6,8 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.keras.layout import remove_transposes
-from exporters.keras.names import rename
+from exporters.common.finish import rename
+from exporters.common.layout import remove_transposes
 
 LAST, FIRST = [0, 2, 3, 1], [0, 3, 1, 2]
 CHANNELS = np.linspace(-1, 1, 3, dtype=np.float32)

@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.keras.padding import protect_padding
+from exporters.common.finish import protect_padding
 
 
 def _graph(*, relu):

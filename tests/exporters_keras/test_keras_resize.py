@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from exporters.common.preprocess import BICUBIC, BILINEAR, NEAREST, Preprocessing
+from exporters.common.session import keras_session
 from exporters.keras import weights
-from exporters.keras.session import keras_session
 from exporters.keras.table import MOBILENET
 from exporters.keras.weights import preprocess
-from exporters.preprocess import BICUBIC, BILINEAR, NEAREST, Preprocessing
 from tlbench.core.errors import ExportError
 
 pytestmark = pytest.mark.tensorflow

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from exporters.keras.session import keras_session
+from exporters.common.session import keras_session
 from exporters.keras.table import MOBILENET
 from tlbench.core.errors import ConfigError, MissingDependencyError
 

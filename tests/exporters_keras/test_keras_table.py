@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
+from exporters.common.session import keras_session
 from exporters.keras import table
 from exporters.keras.backbone import KerasBackbone
-from exporters.keras.session import keras_session
 from exporters.keras.table import KERAS_BACKBONES
 
 rows = pytest.mark.parametrize("row", KERAS_BACKBONES, ids=lambda row: row.name)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporters.keras.session import keras_session
+from exporters.common.session import keras_session
 from exporters.keras.train import KERAS, _layer
 from tlbench.heads import Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool, TrainingSpec
 from tlbench.heads.forward import forward

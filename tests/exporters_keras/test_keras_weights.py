@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from exporters.keras.session import keras_session
+from exporters.common.session import keras_session
 from exporters.keras.table import EFFICIENTNETB0, MOBILENET, VGG16
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.hashing import sha256_file

@@ -5,10 +5,8 @@ import onnxruntime
 import pytest
 from PIL import Image
 
-from exporters.lite import reference
-from exporters.lite.backbone import LITE0
-from exporters.lite.reference import resize_bicubic
-from exporters.preprocess import (
+from exporters.common.parity import probe_batches
+from exporters.common.preprocess import (
     BICUBIC,
     BILINEAR,
     NEAREST,
@@ -16,7 +14,9 @@ from exporters.preprocess import (
     nearest_rows,
     prepend_preprocessing,
 )
-from exporters.probes import probe_batches
+from exporters.lite import reference
+from exporters.lite.backbone import LITE0
+from exporters.lite.reference import resize_bicubic
 from tlbench.core.errors import ConfigError, ExportError, UnknownNameError
 from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions, OnnxModel
@@ -188,7 +188,7 @@ def test_unknown_resize(tmp_path):
 
 @pytest.mark.parametrize("option", ["input_tensor", "output_tensor"])
 def test_names_of_tensors_are_refused(tmp_path, option):
-    """Whoever wrote --output for the file is told, and no file appears."""
-    with pytest.raises(ConfigError, match="efficientnet-lite0: .* given with -o"):
+    """A network with known ends refuses the names of tensors, and writes no file."""
+    with pytest.raises(ConfigError, match="efficientnet-lite0: .* of a frozen graph"):
         LITE0.export(ExportOptions(**{option: "x.onnx"}), tmp_path / "m.onnx", Silent())
     assert list(tmp_path.iterdir()) == []

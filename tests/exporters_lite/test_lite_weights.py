@@ -5,6 +5,7 @@ import io
 import os
 import pickle
 import struct
+import tracemalloc
 from collections import OrderedDict
 
 import numpy as np
@@ -127,7 +128,7 @@ def test_a_file_that_asks_for_code_is_refused(path, forbidden, monkeypatch):
     monkeypatch.setattr(os, "system", called.append)
     call = _Call(_Global(*forbidden), "echo harm")
     path.write_bytes(legacy_file({"a": call}, {"0": VALUES}))
-    with pytest.raises(ExportError, match=rf"{forbidden[0]}\.{forbidden[1]}.*Do not trust"):
+    with pytest.raises(ExportError, match=rf"{forbidden[0]}\.{forbidden[1]}.*do not trust"):
         read_state_dict(path)
     assert called == []
 
@@ -140,14 +141,31 @@ def test_a_file_that_asks_for_code_is_refused(path, forbidden, monkeypatch):
         ({"a": tensor("0", 12, (5, 5))}, "outside its storage"),
         ({"a": tensor("0", 12, (3,), offset=-1)}, "outside its storage"),
         ({"a": tensor("0", 12, (3,), strides=(-1,))}, "outside its storage"),
+        ({"a": tensor("0", 12, (10**12,), strides=(0,))}, "larger than its storage"),
+        ({"a": tensor("0", 12, (10**9, "a"), strides=(1, 1))}, "not made of whole numbers"),
         ({"a": OrderedDict()}, "belongs to no tensor"),
     ],
-    ids=["empty", "list", "too large", "offset", "stride", "no tensor"],
+    ids=["empty", "list", "too large", "offset", "stride", "repeated", "text", "no tensor"],
 )
 def test_a_wrong_state_dict_is_refused(path, state, match):
     path.write_bytes(legacy_file(state, {"0": VALUES}))
     with pytest.raises(ExportError, match=match):
         read_state_dict(path)
+
+
+def test_a_huge_memo_index_costs_no_memory(path):
+    """Nine bytes that make Python's own unpickler allocate half a gigabyte are refused."""
+    index = pickle.LONG_BINPUT + struct.pack("<I", 2**25)
+    path.write_bytes(pickle.PROTO + b"\2" + pickle.NONE + index + pickle.STOP)
+    assert path.stat().st_size == 9
+    tracemalloc.start()
+    try:
+        with pytest.raises(ExportError, match="not usable as a PyTorch file of the old format"):
+            read_state_dict(path)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 1 << 20
 
 
 def test_the_newer_format_says_how_to_convert(path):

@@ -10,8 +10,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlbench.core.registry
-from exporters.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
-from exporters.publish import write_with_card
+from exporters.common.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
+from exporters.common.publish import write_with_card
 from tlbench.model import ConversionOptions, ImageSample, ModelCard, OnnxModel, Parity, Weights
 
 SIZE, N_FEATURES = 16, 24
@@ -136,7 +136,7 @@ def source(block_path):
 @pytest.fixture
 def network(source):
     """The network alone, without preprocessing."""
-    from exporters.precision.parts import split
+    from exporters.precision.network import split
 
     parts = split(source)
     onnx.checker.check_model(parts.network)

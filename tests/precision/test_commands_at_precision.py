@@ -62,7 +62,7 @@ def test_words_that_make_no_sense_are_exit_2(tlbench, words, message):
 def test_a_files_precision_cannot_be_changed(tlbench, block_path):
     code, _, err = tlbench("latency", block_path, "--precision", "int8")
     assert code == 2
-    assert "tlbench export BACKBONE --precision int8" in err
+    assert "is a file, which keeps its precision" in err
 
 
 @pytest.mark.usefixtures("backbone")

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-import exporters.precision.finish as module
-from exporters.precision.finish import measure_drift
+import exporters.precision.network as module
 from exporters.precision.int8 import INT8
+from exporters.precision.network import measure_drift
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Silent
 from tlbench.model import ConversionOptions, Drift, OnnxModel
@@ -52,7 +52,7 @@ def test_the_default_limit_is_for_trained_weights(
     save_block_at(tmp_path / "source.onnx", kind=kind)
     destination = tmp_path / "m.onnx"
     if is_refused:
-        with pytest.raises(ExportError, match=r"0\.100000, mean 0\.200000.*at least 0\.85"):
+        with pytest.raises(ExportError, match=r"0\.100000 \(mean 0\.200000.*the limit is 0\.85"):
             INT8.convert(OnnxModel(tmp_path / "source.onnx"), destination, options, Silent())
     else:
         INT8.convert(OnnxModel(tmp_path / "source.onnx"), destination, options, Silent())
@@ -61,5 +61,5 @@ def test_the_default_limit_is_for_trained_weights(
 
 @pytest.mark.parametrize("value", [-1.1, 1.5, float("nan")])
 def test_an_impossible_cosine_is_refused(options, value):
-    with pytest.raises(ConfigError, match="--min-cosine must be between -1 and 1"):
+    with pytest.raises(ConfigError, match="min_cosine must be between -1 and 1, got"):
         ConversionOptions(sample=options.sample, calibration=(), held_out=(), min_cosine=value)

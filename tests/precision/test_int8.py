@@ -7,11 +7,18 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from exporters.precision.bias import bias_shift, correct_biases, correctable
+from exporters.common.parity import open_session
+from exporters.precision.calibrate import (
+    Observations,
+    bias_shift,
+    correct_biases,
+    correctable,
+    observe,
+    ranges,
+)
 from exporters.precision.int8 import INT8
-from exporters.precision.observe import Observations, observe
-from exporters.precision.quantise import make_plan, quantise, ranges
-from exporters.precision.runtime import BATCH_SIZE, batches, open_session
+from exporters.precision.network import BATCH_SIZE, batches
+from exporters.precision.quantise import make_plan, quantise
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Silent
 from tlbench.model import OnnxModel

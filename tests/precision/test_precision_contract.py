@@ -7,8 +7,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from exporters.precision.parts import split
-from exporters.preprocess import BICUBIC, NEAREST
+from exporters.common.preprocess import BICUBIC, NEAREST
+from exporters.precision.network import split
 from tlbench.core.errors import ExportError, StorageError
 from tlbench.core.progress import Silent
 from tlbench.model import PRECISIONS, OnnxModel
@@ -20,9 +20,9 @@ def precision(request):
 
 
 @pytest.fixture
-def lowered(precision, source, options, tmp_path):
-    precision.convert(source, tmp_path / "lowered.onnx", options, Silent())
-    return OnnxModel(tmp_path / "lowered.onnx")
+def converted(precision, source, options, tmp_path):
+    precision.convert(source, tmp_path / "converted.onnx", options, Silent())
+    return OnnxModel(tmp_path / "converted.onnx")
 
 
 def _run(model, images):
@@ -36,15 +36,15 @@ def test_entry_is_named_as_it_is_registered(precision):
     assert precision.software()["onnx"] == onnx.__version__
 
 
-def test_signature_stays(lowered, source):
+def test_signature_stays(converted, source):
     """Raw uint8 images in, float32 features out, whatever lies between."""
-    assert lowered.inputs == source.inputs
-    assert lowered.outputs == source.outputs
+    assert converted.inputs == source.inputs
+    assert converted.outputs == source.outputs
 
 
-def test_preprocessing_stays(lowered, source):
+def test_preprocessing_stays(converted, source):
     """It is the same float32 graph, node for node."""
-    before, after = (split(model).preprocessing.graph for model in (source, lowered))
+    before, after = (split(model).preprocessing.graph for model in (source, converted))
     assert after.node == before.node
     assert list(after.initializer) == list(before.initializer)
 
@@ -54,28 +54,28 @@ def test_any_resize_may_lie_before_it(precision, options, tmp_path, save_block_a
     """ONNX Runtime loads and runs the converted file behind the other resizes too."""
     save_block_at(tmp_path / "block.onnx", resize=resize)
     source = OnnxModel(tmp_path / "block.onnx")
-    precision.convert(source, tmp_path / "lowered.onnx", options, Silent())
-    lowered = OnnxModel(tmp_path / "lowered.onnx")
-    assert lowered.card.resize == resize.text
-    assert "Resize" in {node.op_type for node in split(lowered).preprocessing.graph.node}
+    precision.convert(source, tmp_path / "converted.onnx", options, Silent())
+    converted = OnnxModel(tmp_path / "converted.onnx")
+    assert converted.card.resize == resize.text
+    assert "Resize" in {node.op_type for node in split(converted).preprocessing.graph.node}
     images = np.stack(options.held_out)
-    for ours, theirs in zip(_run(lowered, images), _run(source, images), strict=True):
+    for ours, theirs in zip(_run(converted, images), _run(source, images), strict=True):
         # eight bits, on images of the kind that calibration saw
         assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("shape", [(1, 20, 20, 3), (3, 31, 9, 3)], ids=str)
-def test_any_batch_and_size_runs(lowered, source, shape):
+def test_any_batch_and_size_runs(converted, source, shape):
     """The converted file is as dynamic as its source, and near it."""
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    for ours, theirs in zip(_run(lowered, images), _run(source, images), strict=True):
+    for ours, theirs in zip(_run(converted, images), _run(source, images), strict=True):
         assert ours.dtype == np.float32
         assert ours.shape == theirs.shape
         # eight bits, on images of a kind that calibration did not see
         assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs).max()
 
 
-def test_the_network_changed(lowered, source):
+def test_the_network_changed(converted, source):
     """A precision that converts nothing would pass every other test."""
     ours, theirs = (
         sum(
@@ -83,14 +83,14 @@ def test_the_network_changed(lowered, source):
             for tensor in split(model).network.graph.initializer
             if tensor.data_type == onnx.TensorProto.FLOAT
         )
-        for model in (lowered, source)
+        for model in (converted, source)
     )
     assert ours < 0.5 * theirs  # float32 constants: few layers keep theirs
 
 
-def test_the_card_says_how(precision, lowered, source, options):
+def test_the_card_says_how(precision, converted, source, options):
     """The card in the file has the source's facts and the conversion's."""
-    card, conversion = lowered.card, lowered.card.conversion
+    card, conversion = converted.card, converted.card.conversion
     assert replace(card, precision="fp32", conversion=None) == source.card
     assert card.precision == conversion.precision == precision.name
     assert conversion.source_sha256 == source.sha256
@@ -101,20 +101,20 @@ def test_the_card_says_how(precision, lowered, source, options):
     assert "preprocessing" in conversion.kept_in_float
 
 
-def test_drift_is_that_of_the_files(lowered, source, options):
+def test_drift_is_that_of_the_files(converted, source, options):
     """Run again from the files, the held-out images give the recorded figures."""
     images = np.stack(options.held_out)
-    ours, theirs = (_run(model, images)[0].astype(np.float64) for model in (lowered, source))
+    ours, theirs = (_run(model, images)[0].astype(np.float64) for model in (converted, source))
     norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
     cosine = (ours * theirs).sum(axis=1) / norms
-    drift = lowered.card.conversion.drift
+    drift = converted.card.conversion.drift
     # float32 sums differ between a batch of eight and single images
     assert drift.min_cosine == pytest.approx(cosine.min(), abs=1e-5)
     assert drift.mean_cosine == pytest.approx(cosine.mean(), abs=1e-5)
 
 
 def test_below_the_smallest_cosine_nothing_is_left(precision, source, options, tmp_path):
-    with pytest.raises(ExportError, match="smallest cosine .*Nothing was written.*--min-cosine"):
+    with pytest.raises(ExportError, match="smallest cosine .*Nothing was written.*min_cosine"):
         precision.convert(
             source, tmp_path / "out" / "m.onnx", replace(options, min_cosine=1.0), Silent()
         )

@@ -80,7 +80,7 @@ def test_a_damaged_conversion_is_made_again(tmp_path, request_int8):
 
 
 def test_a_file_is_not_converted(block_path, tmp_path, request_int8):
-    with pytest.raises(ConfigError, match=r"is a file.*tlbench export BACKBONE --precision int8"):
+    with pytest.raises(ConfigError, match=r"is a file.*Export the backbone with precision='int8'"):
         resolve_model(
             str(block_path), cache_dir=tmp_path, listener=Silent(), conversion=request_int8
         )

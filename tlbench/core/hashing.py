@@ -3,10 +3,10 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # hashing a file must not import numpy
+    from numpy.typing import NDArray
 
 
 def sha256_file(path: Path) -> str:
@@ -15,7 +15,7 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def sha256_array(array: NDArray[Any]) -> str:
+def sha256_array(array: "NDArray[Any]") -> str:
     """Return the hex digest of an array's dtype, shape and values.
 
     The same values give the same digest whatever the memory layout; rows are read in blocks, so
@@ -26,6 +26,8 @@ def sha256_array(array: NDArray[Any]) -> str:
     TypeError
         If the array holds Python objects: their bytes are addresses, not values.
     """
+    import numpy as np
+
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     array = np.atleast_1d(array)  # the shape above tells a scalar from one row
     row_bytes = max(1, array[:1].nbytes)

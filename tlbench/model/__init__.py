@@ -3,6 +3,9 @@
 from tlbench.model.backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions
 from tlbench.model.card import (
     CARD_KEY,
+    Conversion,
+    Drift,
+    ImageSample,
     ModelCard,
     Parity,
     Weights,
@@ -21,9 +24,7 @@ from tlbench.model.classifier import (
     encode_classes,
     encode_classifier_card,
 )
-from tlbench.model.conversion import Conversion, Drift, ImageSample
-from tlbench.model.file import OnnxModel, TensorInfo
-from tlbench.model.macs import count_macs
+from tlbench.model.file import OnnxModel, TensorInfo, count_macs
 from tlbench.model.precision import (
     FULL_PRECISION,
     PRECISIONS,
@@ -32,11 +33,11 @@ from tlbench.model.precision import (
     check_precision,
 )
 from tlbench.model.resolve import (
+    convert_model,
     export_backbone,
     file_stem,
     is_file_name,
     load_backbone,
-    lower_model,
     refuse_file_at_precision,
     resolve_model,
 )
@@ -67,6 +68,7 @@ __all__ = [
     "Weights",
     "check_precision",
     "classifier_card",
+    "convert_model",
     "count_macs",
     "decode_card",
     "encode_card",
@@ -76,7 +78,6 @@ __all__ = [
     "file_stem",
     "is_file_name",
     "load_backbone",
-    "lower_model",
     "read_card",
     "refuse_file_at_precision",
     "resolve_model",

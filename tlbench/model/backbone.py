@@ -1,4 +1,4 @@
-"""What a backbone is to tlbench: something that writes the file when it is asked to."""
+"""The contract of a backbone: an entry that writes an ONNX file when it is asked to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,29 +11,31 @@ from tlbench.model.card import ModelCard
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
-    """What `tlbench export` asks of a backbone; None leaves the choice to the backbone.
+    """The options of an export; None leaves the choice to the backbone.
 
     Attributes
     ----------
     weights : str
         ``"imagenet"``, ``"random"``, or the path of a weights file of the source framework.
     input_size : int or None
-        Height and width that the graph resizes to, pixels.
+        Height and width that the graph resizes images to, pixels.
     layer : str or None
         Layer whose output becomes the features.
     pooling : {"avg", "max", "none"}
         How a spatial output is pooled; ``"none"`` keeps it, flattened in (H, W, C) order.
     top : bool
         Whether to add the ``logits`` of the original classifier.
+    opset : int or None
+        ONNX opset of the file.
     seed : int
-        For random weights.
+        Seed of random weights.
     resize : {"bilinear", "bicubic", "nearest"} or None
-        How the graph resizes the images.
+        How the graph resizes images.
     input_tensor, output_tensor : str or None
-        Names in a graph whose ends are not known otherwise: what takes the image, and what becomes
-        the features.
+        For a graph that does not name its own ends: the tensor that takes the image, and the tensor
+        that becomes the features.
     download_dir : Path or None
-        Where a downloaded file is kept; None for nowhere. It does not change what is exported.
+        Where a downloaded file is kept; None keeps none. It does not change what is exported.
     """
 
     weights: str = "imagenet"
@@ -79,7 +81,7 @@ class BackboneWithArgument(Backbone, Protocol):
     """A backbone whose name carries an argument after a colon: ``frozen:FILE.pb``."""
 
     def with_argument(self, argument: str) -> Backbone:
-        """Return the backbone that the argument means."""
+        """Return the backbone for this argument."""
 
 
 BACKBONES: Registry[Backbone] = Registry("backbones")

@@ -1,12 +1,12 @@
-"""The card inside the file: what was exported, from what, and how it was verified."""
+"""The card inside a file: what was exported, from what, how it was verified and converted."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import msgspec
 
-from tlbench.core.errors import ModelError
-from tlbench.model.conversion import Conversion
+from tlbench.core.errors import ModelError, one_line
 
 CARD_KEY = "tlbench.card"
 
@@ -15,7 +15,7 @@ Card = TypeVar("Card")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Where the weights came from. ``sha256`` is that of the weights file, None for random ones."""
+    """Where the weights came from. ``sha256`` is the weights file's, or None for random weights."""
 
     kind: Literal["imagenet", "random", "file"]
     sha256: str | None
@@ -25,7 +25,7 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """How far ONNX Runtime's features are from the reference's, on the same raw images.
+    """The difference between ONNX Runtime's features and the reference's on the same raw images.
 
     Attributes
     ----------
@@ -34,10 +34,10 @@ class Parity:
     max_abs : float
         Largest absolute difference of one feature.
     max_rel : float
-        Largest over the images of (largest absolute difference / largest absolute reference
-        feature).
+        Largest ratio, over the images, of the largest absolute difference to the largest absolute
+        reference feature.
     min_cosine : float
-        Smallest cosine between an image's two feature vectors.
+        Smallest cosine between the two feature vectors of an image.
     """
 
     reference: str
@@ -48,23 +48,95 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSample:
+    """The training images that a precision conversion used; it never uses test images.
+
+    Attributes
+    ----------
+    dataset, fingerprint : str
+        Name of the dataset, and SHA-256 of its train split.
+    seed : int
+        Seed of the permutation of the split whose first readable images were taken.
+    n_calibration : int
+        Images that ranges and biases were fitted on; 0 where the precision needs none.
+    n_held_out : int
+        Images after those, on which the drift was measured.
+    """
+
+    dataset: str
+    fingerprint: str
+    split: Literal["train"] = "train"
+    seed: int
+    n_calibration: int
+    n_held_out: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drift:
+    """The difference between the converted file's features and the source's on the same images.
+
+    Attributes
+    ----------
+    min_cosine, mean_cosine : float
+        Over the images, of the cosine between the two feature vectors of an image.
+    median_rel : float
+        Median, over the images, of the length of the difference as a fraction of the length of the
+        source's features.
+    """
+
+    n_images: int
+    min_cosine: float
+    mean_cosine: float
+    median_rel: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conversion:
+    """How a file was converted to its precision.
+
+    Attributes
+    ----------
+    method : str
+        The method in words.
+    software : dict of str to str
+        Versions of the software that the result depends on.
+    source_sha256 : str
+        SHA-256 of the fp32 file that was converted; the card's parity belongs to that file.
+    reduce_range : bool or None
+        Whether weights have 7 bits, for processors whose int8 products saturate; None where this
+        does not apply to the precision.
+    kept_in_float : tuple of str
+        Layers and operators that stay in float32.
+    """
+
+    precision: str
+    method: str
+    software: dict[str, str]
+    source_sha256: str
+    images: ImageSample
+    reduce_range: bool | None = None
+    kept_in_float: tuple[str, ...] = ()
+    drift: Drift
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ModelCard:
-    """What an exported backbone is, stored as JSON in the file's metadata.
+    """The description of an exported backbone, stored as JSON in the file's metadata.
 
     Attributes
     ----------
     input_size : tuple of int
-        Height and width that the graph resizes the images to.
+        Height and width that the graph resizes the images to, pixels.
     preprocessing : str
-        What the graph does to the resized pixels, for people: ``"(x - 127) / 128"``.
+        What the graph does to the resized pixels, in words: ``"(x - 127) / 128"``.
     layer, pooling : str
-        The layer whose output the features are, and how it was pooled over space.
+        The layer whose output becomes the features, and how it was pooled over space.
     feature_shape : tuple of int
         Shape of one image's features before flattening: ``(2048,)``, or ``(8, 8, 2048)`` unpooled.
     n_classes : int or None
-        Number of logits of a ``--top`` export.
+        Number of logits, if the file was exported with them.
     conversion : Conversion or None
-        How the file was converted from fp32; None for a file that is fp32.
+        How the file was converted from fp32; None for an fp32 file.
     """
 
     card_version: int = 1
@@ -86,11 +158,8 @@ class ModelCard:
 
     @property
     def n_features(self) -> int:
-        """Number of features of one image."""
-        product = 1
-        for size in self.feature_shape:
-            product *= size
-        return product
+        """Number of features per image."""
+        return math.prod(self.feature_shape)
 
 
 def encode_card(card: ModelCard) -> str:
@@ -99,24 +168,19 @@ def encode_card(card: ModelCard) -> str:
 
 
 def decode_card(text: str) -> ModelCard:
-    """Read a card from JSON text; raise ModelError if it is damaged or of a later version."""
+    """Return the card that JSON text holds; raise ModelError if it is damaged or too new."""
     return read_card(text, ModelCard, of="model", remedy="Export the backbone again.")
 
 
 def read_card(text: str, kind: type[Card], *, of: str, remedy: str) -> Card:
-    """Read a card of any kind from JSON text.
-
-    Raises
-    ------
-    ModelError
-        If it is damaged or of a later version than 1, with *of* what it is, and *remedy*.
-    """
+    """Return a card of any kind from JSON text; *of* and *remedy* go into the ModelError."""
     try:
         document = msgspec.json.decode(text)
         version = document.get("card_version", 1) if isinstance(document, dict) else 1
-        if version != 1:  # before its fields are looked at: they may be others
+        if version != 1:  # before the fields are read: a later version may have others
             msg = f"The {of}'s card has version {version}, this tlbench reads 1. Upgrade tlbench."
             raise ModelError(msg)
         return msgspec.convert(document, kind)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise ModelError(f"The {of}'s card cannot be read: {error}. {remedy}") from error
+        msg = f"The {of}'s card cannot be read: {one_line(error)}. {remedy}"
+        raise ModelError(msg) from error

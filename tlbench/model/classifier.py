@@ -1,4 +1,4 @@
-"""A classifier file: a backbone with a fitted head behind it, and the card that says so."""
+"""The card of a classifier file: a backbone with a fitted head behind it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,14 +16,14 @@ PROBABILITIES_OUTPUT = "probabilities"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """How the file answered for every image of the run's test split, before it was written.
+    """The check of the file's predictions on the run's whole test split, before it was written.
 
-    Every label was the reference's; else there would be no file.
+    Every predicted label was the reference's; otherwise the file would not exist.
 
     Attributes
     ----------
     reference : str
-        What the answers were compared with, and its version.
+        What the predictions were compared with, and its version.
     max_difference : float
         Largest absolute difference of one probability.
     """
@@ -38,7 +38,7 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierCard:
-    """What a classifier file is, as JSON in its metadata, beside the card of its backbone.
+    """The description of a classifier file, stored as JSON in its metadata beside the model card.
 
     Attributes
     ----------
@@ -47,11 +47,11 @@ class ClassifierCard:
     classes : tuple of str
         Class names; ``label`` is an index into it, ``probabilities`` has a column for each.
     probabilities : str
-        What they are, for people: not every head has probabilities of its own.
+        What the probabilities are, in words: not every head has its own.
     arithmetic : {"float32", "float64"}
-        Of the head's products and sums.
+        Number type of the head's products and sums.
     backbone_sha256 : str
-        Digest of the backbone's file that the run measured.
+        SHA-256 of the backbone's file that the run measured.
     dataset, dataset_fingerprint, n_train : str, str, int
         What the head was fitted on.
     n_test, n_correct, accuracy_fraction : int, int, float
@@ -84,13 +84,15 @@ def encode_classifier_card(card: ClassifierCard) -> str:
 
 
 def encode_classes(classes: tuple[str, ...]) -> str:
-    """Return the class names as a JSON list, for readers that know no card."""
+    """Return the class names as a JSON list, for programs that do not know the card."""
     return msgspec.json.encode(classes).decode()
 
 
 def decode_classifier_card(text: str) -> ClassifierCard:
-    """Read a card from JSON text; raise ModelError if it is damaged or of a later version."""
-    return read_card(text, ClassifierCard, of="classifier", remedy="Fuse it again (tlbench fuse).")
+    """Return the card that JSON text holds; raise ModelError if it is damaged or too new."""
+    return read_card(
+        text, ClassifierCard, of="classifier", remedy="Fuse it again with `tlbench fuse`."
+    )
 
 
 def classifier_card(model: OnnxModel) -> ClassifierCard | None:

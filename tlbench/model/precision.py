@@ -3,51 +3,51 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from tlbench.core.arrays import ImageArray
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
 from tlbench.core.registry import Registry, unknown_name
-from tlbench.model.card import ModelCard
-from tlbench.model.conversion import ImageSample
+from tlbench.model.card import ImageSample, ModelCard
 from tlbench.model.file import OnnxModel
+
+if TYPE_CHECKING:  # listing the precisions must not import numpy
+    from tlbench.core.arrays import ImageArray
 
 FULL_PRECISION = "fp32"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionOptions:
-    """What a conversion is given.
+    """The images and limits of a conversion.
 
     Attributes
     ----------
     sample : ImageSample
-        What the images are, for the card.
+        Where the images come from, for the card.
     calibration, held_out : sequence of ndarray (H, W, 3), uint8
         Raw training images of any sizes: to fit ranges and biases on, and to measure the drift on.
     reduce_range : bool
-        Whether int8 weights have to do with 7 bits; see `tlbench.machine.int8_saturates`.
+        Whether int8 weights are limited to 7 bits; see `tlbench.machine.int8_saturates`.
     min_cosine : float or None
-        The conversion fails where an image's features have a smaller cosine with the source's;
-        None leaves it to the precision.
+        The conversion fails if the cosine between an image's features and the source's is smaller;
+        None for the precision's own limit.
     """
 
     sample: ImageSample
-    calibration: Sequence[ImageArray]
-    held_out: Sequence[ImageArray]
+    calibration: "Sequence[ImageArray]"
+    held_out: "Sequence[ImageArray]"
     reduce_range: bool = False
     min_cosine: float | None = None
 
     def __post_init__(self) -> None:
         if self.min_cosine is not None and not -1 <= self.min_cosine <= 1:
-            msg = f"--min-cosine must be between -1 and 1, not {self.min_cosine}."
-            raise ConfigError(msg)
+            raise ConfigError(f"min_cosine must be between -1 and 1, got {self.min_cosine}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionRequest:
-    """A precision's name, other than fp32, and what its conversion is given."""
+    """The name of a precision other than fp32, and the options of the conversion to it."""
 
     precision: str
     options: ConversionOptions
@@ -62,14 +62,14 @@ class Precision(Protocol):
 
     @property
     def summary(self) -> str:
-        """One line: what it does."""
+        """One line: what the conversion does, and for which hardware."""
 
     @property
     def needs_calibration(self) -> bool:
         """Whether the result depends on calibration images."""
 
     def software(self) -> dict[str, str]:
-        """Return the versions of what the result depends on."""
+        """Return the versions of the software that the result depends on."""
 
     def convert(
         self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener

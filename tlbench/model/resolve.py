@@ -21,46 +21,46 @@ from tlbench.model.precision import PRECISIONS, ConversionRequest
 def export_backbone(
     name: str, options: ExportOptions, destination: Path, listener: Listener
 ) -> OnnxModel:
-    """Export the backbone *name* to *destination*; see `tlbench.model.Backbone.export`."""
+    """Return the model that the backbone *name* writes at *destination*."""
     backbone = load_backbone(name)
     _refuse_folder(destination)
     backbone.export(options, destination, listener)
     return OnnxModel(destination)
 
 
-def load_backbone(name: str) -> Backbone:
-    """Return the backbone *name*; ``frozen:FILE.pb`` carries an argument after a colon.
+def convert_model(
+    source: OnnxModel, request: ConversionRequest, destination: Path, listener: Listener
+) -> OnnxModel:
+    """Return *source* converted to another precision, written at *destination*."""
+    precision = PRECISIONS.load(request.precision)
+    _refuse_folder(destination)
+    precision.convert(source, destination, request.options, listener)
+    return OnnxModel(destination)
 
-    Raises
-    ------
-    UnknownNameError
-        If there is no backbone of that name.
-    ConfigError
-        If there is, and it takes no argument.
-    """
+
+def load_backbone(name: str) -> Backbone:
+    """Return the backbone *name*, which may carry an argument: ``frozen:FILE.pb``."""
     name, colon, argument = name.partition(":")
     backbone = BACKBONES.load(name)
     if not colon:
         return backbone
     if not isinstance(backbone, BackboneWithArgument):
-        msg = f"Backbone {name} takes nothing after a colon, but {argument!r} stands there."
+        msg = f"Backbone {name} takes nothing after a colon, but got {argument!r} there."
         raise ConfigError(msg)
     return backbone.with_argument(argument)
 
 
 def file_stem(name: str) -> str:
-    """Return what a file made of the backbone *name* is called, without a suffix."""
+    """Return the name, without a suffix, of a file made from the backbone *name*."""
     return Path(name.partition(":")[2]).stem or name.rstrip(":")
 
 
-def lower_model(
-    source: OnnxModel, request: ConversionRequest, destination: Path, listener: Listener
-) -> OnnxModel:
-    """Convert *source* to another precision; see `tlbench.model.precision.Precision.convert`."""
-    precision = PRECISIONS.load(request.precision)
-    _refuse_folder(destination)
-    precision.convert(source, destination, request.options, listener)
-    return OnnxModel(destination)
+def is_file_name(model: str) -> bool:
+    """Tell whether *model* means a file and not the name of a backbone."""
+    path = Path(model).expanduser()
+    if path.suffix.lower() == ".onnx":
+        return True
+    return not _has_argument(model) and (os.sep in model or path.is_file())
 
 
 def resolve_model(
@@ -71,43 +71,40 @@ def resolve_model(
     options: ExportOptions | None = None,
     conversion: ConversionRequest | None = None,
 ) -> OnnxModel:
-    """Return the model that *model* means.
+    """Return the model that a path or a backbone's name stands for.
 
     Parameters
     ----------
     model : str
         A path that ends in ``.onnx``, or the name of a backbone, which is exported into
-        ``cache_dir/models`` unless the same export lies there already.
+        ``cache_dir/models`` unless the same export is already there.
     options : ExportOptions or None
-        How it is exported; each set of options has a file of its own.
+        How a backbone is exported; each set of options has its own file.
     conversion : ConversionRequest or None
-        The precision to convert a backbone to, likewise kept in ``cache_dir/models``; None for
-        fp32.
+        The precision to convert a backbone to, also kept in ``cache_dir/models``; None for fp32.
 
     Raises
     ------
     ModelError
-        If the file is missing or no ONNX model.
+        If the file is missing or is not an ONNX model.
     UnknownNameError
-        If there is no backbone of that name.
+        If no backbone has this name.
     ConfigError
-        If a precision or another export is asked for, and *model* is a file; or the backbone's
-        name carries an argument.
+        If *model* is a file and *options* or *conversion* ask for another export, or if the
+        backbone's name carries an argument.
     """
     options = options or ExportOptions()
     if is_file_name(model):
-        path = Path(model).expanduser()
         if options != ExportOptions():
             _refuse_file_to_export(model, options)
         if conversion is not None:
             refuse_file_at_precision(model, conversion.precision)
-        return OnnxModel(path)
+        return OnnxModel(Path(model).expanduser())
     if _has_argument(model):
         load_backbone(model)  # it may not exist, or take no argument
-        name = f"{file_stem(model)}.onnx"
         msg = (
-            f"{model} is exported once and by itself, because its export has options of its own: "
-            f"tlbench export {model} -o {name}. Then measure {name}."
+            f"{model} needs export options of its own, so it is not exported on first use. Run "
+            f"`tlbench export {model}` with those options. Then measure {file_stem(model)}.onnx."
         )
         raise ConfigError(msg)
     if model not in BACKBONES.names():
@@ -122,18 +119,10 @@ def resolve_model(
     if conversion is None:
         return source
     return _cached_or_made(
-        folder / f"{model}-{conversion.precision}-{_lowering_key(source, conversion)}.onnx",
-        lambda destination: lower_model(source, conversion, destination, listener),
+        folder / f"{model}-{conversion.precision}-{_conversion_key(source, conversion)}.onnx",
+        lambda destination: convert_model(source, conversion, destination, listener),
         listener,
     )
-
-
-def is_file_name(model: str) -> bool:
-    """Tell whether *model* means a file, and not the name of a backbone."""
-    path = Path(model).expanduser()
-    if path.suffix.lower() == ".onnx":
-        return True
-    return not _has_argument(model) and (os.sep in model or path.is_file())
 
 
 def _has_argument(model: str) -> bool:
@@ -142,33 +131,38 @@ def _has_argument(model: str) -> bool:
 
 
 def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
-    """Raise ConfigError: a file has the precision that it has."""
+    """Raise ConfigError: a file keeps the precision that it was exported at."""
     msg = (
-        f"--precision {precision} converts a backbone that is given by its name; {model} is a file "
-        f"and has its precision already. Run tlbench export BACKBONE --precision {precision} -o "
-        "FILE, then measure that file without --precision."
+        f"precision={precision!r} converts a backbone that is given by its name, but {model} is a "
+        f"file, which keeps its precision. Export the backbone with precision={precision!r}, then "
+        "measure that file without asking for a precision."
     )
     raise ConfigError(msg)
 
 
 def _refuse_file_to_export(model: str, options: ExportOptions) -> NoReturn:
     usual = ExportOptions()
-    asked = ", ".join(
-        f"{slot}={getattr(options, slot)}"
+    changed = ", ".join(
+        f"{slot}={getattr(options, slot)!r}"
         for slot in ExportOptions.__slots__
         if getattr(options, slot) != getattr(usual, slot)
     )
     msg = (
-        f"{asked} is about the export of a backbone that is given by its name; {model} is a file "
-        "and was exported already. Name a backbone, or leave that out."
+        f"{changed} applies to the export of a backbone that is given by its name, but {model} is "
+        "a file that is already exported. Name a backbone, or leave these options out."
     )
     raise ConfigError(msg)
+
+
+def _refuse_folder(destination: Path) -> None:
+    if destination.is_dir():
+        raise StorageError(f"{destination} is a folder. Give the path of the file to write.")
 
 
 def _cached_or_made(
     destination: Path, make: Callable[[Path], OnnxModel], listener: Listener
 ) -> OnnxModel:
-    """Return the model at *destination* in the cache, making it first if need be."""
+    """Return the model at *destination* in the cache, and make it first if it is not there."""
     if destination.is_file():
         try:
             cached = OnnxModel(destination)
@@ -183,17 +177,11 @@ def _cached_or_made(
     try:
         return make(destination)
     except StorageError as error:
-        msg = f"{error} (The cache is chosen with --cache-dir or TLBENCH_CACHE.)"
+        msg = f"{error} Choose another cache with cache_dir or the variable TLBENCH_CACHE."
         raise StorageError(msg) from error
 
 
-def _refuse_folder(destination: Path) -> None:
-    if destination.is_dir():
-        msg = f"{destination} is a folder. Name a file after -o."
-        raise StorageError(msg)
-
-
-def _lowering_key(source: OnnxModel, request: ConversionRequest) -> str:
+def _conversion_key(source: OnnxModel, request: ConversionRequest) -> str:
     """Identify a conversion: the file it starts from, the images it sees, the software."""
     options = request.options
     return sha256_value(

@@ -14,7 +14,7 @@ from tlbench.model import (
     check_precision,
     export_backbone,
     load_backbone,
-    lower_model,
+    convert_model,
 )
 from tlbench.workflows.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
 from tlbench.workflows.steps.context import CALIBRATION_IMAGES, conversion_request
@@ -81,4 +81,4 @@ def export_at_precision(
     )
     with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
         source = export_backbone(name, options, Path(folder) / "source.onnx", listener)
-        return lower_model(source, conversion, destination, listener)
+        return convert_model(source, conversion, destination, listener)

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import onnx
 
-from exporters.parity import measure_parity
-from exporters.probes import probe_batches
+from exporters.common.parity import measure_parity, probe_batches
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError, StorageError
 from tlbench.core.progress import Listener

@@ -1,5 +1,11 @@
-"""Build an EfficientNet-Lite network as an ONNX graph, batch normalisation folded in."""
+"""The EfficientNet-Lite family: its blocks, its parameters and its ONNX graph.
 
+Tan and Le (2019), arXiv:1905.11946, with the changes of the Lite variants: no
+squeeze-and-excitation, ReLU6 instead of swish, and stem, head and the number of blocks in the first
+and last stage are not scaled.
+"""
+
+import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,15 +14,100 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.lite.architecture import BATCH_NORM_EPSILON, Block, same_padding
 from exporters.lite.weights import StateDict
 
+STEM_CHANNELS = 32
+HEAD_CHANNELS = 1280
+N_CLASSES = 1000
+BATCH_NORM_EPSILON = 1e-3
 NETWORK_INPUT = "network_input"
+
+# Of EfficientNet-B0: repeats, kernel, stride of the first block, expansion, channels out.
+_STAGES = (
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
+    (1, 3, 1, 6, 320),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One inverted residual block: expand (unless 1), depthwise convolution, project."""
+
+    kernel: int
+    stride: int
+    expansion: int
+    channels_in: int
+    channels_out: int
+
+    @property
+    def channels_inside(self) -> int:
+        """Channels of the depthwise convolution."""
+        return self.channels_in * self.expansion
+
+    @property
+    def has_shortcut(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.stride == 1 and self.channels_in == self.channels_out
+
+
+def _round_channels(channels: int, width: float, divisor: int = 8) -> int:
+    scaled = channels * width
+    rounded = max(divisor, int(scaled + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * scaled else rounded
+
+
+def blocks(width: float, depth: float) -> list[Block]:
+    """Return the blocks of the variant with these width and depth coefficients, first to last."""
+    result = []
+    channels_in = STEM_CHANNELS
+    for position, (repeats, kernel, stride, expansion, channels) in enumerate(_STAGES):
+        channels_out = _round_channels(channels, width)
+        is_scaled = 0 < position < len(_STAGES) - 1
+        for repeat in range(math.ceil(depth * repeats) if is_scaled else repeats):
+            result.append(
+                Block(kernel, stride if repeat == 0 else 1, expansion, channels_in, channels_out)
+            )
+            channels_in = channels_out
+    return result
+
+
+def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the zeros before and after one axis, as TensorFlow's ``SAME`` places them."""
+    total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def parameter_shapes(network: list[Block]) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every parameter of a network, by its name in PyTorch's files."""
+    shapes: dict[str, tuple[int, ...]] = {}
+
+    def layer(weight: str, norm: str, shape: tuple[int, ...]) -> None:
+        shapes[f"{weight}.weight"] = shape
+        for part in ("weight", "bias", "running_mean", "running_var"):
+            shapes[f"{norm}.{part}"] = (shape[0],)
+
+    layer("_conv_stem", "_bn0", (STEM_CHANNELS, 3, 3, 3))
+    for position, block in enumerate(network):
+        prefix, inside = f"_blocks.{position}", block.channels_inside
+        if block.expansion != 1:
+            layer(f"{prefix}._expand_conv", f"{prefix}._bn0", (inside, block.channels_in, 1, 1))
+        kernel = (inside, 1, block.kernel, block.kernel)
+        layer(f"{prefix}._depthwise_conv", f"{prefix}._bn1", kernel)
+        layer(f"{prefix}._project_conv", f"{prefix}._bn2", (block.channels_out, inside, 1, 1))
+    layer("_conv_head", "_bn1", (HEAD_CHANNELS, network[-1].channels_out, 1, 1))
+    shapes["_fc.weight"] = (N_CLASSES, HEAD_CHANNELS)
+    shapes["_fc.bias"] = (N_CLASSES,)
+    return shapes
 
 
 @dataclass
 class LiteGraph:
-    """A graph under construction. ``taps`` maps a layer's name to its tensor and (H, W, C)."""
+    """A graph under construction. ``taps`` maps the name of a layer to its tensor and (H, W, C)."""
 
     state: StateDict
     nodes: list[onnx.NodeProto] = field(default_factory=list)
@@ -54,8 +145,8 @@ class LiteGraph:
         )
         if relu6:
             bounds = [
-                self.constant("zero", np.float32(0) * np.ones((), np.float32)),
-                self.constant("six", np.float32(6) * np.ones((), np.float32)),
+                self.constant("zero", np.zeros((), np.float32)),
+                self.constant("six", np.full((), 6, np.float32)),
             ]
             output = self.node("Clip", [output, *bounds], f"{weight}.relu6")
         return output, -(-size // stride)
@@ -117,8 +208,8 @@ def build_network(
 ) -> tuple[onnx.ModelProto, tuple[int, ...]]:
     """Return the network without preprocessing, and the shape of one image's features.
 
-    The model's input is ``network_input``, float32 (N, 3, input_size, input_size); its outputs are
-    ``features`` (N, n_features) and with *top* ``logits`` (N, n_classes).
+    The input is ``network_input``, float32 (N, 3, input_size, input_size); the outputs are
+    ``features`` (N, n_features) and, with *top*, ``logits`` (N, n_classes).
     """
     graph = LiteGraph(state)
     tensor, size = graph.convolution(

@@ -1,16 +1,59 @@
-"""Compare an exported graph with the implementation it came from."""
+"""Compare an exported graph with the implementation it came from, on the same raw images."""
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tlbench.core.arrays import FloatArray, ImageArray
-from tlbench.core.errors import ExportError
+from tlbench.core.errors import ExportError, one_line
 from tlbench.model import Parity
+
+if TYPE_CHECKING:
+    import onnx
 
 # Float32 sums in another order differ by about 1e-6 of the largest feature; a wrong resize, scale,
 # padding or layer differs by 1e-2 and more.
 TOLERANCE = 1e-4
+
+
+# Two sizes, one not square and neither the size of any network's input: the resize inside the graph
+# is verified together with the network, enlarging and (below 96 pixels of input) reducing.
+_SHAPES = ((4, 32, 32), (2, 96, 80))
+
+
+def probe_batches(seed: int = 0, *, odd_sizes: bool = False) -> list[ImageArray]:
+    """Return batches of uint8 images (N, H, W, 3), the same for the same seed.
+
+    With *odd_sizes* they lack their last row and column: no position of the nearest pixel then lies
+    half way between two, where rounding decides.
+
+    Coarse random patches under fine noise: like photographs they have most energy at low
+    frequencies, and unlike constant images they show a swapped axis or channel.
+    """
+    generator = np.random.default_rng(seed)
+    batches = []
+    for n_images, height, width in _SHAPES:
+        coarse = generator.uniform(30, 225, (n_images, height // 8, width // 8, 3))
+        patches = coarse.repeat(8, axis=1).repeat(8, axis=2)
+        noise = generator.normal(0, 20, patches.shape)
+        images = np.clip(patches + noise, 0, 255).astype(np.uint8)
+        batches.append(images[:, :-1, :-1].copy() if odd_sizes else images)
+    return batches
+
+
+def open_session(model: "onnx.ModelProto | bytes", what: str = "exported graph") -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+    """Return a quiet ONNX Runtime session on the CPU; raise ExportError if it refuses the graph."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime's own kinds have no common base but this
+        msg = f"ONNX Runtime cannot load the {what}: {one_line(error):.300}"
+        raise ExportError(msg) from error
 
 
 def measure_parity(
@@ -40,11 +83,7 @@ def measure_parity(
         If an output's shape differs, anything is not finite, or the difference is above
         *tolerance*.
     """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    session = open_session(model)
     names = [output.name for output in session.get_outputs()]
     max_abs, max_rel, min_cosine, n_images = 0.0, 0.0, 1.0, 0
     for images in batches:
@@ -54,7 +93,7 @@ def measure_parity(
         except Exception as error:  # ONNX Runtime's own kinds have no common base but this
             msg = (
                 f"ONNX Runtime cannot run the exported graph on images {images.shape}: "
-                f"{' '.join(str(error).split()):.300} Nothing was written."
+                f"{one_line(error):.300} Nothing was written."
             )
             raise ExportError(msg) from error
         for name, actual, expected in zip(names, outputs, reference(images), strict=True):

@@ -1,0 +1,1 @@
+"""What the exporters share: probe images, preprocessing nodes, parity, and the files they write."""
