@@ -20,11 +20,12 @@ from tlbench.cli.groups import flatten_options
 from tlbench.cli.inspect import inspect
 from tlbench.cli.latency import latency
 from tlbench.cli.listing import list_entries
+from tlbench.cli.names import speak_of_options
 from tlbench.cli.predict import predict
 from tlbench.cli.report import report
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.run import run
-from tlbench.core.errors import TlbenchError
+from tlbench.core.errors import TlbenchError, one_line
 
 app = typer.Typer(
     name="tlbench",
@@ -90,5 +91,5 @@ def main() -> None:
     try:
         app(prog_name="tlbench")
     except TlbenchError as error:
-        typer.echo(f"tlbench: error: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"tlbench: error: {speak_of_options(one_line(error))}", err=True)
         sys.exit(2)

@@ -11,11 +11,17 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+def _warning(message: str) -> str:
+    from tlbench.cli.names import speak_of_options
+
+    return f"tlbench: warning: {speak_of_options(message)}"
+
+
 class _Warnings(Silent):
     """Warnings and nothing else, on stderr: they change what a result means."""
 
     def warn(self, message: str) -> None:
-        sys.stderr.write(f"tlbench: warning: {message}\n")
+        sys.stderr.write(f"{_warning(message)}\n")
 
 
 class _Bars(_Warnings):
@@ -56,12 +62,12 @@ class _Bars(_Warnings):
         self._progress = self._task = None
 
     def warn(self, message: str) -> None:
-        if self._progress is not None:
-            self._progress.console.print(
-                f"tlbench: warning: {message}", markup=False, highlight=False, soft_wrap=True
-            )
-        else:
+        if self._progress is None:
             super().warn(message)
+        else:
+            self._progress.console.print(
+                _warning(message), markup=False, highlight=False, soft_wrap=True
+            )
 
 
 def make_listener(*, quiet: bool) -> Listener:

@@ -1,35 +1,17 @@
 """The command line that repeats a run."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
+from tlbench.cli.names import option_words
 from tlbench.model import FULL_PRECISION, ExportOptions
 from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunConfig, TimingConfig
 
-# Switches that are off by default: their option turns the field away from its default.
-_FLAGS = {
-    "latency": "--no-latency",
-    "cache": "--no-cache",
-    "strict": "--strict",
-    "breakdown": "--breakdown",
-    "find_peak": "--find-peak",
-    "spin": "--no-spin",
-    "costs": "--no-costs",
-    "search": "--search",
-}
 # What the command itself says, and not an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
 # What a recipe says, besides.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
-_OTHER_NAMES = {
-    "scenarios": "--scenario",
-    "boundaries": "--boundary",
-    "batch_sizes": "--batch-size",
-    "curve": "--learning-curve",
-}
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -61,7 +43,7 @@ def repeat_command(config: RunConfig) -> str:
         for field in fields(chosen):
             value = getattr(chosen, field.name)
             if field.name not in implied and value != getattr(usual, field.name):
-                words += _option(field.name, value)
+                words += option_words(field.name, value)
     return shlex.join(words)
 
 
@@ -72,8 +54,7 @@ def _exported_first(config: RunConfig) -> str:
     for field in fields(config.export):
         value = getattr(config.export, field.name)
         if value != getattr(ExportOptions(), field.name):
-            option = _option(field.name, value)
-            words += option[:1] if value is True else option
+            words += option_words(field.name, value)
     if config.precision != FULL_PRECISION:
         words += ["--precision", config.precision, "--calibrate", config.dataset]
     of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
@@ -98,19 +79,5 @@ def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
         value = getattr(config, field.name)
         is_open = field.name not in _IMPLIED | _OF_RECIPE
         if is_open and value != getattr(default, field.name):
-            words += _option(field.name, value)
+            words += option_words(field.name, value)
     return shlex.join(words)
-
-
-def _option(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any field's value
-    """Return the words that set one field."""
-    option = _OTHER_NAMES.get(name, f"--{name.removesuffix('_s').replace('_', '-')}")
-    if name in _FLAGS:
-        return [_FLAGS[name]]
-    if name == "head_params":
-        return [word for text in value for word in ("--head-param", text)]
-    if isinstance(value, Mapping):  # provider_options: the option is in the singular
-        return [word for k, v in value.items() for word in (option.removesuffix("s"), f"{k}={v}")]
-    if isinstance(value, tuple):
-        return [option, ",".join(map(str, value)) or "none"]
-    return [option, str(value)]
