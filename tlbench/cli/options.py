@@ -206,7 +206,19 @@ def split_options(texts: Sequence[str] | None) -> dict[str, str]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            msg = f"--provider-option takes NAME=VALUE, not {text!r}. Example: use_tf32=0."
+            msg = f"--provider-option takes NAME=VALUE, got {text!r}. Example: use_tf32=0."
             raise ConfigError(msg)
         options[name] = value
     return options
+
+
+def whole_numbers(option: str, text: str, example: str) -> tuple[int, ...]:
+    """Return the numbers in ``"1,5,10"``; raise ConfigError for other text."""
+    numbers = []
+    for word in split_names(text):
+        try:
+            numbers.append(int(word))
+        except ValueError as error:
+            msg = f"{option} takes whole numbers, got {word!r}. Example: {example}."
+            raise ConfigError(msg) from error
+    return tuple(numbers)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from tlbench.cli.groups import OptionGroup
-from tlbench.core.errors import ConfigError
+from tlbench.cli.options import whole_numbers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,17 +46,8 @@ class ProtocolOptions(OptionGroup):
 
         protocol = ProtocolConfig(
             folds=self.folds,
-            curve=split_sizes(self.learning_curve),
+            curve=whole_numbers("--learning-curve", self.learning_curve, "1,5,10,50"),
             curve_seeds=self.curve_seeds,
             search=self.search,
         )
         return {"protocol": protocol}
-
-
-def split_sizes(text: str) -> tuple[int, ...]:
-    """Return the numbers in ``"1,5,10"``; none for ``""``; raise ConfigError for other text."""
-    try:
-        return tuple(int(size) for size in text.split(",") if size.strip())
-    except ValueError as error:
-        msg = f"--learning-curve takes whole numbers, not {text!r}. Example: 1,5,10,50."
-        raise ConfigError(msg) from error

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlbench.cli.options import split_names
-from tlbench.core.errors import ConfigError
+from tlbench.cli.options import split_names, whole_numbers
 
 if TYPE_CHECKING:
     from tlbench.workflows import TimingConfig
@@ -79,7 +78,7 @@ class TimingOptions:
             help="Of server: seconds within which 99 of 100 requests must be answered.",
         ),
     ] = 0.1
-    find_peak: Annotated[
+    find_highest_rate: Annotated[
         bool,
         typer.Option("--find-peak", help="Of server: search the highest rate within the bound."),
     ] = False
@@ -100,22 +99,14 @@ class TimingOptions:
 def make_timing(
     scenario: ScenarioOptions, timing: TimingOptions, *, candidates: Iterable[str]
 ) -> "TimingConfig":
-    """Return the configuration that the options mean.
-
-    Raises
-    ------
-    ConfigError
-        If a batch size is no whole number.
-    """
+    """Return the configuration of the timings."""
     from tlbench.workflows import TimingConfig
 
     # The usual size is left to the run, so that its own command line stays short.
-    sizes = () if scenario.batch_size == "32" else split_names(scenario.batch_size)
-    if bad := [size for size in sizes if not size.lstrip("-").isdecimal()]:
-        raise ConfigError(f"--batch-size takes whole numbers, not {bad[0]!r}. Example: 1,8,32.")
+    usual = scenario.batch_size == "32"
     return TimingConfig(
         scenarios=split_names(scenario.scenario),
-        batch_sizes=tuple(map(int, sizes)),
+        batch_sizes=() if usual else whole_numbers("--batch-size", scenario.batch_size, "1,8,32"),
         boundaries=tuple(_BOUNDARIES.get(name, name) for name in split_names(scenario.boundary)),
         candidates=tuple(candidates),
         **timing.settings(),
