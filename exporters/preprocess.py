@@ -1,15 +1,15 @@
 """Put the preprocessing in front of a network, inside the graph."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
-
-import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.registry import unknown_name
+
+if TYPE_CHECKING:  # `tlbench list` reads the preprocessings, and needs neither library
+    import numpy as np
+    import onnx
+    from numpy.typing import NDArray
 
 # Resize takes the spatial axes alone since opset 18; every ONNX Runtime since 1.14 reads it.
 DEFAULT_OPSET = 18
@@ -45,13 +45,15 @@ def choose_resize(name: str | None) -> Resize:
     return _RESIZES[name or "bilinear"]
 
 
-def nearest_rows(n_old: int, n_new: int) -> NDArray[np.int64]:
+def nearest_rows(n_old: int, n_new: int) -> "NDArray[np.int64]":
     """Return which of *n_old* rows each of *n_new* is, by `NEAREST`.
 
     Row i is ``floor((i + 0.5) * n_old / n_new)``, here in whole numbers. Pillow and ONNX Runtime
     compute it in floating point: where the product is whole, rounding decides which row they take.
     With an odd *n_old* it never is.
     """
+    import numpy as np
+
     rows: NDArray[np.int64] = (2 * np.arange(n_new, dtype=np.int64) + 1) * n_old // (2 * n_new)
     return rows
 
@@ -61,7 +63,7 @@ class Step(NamedTuple):
 
     name: str
     operator: Literal["Gather", "Sub", "Add", "Mul", "Div"]
-    values: NDArray[np.generic]
+    values: "NDArray[np.generic]"
 
 
 class PixelSteps(Protocol):
@@ -87,6 +89,8 @@ class Preprocessing:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The operations that do something."""
+        import numpy as np
+
         steps = []
         if self.channels == "BGR":
             steps.append(Step("channels", "Gather", np.array([2, 1, 0], dtype=np.int64)))
@@ -99,6 +103,8 @@ class Preprocessing:
 
 def check_opset(opset: int | None) -> int:
     """Return the opset to export with; raise ConfigError for one whose Resize lacks axes."""
+    import onnx
+
     newest: int = onnx.defs.onnx_opset_version()
     if opset is None:
         return DEFAULT_OPSET
@@ -109,13 +115,13 @@ def check_opset(opset: int | None) -> int:
 
 
 def prepend_preprocessing(
-    model: onnx.ModelProto,
+    model: "onnx.ModelProto",
     *,
     network_input: str,
     size: tuple[int, int],
     preprocessing: PixelSteps,
     resize: Resize = BILINEAR,
-) -> onnx.ModelProto:
+) -> "onnx.ModelProto":
     """Make a model of raw images out of one of preprocessed ones.
 
     Parameters
@@ -138,6 +144,10 @@ def prepend_preprocessing(
     The layout changes while pixels are still bytes of the raw image: that is the only transpose,
     and the smallest possible one. The nodes here are the last that see the image's own size.
     """
+    import numpy as np
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
     nodes = [
         helper.make_node("Transpose", ["images"], ["images_nchw"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["images_nchw"], ["pixels"], to=TensorProto.FLOAT),

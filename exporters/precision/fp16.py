@@ -3,8 +3,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-
-import onnx
+from typing import TYPE_CHECKING
 
 from exporters.precision.software import ByOnnxRuntime
 from tlbench.core.progress import Listener
@@ -13,6 +12,9 @@ from tlbench.model import ConversionOptions, ModelCard, OnnxModel
 # A float16 has 11 bits: features that agree to three digits have a cosine above 0.9999. What is
 # below this has overflowed or lost a layer. See docs/precisions.md.
 _MIN_COSINE = 0.999
+
+if TYPE_CHECKING:
+    import onnx
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,9 @@ class _Fp16(ByOnnxRuntime):
         )
 
 
-def _to_float16(network: onnx.ModelProto) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+def _to_float16(network: "onnx.ModelProto") -> "tuple[onnx.ModelProto, tuple[str, ...]]":
     """Return the network in float16 and the operators that the tool leaves in float32."""
+    import onnx
     from onnxruntime.quantization.onnx_model import ONNXModel
 
     path = list(sys.path)

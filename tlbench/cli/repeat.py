@@ -8,17 +8,16 @@ from tlbench.cli.names import option_words
 from tlbench.model import FULL_PRECISION, ExportOptions
 from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunConfig, TimingConfig
 
-# What the command itself says, and not an option.
+# Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
-# What a recipe says, besides.
+# Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 
 
 def repeat_command(config: RunConfig) -> str:
-    """Return the shortest command line that measures the same again.
+    """Return the shortest command line that repeats the measurement.
 
-    A backbone whose export is not the usual one is exported first: the other commands have no
-    options for it.
+    A backbone with export options is exported first: the other commands do not have these options.
     """
     if config.export != ExportOptions():
         return _exported_first(config)
@@ -48,7 +47,7 @@ def repeat_command(config: RunConfig) -> str:
 
 
 def _exported_first(config: RunConfig) -> str:
-    """Return the command of an unusual export, and that of measuring its file."""
+    """Return the command that exports a backbone, followed by the one that measures its file."""
     file = f"{Path(config.model).name}.onnx"
     words = ["tlbench", "export", config.model]
     for field in fields(config.export):
@@ -62,9 +61,9 @@ def _exported_first(config: RunConfig) -> str:
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
-    """Return the command line that repeats a recipe with the settings that it leaves open.
+    """Return the command line that repeats a recipe, with the settings that it leaves open.
 
-    What the recipe itself fixes is not looked at.
+    Settings that the recipe fixes are ignored.
     """
     words = ["tlbench", "reproduce", choices.recipe]
     for option, value in (
