@@ -65,7 +65,9 @@ class KerasBackbone:
     @property
     def summary(self) -> str:
         """One line for ``tlbench list backbones``."""
-        licence = self.licence.partition(",")[0]
+        licence = self.licence.partition(", see ")[0].replace(" is ", ": ")
+        licence = licence.replace("not stated by Keras; the authors'", "licence unstated;")
+        licence = licence.replace("not stated by Keras", "licence unstated")
         return f"{self.input_size} px, {self.n_features} features; {licence}"
 
     def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:

@@ -4,6 +4,7 @@ import ast
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,8 @@ HEAVY = (
     "skimage",
     "tensorflow",
 )
+
+SAVED_RUN = Path(__file__).parents[1] / "golden" / "run-simple.json"
 
 # Which files may import a library at all; a folder ends with a slash.
 HOMES = {
@@ -56,9 +59,9 @@ assert stdout.getvalue()
 """
 
 
-def _loaded(source):
-    """Return the heavy libraries that a fresh Python has loaded after *source*."""
-    report = f"\nimport json, sys\nprint(json.dumps([n for n in {HEAVY} if n in sys.modules]))"
+def _loaded(source, libraries=HEAVY):
+    """Return which of the libraries a fresh Python has loaded after *source*."""
+    report = f"\nimport json, sys\nprint(json.dumps([n for n in {libraries} if n in sys.modules]))"
     done = subprocess.run(
         [sys.executable, "-c", source + report],
         check=True,
@@ -87,6 +90,18 @@ def test_the_check_sees_a_heavy_library():
 def test_no_heavy_library_is_loaded(source):
     """What needs no library does not wait for it."""
     assert _loaded(source) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["list"], ["report", str(SAVED_RUN)], ["--help"]], ids=lambda words: words[0]
+)
+def test_a_light_command_loads_no_heavy_library(words):
+    """Listing and reporting only read: the answer should be there at once."""
+    assert _loaded(COMMAND.format(words=words)) == []
+
+
+def test_help_does_without_numpy():
+    assert _loaded(COMMAND.format(words=["--help"]), libraries=("numpy",)) == []
 
 
 def _imported(tree):

@@ -1,6 +1,7 @@
 """Each command does what its help says."""
 
 import json
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -148,7 +149,31 @@ def test_list_names_the_entries(tlbench, kind, expected):
     described = [line for line in lines if not line.startswith(" ")]
     assert all(len(line.split(maxsplit=1)) == 2 for line in described)
     assert max(map(len, lines)) <= 80
-    assert f"\n  {expected} " in tlbench("list").out
+    assert f"\n  {expected}" in tlbench("list").out
+
+
+def test_the_list_has_what_cannot_be_used_last(tlbench, monkeypatch):
+    """Under what to install; whoever has the base install alone sees first what works."""
+
+    def version(name):
+        if name in {"tensorflow", "tf2onnx"}:
+            raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("tlbench.cli.describe.metadata.version", version)
+    lines = tlbench("list", "backbones").out.splitlines()
+    heading = lines.index("After pip install 'tlbench[export]':")
+    assert [line.split()[0] for line in lines[:heading]] == [
+        "efficientnet-lite0",
+        "efficientnet-lite1",
+        "efficientnet-lite2",
+    ]
+    assert any(line.startswith("resnet50 ") for line in lines[heading:])
+
+
+def test_the_list_of_everything_tries_no_provider(tlbench, monkeypatch):
+    """Importing ONNX Runtime takes longer than everything else."""
+    monkeypatch.setattr("tlbench.engine.provider_statuses", None)
+    assert "cpu, cuda, tensorrt" in tlbench("list").out
 
 
 def test_doctor_says_what_works(tlbench, tmp_path):
@@ -156,7 +181,7 @@ def test_doctor_says_what_works(tlbench, tmp_path):
     assert done.code == 0
     assert "cpu: works" in done.out
     assert "(writable)" in done.out
-    assert "holds neither" in done.out
+    assert "contains neither" in done.out
 
 
 def test_doctor_tells_kinds_of_processors_apart(tlbench, monkeypatch):

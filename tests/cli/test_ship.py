@@ -93,7 +93,7 @@ def test_an_unreadable_image_is_a_warning_or_with_strict_exit_code_2(tlbench, cl
     done = tlbench("predict", "c.onnx", photos)
     assert done.code == 0
     assert len(done.out.splitlines()) == 4
-    assert "warning: left out: Cannot decode photos/2.png" in done.err
+    assert "warning: skipped: Cannot decode photos/2.png" in done.err
     strict = tlbench("predict", "c.onnx", photos, "--strict")
     assert (strict.code, strict.out) == (2, "")
 

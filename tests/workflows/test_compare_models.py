@@ -137,7 +137,7 @@ def test_energy_that_a_contest_cannot_count_has_its_reason(config, tiny_path, mo
     [
         ("a@thread=1", UnknownNameError, "Did you mean 'threads'"),
         ("a@threads=many", ConfigError, "whole number"),
-        ("a@threads=0", ConfigError, "--threads must be at least 1"),
+        ("a@threads=0", ConfigError, "threads must be at least 1"),
         ("a@spin=maybe", ConfigError, "yes or no"),
     ],
 )

@@ -80,7 +80,7 @@ def test_a_server_waits_for_its_requests(config):
 
 def test_a_bound_below_one_call_has_no_peak(config):
     with pytest.raises(MeasurementError, match="latency_bound_s is .* Raise it"):
-        measure(config, scenarios=("server",), find_peak=True, latency_bound_s=1e-9)
+        measure(config, scenarios=("server",), find_highest_rate=True, latency_bound_s=1e-9)
 
 
 def test_costs_are_those_of_a_fresh_process(config):
@@ -173,17 +173,25 @@ def test_ctrl_c_before_the_first_sample_is_an_interruption(config, interrupt):
     ("values", "error", "text"),
     [
         ({"scenarios": ("singel",)}, UnknownNameError, "Did you mean 'single'"),
-        ({"scenarios": ()}, ConfigError, "--scenario"),
-        ({"scenarios": ("single", "single")}, ConfigError, "--scenario"),
+        ({"scenarios": ()}, ConfigError, "scenarios takes one or more"),
+        (
+            {"scenarios": ("single", "single")},
+            ConfigError,
+            "scenarios takes one or more",
+        ),
         ({"boundaries": ("gpu",)}, UnknownNameError, "Unknown boundary"),
-        ({"batch_sizes": (8, 0)}, ConfigError, "--batch-size must be at least 1, not 0"),
-        ({"min_samples": 0}, ConfigError, "--min-samples"),
-        ({"min_duration_s": 9.0, "max_duration_s": 1.0}, ConfigError, "--min-duration 9.0"),
-        ({"max_duration_s": 0.0, "min_duration_s": 0.0}, ConfigError, "--max-duration"),
-        ({"scenarios": ("server",)}, ConfigError, "give --qps"),
-        ({"qps": 0.0}, ConfigError, "--qps must be above 0"),
-        ({"pause_s": 0.0}, ConfigError, "--pause"),
-        ({"latency_bound_s": -1.0}, ConfigError, "--latency-bound"),
+        ({"batch_sizes": (8, 0)}, ConfigError, "batch_size must be at least 1, got 0"),
+        ({"min_samples": 0}, ConfigError, "min_samples must be at least 1"),
+        (
+            {"min_duration_s": 9.0, "max_duration_s": 1.0},
+            ConfigError,
+            "min_duration_s .* got 9.0",
+        ),
+        ({"max_duration_s": 0.0, "min_duration_s": 0.0}, ConfigError, "max_duration_s"),
+        ({"scenarios": ("server",)}, ConfigError, "pass qps="),
+        ({"qps": 0.0}, ConfigError, "qps must be greater than 0"),
+        ({"pause_s": 0.0}, ConfigError, "pause_s"),
+        ({"latency_bound_s": -1.0}, ConfigError, "latency_bound_s"),
         ({"candidates": ("b",), "scenarios": ("cold",)}, ConfigError, "not in cold"),
         (
             {"candidates": ("b",), "scenarios": ("server",), "qps": 1.0},

@@ -192,7 +192,7 @@ def test_unknown_names_are_found_before_any_work(config, network_calls, change, 
 @pytest.mark.parametrize("name", ["batch_size", "threads", "limit_train", "limit_test"])
 @pytest.mark.parametrize("value", [0, -5])
 def test_numbers_below_one_are_refused(config, name, value):
-    with pytest.raises(ConfigError, match=f"--{name.replace('_', '-')} must be at least 1"):
+    with pytest.raises(ConfigError, match=f"{name} must be at least 1"):
         replace(config, **{name: value})
 
 

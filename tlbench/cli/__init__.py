@@ -1,4 +1,4 @@
-"""The command line: one file a command, each a thin shell over one library function."""
+"""The command line: each command is a thin shell over one library function."""
 
 from tlbench.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The application: its commands, and what becomes of errors."""
+"""The application: its commands, and what happens to errors."""
 
 import io
 import sys
@@ -7,31 +7,23 @@ from typing import Annotated
 import typer
 
 from tlbench import __version__
-from tlbench.cli.baseline import baseline
-from tlbench.cli.compare import compare
-from tlbench.cli.doctor import doctor
-from tlbench.cli.drift import drift
-from tlbench.cli.evaluate import evaluate
-from tlbench.cli.export import export
-from tlbench.cli.extract import extract
-from tlbench.cli.fuse import fuse
-from tlbench.cli.gate import gate
-from tlbench.cli.groups import flatten_options
-from tlbench.cli.inspect import inspect
-from tlbench.cli.latency import latency
-from tlbench.cli.listing import list_entries
-from tlbench.cli.predict import predict
-from tlbench.cli.report import report
+from tlbench.cli.classify import fuse, predict
+from tlbench.cli.describe import doctor, inspect, list_entries
+from tlbench.cli.export import export, extract
+from tlbench.cli.gating import baseline, gate
+from tlbench.cli.measure import drift, evaluate, latency, run
+from tlbench.cli.names import speak_of_options
+from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
-from tlbench.cli.run import run
-from tlbench.core.errors import TlbenchError
+from tlbench.cli.saved_runs import compare, report
+from tlbench.core.errors import TlbenchError, one_line
 
 app = typer.Typer(
     name="tlbench",
     help="Measure how fast and how accurate a frozen, pretrained backbone is on your images, on "
-    "any device that ONNX Runtime reaches.",
-    epilog="Start with: tlbench run. Exit codes: 0 well, 1 a gate failed or, with --strict, a "
-    "timing is INVALID, 2 a user or environment error, 130 after Ctrl-C.",
+    "any device that ONNX Runtime supports.",
+    epilog="Start with: tlbench run. Exit codes: 0 success; 1 a gate failed or, with --strict, an "
+    "INVALID timing; 2 an error; 130 after Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -82,7 +74,8 @@ def _root(
 def main() -> None:
     r"""Run the command line; a TlbenchError becomes one line on stderr and exit code 2.
 
-    What an output cannot encode, such as a name of a file that is no UTF-8, is ``\udce9`` there.
+    Text that an output cannot encode, such as a file name that is not UTF-8, is escaped:
+    ``\udce9``.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -90,5 +83,5 @@ def main() -> None:
     try:
         app(prog_name="tlbench")
     except TlbenchError as error:
-        typer.echo(f"tlbench: error: {' '.join(str(error).split())}", err=True)
+        typer.echo(f"tlbench: error: {speak_of_options(one_line(error))}", err=True)
         sys.exit(2)

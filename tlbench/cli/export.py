@@ -1,4 +1,4 @@
-"""`tlbench export`."""
+"""`tlbench export` and `tlbench extract`: a backbone as an ONNX file, its features as arrays."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tlbench.cli import options as o
+from tlbench.cli.measure import make_config
 
 
 class Pooling(StrEnum):
@@ -25,11 +26,18 @@ class Resize(StrEnum):
     NEAREST = "nearest"
 
 
+class SplitName(StrEnum):
+    """A split of a dataset."""
+
+    TRAIN = "train"
+    TEST = "test"
+
+
 def export(
     backbone: Annotated[
         str,
         typer.Argument(
-            help="A backbone's name (see tlbench list backbones), or frozen:FILE.pb for a frozen "
+            help="Name of a backbone (see tlbench list backbones), or frozen:FILE.pb for a frozen "
             "TensorFlow graph."
         ),
     ],
@@ -41,13 +49,13 @@ def export(
     input_tensor: Annotated[
         str | None,
         typer.Option(
-            "--input", help="Of frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
+            "--input", help="For frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
         ),
     ] = None,
     output_tensor: Annotated[
         str | None,
         typer.Option(
-            "--output", help="Of frozen:FILE.pb: the tensor of the features.", metavar="NAME"
+            "--output", help="For frozen:FILE.pb: the tensor of the features.", metavar="NAME"
         ),
     ] = None,
     weights: Annotated[
@@ -59,44 +67,47 @@ def export(
     ] = "imagenet",
     input_size: Annotated[
         int | None,
-        typer.Option(help="Pixels that the graph resizes images to; default: the backbone's own."),
+        typer.Option(
+            help="Height and width of the network's input in pixels; default: the backbone's own."
+        ),
     ] = None,
     resize: Annotated[
         Resize | None,
-        typer.Option(help="How it resizes them (nearest as Pillow does); default: bilinear."),
+        typer.Option(help="How images are resized; nearest is as in Pillow. Default: bilinear."),
     ] = None,
     layer: Annotated[
-        str | None, typer.Option(help="Layer whose output becomes the features.")
+        str | None,
+        typer.Option(help="Layer whose output is the features; default: the last one."),
     ] = None,
     pooling: Annotated[
-        Pooling, typer.Option(help="How a spatial layer is pooled; none keeps it, flattened.")
+        Pooling, typer.Option(help="How a spatial layer is pooled; none flattens it instead.")
     ] = Pooling.AVG,
     top: Annotated[
-        bool, typer.Option("--top", help="Add the original classifier's logits as an output.")
+        bool, typer.Option("--top", help="Add the logits of the original classifier as an output.")
     ] = False,
     opset: Annotated[int | None, typer.Option(help="ONNX opset; default: 18.")] = None,
     seed: Annotated[
-        int, typer.Option(help="For --weights random, and for the choice of calibration images.")
+        int, typer.Option(help="Seed of random weights, and of the choice of calibration images.")
     ] = 0,
     precision: Annotated[
-        str, typer.Option(help="fp32, or a conversion of it: fp16 or int8.")
+        str, typer.Option(help="fp32, or fp16 or int8 to convert the file.")
     ] = "fp32",
     calibrate: Annotated[
         str | None,
         typer.Option(
-            help="Dataset whose train images a conversion is calibrated and checked on; default: "
-            "digits. Choose images like yours.",
+            help="Dataset whose train images calibrate and check the conversion; default: digits. "
+            "Choose images like yours.",
             metavar="DATASET",
         ),
     ] = None,
     calibrate_images: Annotated[
-        int | None, typer.Option(help="Images to calibrate on; default: 128.", metavar="N")
+        int | None, typer.Option(help="Number of calibration images; default: 128.", metavar="N")
     ] = None,
     min_cosine: Annotated[
         float | None,
         typer.Option(
-            help="Fail where an image's converted features have a smaller cosine with the fp32 "
-            "ones; default: 0.85 for int8, 0.999 for fp16.",
+            help="Smallest cosine allowed between an image's converted and fp32 features; default: "
+            "0.85 for int8, 0.999 for fp16.",
             metavar="X",
         ),
     ] = None,
@@ -106,11 +117,11 @@ def export(
 ) -> None:
     """Write a backbone as one self-contained ONNX file.
 
-    The file takes raw uint8 images (N, H, W, 3) of any size: the preprocessing is inside. It is
-    verified against the source framework on the same images before it is written. A conversion
-    starts from that verified file, and is compared with it on train images.
+    The file takes raw uint8 images (N, H, W, 3) of any size; it includes the preprocessing. Before
+    it is written, its features are verified against those of the source framework. A conversion
+    starts from the verified file, and is compared with it on train images.
     """
-    from tlbench.cli.progress import listening
+    from tlbench.cli.terminal import listening
     from tlbench.model import ExportOptions, file_stem
     from tlbench.reports import describe_model
     from tlbench.workflows import export_at_precision
@@ -141,3 +152,43 @@ def export(
             cache_dir=cache_dir,
         )
     typer.echo(describe_model(model))
+
+
+def extract(
+    model: o.Model,
+    *,
+    dataset: o.DatasetName = "digits",
+    split: Annotated[SplitName, typer.Option(help="Which split of the dataset.")] = SplitName.TRAIN,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The .npz file; default: MODEL-DATASET-SPLIT.npz."),
+    ] = None,
+    engine: o.EngineOptions,
+    sample: o.SampleOptions,
+    strict: o.StrictImages = False,
+    folders: o.FolderOptions,
+    quiet: o.Quiet = False,
+) -> None:
+    """Write a backbone's features to a .npz file.
+
+    The file contains the arrays features, labels and index: row i of features belongs to image
+    index[i] of the split, whose class is labels[i].
+    """
+    from tlbench.cli.terminal import listening
+    from tlbench.features import check_npz_path, save_npz
+    from tlbench.workflows import extract_dataset_split
+
+    at = "" if engine.precision == "fp32" else f"-{engine.precision}"
+    stem = f"{Path(model).stem}{at}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"
+    destination = check_npz_path(output or Path(f"{stem}.npz"))
+    config = make_config([engine, sample, folders], model=model, dataset=dataset, strict=strict)
+    with listening(quiet=quiet) as listener:
+        found = extract_dataset_split(config, split.value, listener)
+        save_npz(
+            destination,
+            {"features": found.features, "labels": found.labels, "index": found.index},
+        )
+        n_images, n_features = found.features.shape
+        typer.echo(f"{destination}: {n_images:,} images, {n_features:,} features", err=True)
+        for skipped in found.skipped:
+            listener.warn(f"skipped: {skipped.reason}")

@@ -1,21 +1,160 @@
-"""What run, evaluate and latency have in common: measure, save, show."""
+"""`tlbench run`, `evaluate`, `latency` and `drift`: measure, save, show."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tlbench.cli.groups import OptionGroup
-from tlbench.cli.options import SavingOptions
+from tlbench.cli import options as o
+from tlbench.cli import protocols as p
+from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tlbench.records import RunResult
     from tlbench.workflows import RunConfig
 
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
-def make_config(groups: Iterable[OptionGroup], **values: Any) -> "RunConfig":
+def run(
+    model: o.Model = "efficientnet-lite0",
+    *,
+    task: o.TaskOptions,
+    engine: o.EngineOptions,
+    sample: o.SampleOptions,
+    protocol: p.ProtocolOptions,
+    no_latency: o.NoLatency = False,
+    breakdown: p.Breakdown = False,
+    no_spin: p.NoSpin = False,
+    no_costs: p.NoCosts = False,
+    strict: o.Strict = False,
+    folders: o.FolderOptions,
+    saving: o.SavingOptions,
+) -> None:
+    """Measure accuracy and latency, and save the run.
+
+    Classifier heads are fitted on the features of a frozen backbone; raw pixels are the baseline
+    features to beat. Without arguments, EfficientNet-Lite0 is measured on scikit-learn's digits, on
+    the CPU; that needs no network access.
+    """
+    from dataclasses import replace
+
+    from tlbench.workflows import QUICK_TIMING
+
+    config = make_config(
+        [task, engine, sample, protocol, folders],
+        model=model,
+        latency=not no_latency,
+        breakdown=breakdown,
+        timing=replace(QUICK_TIMING, spin=not no_spin, costs=not no_costs),
+        strict=strict,
+    )
+    measure_and_show(config, saving)
+
+
+def evaluate(
+    model: o.Model,
+    *,
+    task: o.TaskOptions,
+    engine: o.EngineOptions,
+    sample: o.SampleOptions,
+    protocol: p.ProtocolOptions,
+    strict: o.StrictImages = False,
+    folders: o.FolderOptions,
+    saving: o.SavingOptions,
+) -> None:
+    """Measure accuracy only, and save the run.
+
+    Classifier heads are fitted on the features of a frozen backbone; raw pixels are the baseline
+    features to beat.
+    """
+    config = make_config(
+        [task, engine, sample, protocol, folders], model=model, latency=False, strict=strict
+    )
+    measure_and_show(config, saving)
+
+
+def latency(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Name of a backbone, or path of an .onnx file. Several models are interleaved and "
+            "compared with the first; MODEL@threads=1,provider=cuda changes the settings of one.",
+        ),
+    ],
+    *,
+    scenario: p.ScenarioOptions,
+    provider: o.ProviderOptions,
+    threads: o.Threads = None,
+    precision: o.PrecisionName = "fp32",
+    timing: p.TimingOptions,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 if a timing is INVALID.")
+    ] = False,
+    cache_dir: o.CacheDir = None,
+    no_cache: o.NoCache = False,
+    saving: o.SavingOptions,
+) -> None:
+    """Measure latency only, and save the run.
+
+    Every timing is checked: an INVALID one states the reason and what to do about it. Ctrl-C keeps
+    what has been measured.
+    """
+    config = make_config(
+        [provider, o.FolderOptions(cache_dir=cache_dir, no_cache=no_cache)],
+        model=models[0],
+        threads=threads,
+        precision=precision,
+        accuracy=False,
+        strict=strict,
+        timing=p.make_timing(scenario, timing, candidates=models[1:]),
+    )
+    measure_and_show(config, saving)
+
+
+def drift(
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REFERENCE CANDIDATE...",
+            help="Names of backbones or paths of .onnx files, the reference first; "
+            "MODEL@precision=int8,provider=cuda changes the settings of one.",
+        ),
+    ],
+    *,
+    dataset: o.DatasetName = "digits",
+    heads: o.HeadNames = "softmax,svm-linear",
+    head_param: o.HeadParams = None,
+    engine: o.EngineOptions,
+    sample: o.SampleOptions,
+    folders: o.FolderOptions,
+    saving: o.SavingOptions,
+) -> None:
+    """Measure how features differ, and the effect on accuracy.
+
+    Heads are fitted on the features of REFERENCE and tested on those of each CANDIDATE: the same
+    network with another provider or precision, or from another export. The difference in accuracy
+    is tested image by image.
+    """
+    if len(models) == 1:
+        msg = f"A drift needs two models, a reference and a candidate; only {models[0]!r} is given."
+        raise ConfigError(msg)
+    config = make_config(
+        [engine, sample, folders],
+        model=models[0],
+        candidates=tuple(models[1:]),
+        dataset=dataset,
+        heads=o.split_names(heads),
+        baselines=(),
+        head_params=tuple(head_param or ()),
+        latency=False,
+    )
+    measure_and_show(config, saving)
+
+
+def make_config(groups: Iterable[o.OptionGroup], **values: Any) -> "RunConfig":
     """Return the configuration that groups of options and further *values* mean."""
     from tlbench.workflows import RunConfig
 
@@ -24,14 +163,14 @@ def make_config(groups: Iterable[OptionGroup], **values: Any) -> "RunConfig":
     return RunConfig(**values)
 
 
-def measure_and_show(config: "RunConfig", saving: SavingOptions) -> None:
+def measure_and_show(config: "RunConfig", saving: o.SavingOptions) -> None:
     """Run the benchmark, save it and print it.
 
-    Exit 1 if a timing is INVALID and the configuration is strict; 130 after Ctrl-C, with what was
-    measured until then saved.
+    Exit with 1 if a timing is INVALID and the configuration is strict; with 130 after Ctrl-C, once
+    what has been measured is saved.
     """
-    from tlbench.cli.progress import listening
     from tlbench.cli.repeat import repeat_command
+    from tlbench.cli.terminal import listening
     from tlbench.records import save_run
     from tlbench.workflows import run_benchmark
 
@@ -50,9 +189,9 @@ def measure_and_show(config: "RunConfig", saving: SavingOptions) -> None:
         raise typer.Exit(1)
 
 
-def show(run: Any, output_format: str, *, location: str | None = None) -> None:  # noqa: ANN401 - RunResult, not imported at start
-    """Print a run on stdout in the named format, 80 columns wide where stdout is no terminal."""
-    from tlbench.cli.stdout import stdout_layout
+def show(run: "RunResult", output_format: str, *, location: str | None = None) -> None:
+    """Print a run on stdout in the named format."""
+    from tlbench.cli.terminal import stdout_layout
     from tlbench.reports import RENDERERS
 
     width, color = stdout_layout()

@@ -1,19 +1,20 @@
-"""Options that several commands share, and how their text becomes a configuration."""
+"""Options that several commands share, in groups, and the configuration that their text means."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
+from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from tlbench.cli.groups import OptionGroup
 from tlbench.core.errors import ConfigError
 
 
 class OutputFormat(StrEnum):
-    """What goes to stdout."""
+    """What is printed on stdout."""
 
     CONSOLE = "console"
     JSON = "json"
@@ -22,15 +23,21 @@ class OutputFormat(StrEnum):
 Model = Annotated[
     str,
     typer.Argument(
-        help="A backbone's name (exported into the cache on first use; see tlbench list backbones) "
-        "or the path of an .onnx file.",
+        help="Name of a backbone (see tlbench list backbones; it is exported into the cache on "
+        "first use), or path of an .onnx file.",
     ),
+]
+RUN_HELP = "A saved run: its folder, its run.json, its id, or 'last'."
+Run = Annotated[str, typer.Argument(help=RUN_HELP)]
+RunOrCandidate = Annotated[
+    str, typer.Argument(help=f"{RUN_HELP} RUN#LABEL is one of several models of a run.")
 ]
 DatasetName = Annotated[
     str,
     typer.Option(
         "--dataset",
-        help="digits, cifar10, cifar100, cifar100-coarse, or folder:PATH with a folder a class.",
+        help="digits, cifar10, cifar100, cifar100-coarse, or folder:PATH for a folder with one "
+        "subfolder per class.",
     ),
 ]
 HeadNames = Annotated[
@@ -40,27 +47,28 @@ HeadParams = Annotated[
     list[str] | None,
     typer.Option(
         "--head-param",
-        help="A head's parameter: C=0.01, or softmax.C=0.01 for one head. Repeatable.",
+        help="Parameter of the heads, such as C=0.01, or of one head, such as softmax.C=0.01. "
+        "Repeatable.",
         metavar="NAME=VALUE",
     ),
 ]
 Threads = Annotated[
     int | None,
-    typer.Option(help="Threads inside an operator; default: the processors this process may use."),
+    typer.Option(help="Threads inside an operator; default: one per available processor."),
 ]
 PrecisionName = Annotated[
     str,
     typer.Option(
         "--precision",
-        help="fp32, fp16 or int8: a backbone given by its name is converted, int8 calibrated on "
-        "train images of the dataset.",
+        help="fp32, fp16 or int8. A backbone given by its name is converted; int8 is calibrated "
+        "on train images of the dataset.",
     ),
 ]
 DataDir = Annotated[
     Path | None,
     typer.Option(
         envvar="TLBENCH_DATA",
-        help="Folder that holds cifar-10-batches-py and cifar-100-python.",
+        help="Folder that contains cifar-10-batches-py or cifar-100-python.",
         show_default=False,
     ),
 ]
@@ -72,42 +80,59 @@ CacheDir = Annotated[
         show_default=False,
     ),
 ]
-Output = Annotated[Path, typer.Option(help="Folder that runs are saved in.")]
+Output = Annotated[Path, typer.Option(help="Folder in which runs are saved.")]
 NoCache = Annotated[
-    bool, typer.Option("--no-cache", help="Compute everything anew and keep none of it.")
+    bool, typer.Option("--no-cache", help="Compute everything again, and store none of it.")
 ]
-NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure the accuracy only.")]
+NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure accuracy only.")]
 Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Fail at an unreadable image instead of leaving it out; exit 1 if a timing is "
+        help="Fail on an unreadable image instead of skipping it; exit with 1 if a timing is "
         "INVALID.",
     ),
 ]
-Format = Annotated[
-    OutputFormat, typer.Option("--format", help="On stdout; messages for people are on stderr.")
+StrictImages = Annotated[
+    bool,
+    typer.Option("--strict", help="Fail on an unreadable image instead of skipping it."),
 ]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress on stderr.")]
+Format = Annotated[
+    OutputFormat, typer.Option("--format", help="What to print on stdout; messages go to stderr.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OptionGroup:
+    """Options that several commands share: a field for each, with typer's annotation and default.
+
+    Groups have no slots: `settings` reads the fields with ``vars``.
+    """
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of `tlbench.workflows.RunConfig` that the options mean."""
+        return dict(vars(self))
 
 
 @dataclass(frozen=True, kw_only=True)
 class TaskOptions(OptionGroup):
-    """Which images are classified, and by what."""
+    """Which images are classified, and by which heads."""
 
     dataset: DatasetName = "digits"
     heads: HeadNames = "softmax,svm-linear"
     baselines: Annotated[
         str,
         typer.Option(
-            help="Features to compare with: pixels, hog (extra 'baselines'), or none.",
+            help="Baseline features to compare with: pixels, hog (needs the extra 'baselines'), "
+            "or none.",
             metavar="A,B",
         ),
     ] = "pixels"
     head_params: HeadParams = None
 
     def settings(self) -> dict[str, Any]:
-        """Return them with the lists of names split."""
+        """Return the fields with the lists of names split."""
         return vars(self) | {
             "heads": split_names(self.heads),
             "baselines": split_names(self.baselines),
@@ -117,62 +142,64 @@ class TaskOptions(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderOptions(OptionGroup):
-    """Where the network runs."""
+    """Which execution provider runs the network."""
 
     provider: Annotated[
         str,
         typer.Option(
-            help="Execution provider: cpu, cuda, tensorrt, ...; never replaced by another in "
-            "silence."
+            help="Execution provider: cpu, cuda, tensorrt, ... If it cannot run, the command "
+            "fails; no other provider takes its place."
         ),
     ] = "cpu"
     provider_options: Annotated[
         list[str] | None,
         typer.Option(
             "--provider-option",
-            help="Handed to ONNX Runtime's provider, for example use_tf32=0. Repeatable.",
+            help="Option of ONNX Runtime's provider, such as use_tf32=0. Repeatable.",
             metavar="NAME=VALUE",
         ),
     ] = None
 
     def settings(self) -> dict[str, Any]:
-        """Return them with the provider's options as a mapping."""
+        """Return the fields with the provider's options as a mapping."""
         return vars(self) | {"provider_options": split_options(self.provider_options)}
 
 
 @dataclass(frozen=True, kw_only=True)
 class SessionOptions(ProviderOptions):
-    """How the network runs there."""
+    """How the provider runs the network."""
 
-    batch_size: Annotated[int, typer.Option(help="Images in one call of the network.")] = 32
+    batch_size: Annotated[int, typer.Option(help="Images per call of the network.")] = 32
     threads: Threads = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineOptions(SessionOptions):
-    """And in what arithmetic."""
+    """How the network is run, and in which precision."""
 
     precision: PrecisionName = "fp32"
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleOptions(OptionGroup):
-    """How many images, and which."""
+    """How many images are used, and which."""
 
     limit_train: Annotated[
         int | None,
-        typer.Option(help="Use at most N train images, classes in proportion.", metavar="N"),
+        typer.Option(help="Use at most N train images, stratified by class.", metavar="N"),
     ] = None
     limit_test: Annotated[
         int | None,
-        typer.Option(help="Use at most N test images, classes in proportion.", metavar="N"),
+        typer.Option(help="Use at most N test images, stratified by class.", metavar="N"),
     ] = None
-    seed: Annotated[int, typer.Option(help="For limits, splits and heads that draw at random.")] = 0
+    seed: Annotated[
+        int, typer.Option(help="Seed of every random choice: limits, splits and heads.")
+    ] = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class FolderOptions(OptionGroup):
-    """Where data come from, and where what can be used again is kept."""
+    """Where data are read, and where intermediate results are kept."""
 
     data_dir: DataDir = None
     cache_dir: CacheDir = None
@@ -187,15 +214,46 @@ class FolderOptions(OptionGroup):
 
 @dataclass(frozen=True, kw_only=True)
 class SavingOptions:
-    """What becomes of a run."""
+    """Where a run is saved, and what is printed of it."""
 
     output: Output = Path("runs")
     output_format: Format = OutputFormat.CONSOLE
     quiet: Quiet = False
 
 
+def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Return *command* as typer needs it: with an option in place of each field of its groups.
+
+    A parameter whose annotation is a dataclass is a group. Its options take its place, and the
+    command receives the object that is made of their values.
+    """
+    signature = inspect.signature(command)
+    options: list[inspect.Parameter] = []
+    groups: dict[str, tuple[Callable[..., object], list[str]]] = {}
+    for name, parameter in signature.parameters.items():
+        kind = parameter.annotation
+        if isinstance(kind, type) and is_dataclass(kind):
+            found = inspect.signature(kind).parameters
+            groups[name] = (kind, list(found))
+            options += found.values()
+        else:
+            options.append(parameter)
+
+    @wraps(command)
+    def flat(**values: Any) -> None:
+        made = {
+            name: kind(**{option: values.pop(option) for option in names})
+            for name, (kind, names) in groups.items()
+        }
+        command(**values, **made)
+
+    flat.__annotations__ = {option.name: option.annotation for option in options}
+    vars(flat)["__signature__"] = signature.replace(parameters=options)
+    return flat
+
+
 def split_names(text: str) -> tuple[str, ...]:
-    """Return the names in ``"a,b"``; none for ``""`` and ``"none"``."""
+    """Return the names in ``"a,b"``; an empty tuple for ``""`` and ``"none"``."""
     names = tuple(name.strip() for name in text.split(",") if name.strip())
     return () if names == ("none",) else names
 
@@ -206,7 +264,19 @@ def split_options(texts: Sequence[str] | None) -> dict[str, str]:
     for text in texts or ():
         name, equals, value = text.partition("=")
         if not equals or not name:
-            msg = f"--provider-option takes NAME=VALUE, not {text!r}. Example: use_tf32=0."
+            msg = f"--provider-option takes NAME=VALUE, got {text!r}. Example: use_tf32=0."
             raise ConfigError(msg)
         options[name] = value
     return options
+
+
+def whole_numbers(option: str, text: str, example: str) -> tuple[int, ...]:
+    """Return the numbers in ``"1,5,10"``; raise ConfigError for any other text."""
+    numbers = []
+    for word in split_names(text):
+        try:
+            numbers.append(int(word))
+        except ValueError as error:
+            msg = f"{option} takes whole numbers, got {word!r}. Example: {example}."
+            raise ConfigError(msg) from error
+    return tuple(numbers)

@@ -1,42 +1,23 @@
 """The command line that repeats a run."""
 
 import shlex
-from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
+from tlbench.cli.names import option_words
 from tlbench.model import FULL_PRECISION, ExportOptions
 from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunConfig, TimingConfig
 
-# Switches that are off by default: their option turns the field away from its default.
-_FLAGS = {
-    "latency": "--no-latency",
-    "cache": "--no-cache",
-    "strict": "--strict",
-    "breakdown": "--breakdown",
-    "find_peak": "--find-peak",
-    "spin": "--no-spin",
-    "costs": "--no-costs",
-    "search": "--search",
-}
-# What the command itself says, and not an option.
+# Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
-# What a recipe says, besides.
+# Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
-_OTHER_NAMES = {
-    "scenarios": "--scenario",
-    "boundaries": "--boundary",
-    "batch_sizes": "--batch-size",
-    "curve": "--learning-curve",
-}
 
 
 def repeat_command(config: RunConfig) -> str:
-    """Return the shortest command line that measures the same again.
+    """Return the shortest command line that repeats the measurement.
 
-    A backbone whose export is not the usual one is exported first: the other commands have no
-    options for it.
+    A backbone with export options is exported first: the other commands do not have these options.
     """
     if config.export != ExportOptions():
         return _exported_first(config)
@@ -61,19 +42,18 @@ def repeat_command(config: RunConfig) -> str:
         for field in fields(chosen):
             value = getattr(chosen, field.name)
             if field.name not in implied and value != getattr(usual, field.name):
-                words += _option(field.name, value)
+                words += option_words(field.name, value)
     return shlex.join(words)
 
 
 def _exported_first(config: RunConfig) -> str:
-    """Return the command of an unusual export, and that of measuring its file."""
+    """Return the command that exports a backbone, followed by the one that measures its file."""
     file = f"{Path(config.model).name}.onnx"
     words = ["tlbench", "export", config.model]
     for field in fields(config.export):
         value = getattr(config.export, field.name)
         if value != getattr(ExportOptions(), field.name):
-            option = _option(field.name, value)
-            words += option[:1] if value is True else option
+            words += option_words(field.name, value)
     if config.precision != FULL_PRECISION:
         words += ["--precision", config.precision, "--calibrate", config.dataset]
     of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
@@ -81,9 +61,9 @@ def _exported_first(config: RunConfig) -> str:
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
-    """Return the command line that repeats a recipe with the settings that it leaves open.
+    """Return the command line that repeats a recipe, with the settings that it leaves open.
 
-    What the recipe itself fixes is not looked at.
+    Settings that the recipe fixes are ignored.
     """
     words = ["tlbench", "reproduce", choices.recipe]
     for option, value in (
@@ -98,19 +78,5 @@ def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
         value = getattr(config, field.name)
         is_open = field.name not in _IMPLIED | _OF_RECIPE
         if is_open and value != getattr(default, field.name):
-            words += _option(field.name, value)
+            words += option_words(field.name, value)
     return shlex.join(words)
-
-
-def _option(name: str, value: Any) -> list[str]:  # noqa: ANN401 - any field's value
-    """Return the words that set one field."""
-    option = _OTHER_NAMES.get(name, f"--{name.removesuffix('_s').replace('_', '-')}")
-    if name in _FLAGS:
-        return [_FLAGS[name]]
-    if name == "head_params":
-        return [word for text in value for word in ("--head-param", text)]
-    if isinstance(value, Mapping):  # provider_options: the option is in the singular
-        return [word for k, v in value.items() for word in (option.removesuffix("s"), f"{k}={v}")]
-    if isinstance(value, tuple):
-        return [option, ",".join(map(str, value)) or "none"]
-    return [option, str(value)]

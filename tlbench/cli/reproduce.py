@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 def reproduce(
     recipe: Annotated[
         str,
-        typer.Argument(help="A recipe's name (tlbench list recipes), or the path of a TOML file."),
+        typer.Argument(help="Name of a recipe (see tlbench list recipes), or path of a TOML file."),
     ],
     *,
     row: Annotated[
         str | None,
-        typer.Option(help="Rows of the recipe to run; default: all.", metavar="A,B"),
+        typer.Option(help="Rows of the recipe to run; default: all of them.", metavar="A,B"),
     ] = None,
     backbone: Annotated[
         str | None,
-        typer.Option(help="Another backbone, or an .onnx file, instead of the recipe's."),
+        typer.Option(help="Backbone or .onnx file to use instead of the recipe's."),
     ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
-            help="imagenet, random (times only), or the path of a weights file of the backbone's "
-            "framework."
+            help="imagenet, random (for latency only), or the path of a weights file of the "
+            "backbone's framework."
         ),
     ] = None,
     head_param: o.HeadParams = None,
@@ -41,13 +41,13 @@ def reproduce(
 ) -> None:
     """Repeat a published experiment, and judge its figures.
 
-    The verdict is reproduced, not reproduced, or not comparable with the reasons: smaller data,
-    another backbone, random weights. A run is saved for each row of the recipe. With --format json
-    a list of runs is printed.
+    Each figure is reproduced, not reproduced, or not comparable for a stated reason, such as
+    smaller data, another backbone or random weights. One run is saved per row of the recipe;
+    --format json prints them as a list.
     """
-    from tlbench.cli.progress import listening
     from tlbench.cli.repeat import reproduce_command
-    from tlbench.records import save_run
+    from tlbench.cli.terminal import listening
+    from tlbench.records import encode_run, save_run
     from tlbench.workflows import RecipeChoices, reproduce_recipe
 
     config = make_config(
@@ -74,13 +74,7 @@ def reproduce(
         typer.echo(f"tlbench: interrupted; {len(runs)} finished runs are saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt
     if saving.output_format is o.OutputFormat.JSON:
-        typer.echo(_as_list(runs))
+        documents = (encode_run(run).decode().rstrip() for run in runs)
+        typer.echo("[" + ",\n".join(documents) + "]")
     if not all(run.complete for run in runs):
         raise typer.Exit(INTERRUPTED)
-
-
-def _as_list(runs: "list[RunResult]") -> str:
-    """Return the runs as a JSON list, each as it is saved."""
-    from tlbench.records import encode_run
-
-    return "[" + ",\n".join(encode_run(run).decode().rstrip() for run in runs) + "]"

@@ -17,7 +17,7 @@ BOUNDARIES = ("numpy->numpy", "device->device")
 
 
 def default_cache_dir() -> Path:
-    """Return ``TLBENCH_CACHE``, or this user's cache folder as the operating system places it."""
+    """Return ``TLBENCH_CACHE``, or else the operating system's cache folder for this user."""
     if chosen := os.environ.get("TLBENCH_CACHE"):
         return Path(chosen).expanduser()
     import platformdirs
@@ -26,45 +26,62 @@ def default_cache_dir() -> Path:
 
 
 def default_data_dir() -> Path | None:
-    """Return ``TLBENCH_DATA``, or None."""
+    """Return ``TLBENCH_DATA``, or None where it is not set."""
     chosen = os.environ.get("TLBENCH_DATA")
     return Path(chosen).expanduser() if chosen else None
 
 
+def _check_at_least(least: int, **values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise ConfigError(f"{name} must be at least {least}, got {value}.")
+
+
+def _check_names(kind: str, parameter: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
+    if not names or len(set(names)) < len(names):
+        msg = f"{parameter} takes one or more different names, got {','.join(names) or 'none'}."
+        raise ConfigError(msg)
+    for name in names:
+        if name not in known:
+            raise unknown_name(kind, name, list(known))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimingConfig:
-    """How latency is measured. Times are seconds.
+    """How latency is measured. Times are in seconds.
 
     Attributes
     ----------
     scenarios : tuple of str
-        Of `SCENARIOS`: one image after another, batches, random arrivals, fresh processes, with a
-        pause between calls.
+        Of `SCENARIOS`: one image after another (single), batches (offline), random arrivals
+        (server), fresh processes (cold), or a pause before each call (paced).
     batch_sizes : tuple of int
-        Of the scenario ``offline``; empty for the run's own batch size.
+        Batch sizes of the scenario ``offline``; empty for the run's own batch size.
     boundaries : tuple of str
-        What the clock sees: numpy arrays in and out, or buffers that stay on the device.
+        Of `BOUNDARIES`: whether a timed call starts and ends with numpy arrays, or with buffers
+        that stay on the device.
     candidates : tuple of str
-        Further models to measure in turn with the run's own: ``MODEL`` or
+        Further models, interleaved with the run's own: ``MODEL`` or
         ``MODEL@threads=1,provider=cuda``.
     min_samples, min_duration_s, max_duration_s : int, float
         A timing lasts until both minima are reached, or until its maximum.
     rounds : int
-        Least number of rounds of blocks when models take turns.
-    qps, latency_bound_s, find_peak : float, float, bool
-        Of ``server``: mean arrivals a second (None only with *find_peak*), the time within which a
-        request must be answered, and whether to search the highest rate at which it is.
+        Least number of rounds when several models are interleaved.
+    qps, latency_bound_s, find_highest_rate : float or None, float, bool
+        Scenario ``server``: the mean number of arrivals per second (None only with
+        *find_highest_rate*), the time within which a request must be answered, and whether to
+        search for the highest rate at which 99 of 100 requests are.
     pause_s : float
-        Of ``paced``.
+        Pause before each call of the scenario ``paced``.
     processes : int
-        Of ``cold``: fresh processes, one after another.
+        Number of fresh processes of the scenario ``cold``.
     spin : bool
         Whether ONNX Runtime's threads wait in a busy loop.
     costs : bool
         Whether to measure memory in a fresh process, and processor time after the last call.
     extend_until_steady : bool
-        Whether to go on while the machine is unsteady, and to wait for the second after the last
-        call. A run that measures accuracy as well is not.
+        Whether to extend a timing while the machine is unsteady, and to wait for the second after
+        the last call. False for a run that measures accuracy as well.
     """
 
     scenarios: tuple[str, ...] = ("single", "offline")
@@ -77,7 +94,7 @@ class TimingConfig:
     rounds: int = 20
     qps: float | None = None
     latency_bound_s: float = 0.1
-    find_peak: bool = False
+    find_highest_rate: bool = False
     pause_s: float = 0.1
     processes: int = 11
     spin: bool = True
@@ -85,55 +102,48 @@ class TimingConfig:
     extend_until_steady: bool = True
 
     def __post_init__(self) -> None:
-        _check_names("scenario", self.scenarios, SCENARIOS)
-        _check_names("boundary", self.boundaries, BOUNDARIES)
-        for option, value in (
-            ("--min-samples", self.min_samples),
-            ("--rounds", self.rounds),
-            ("--processes", self.processes),
-            ("--batch-size", min(self.batch_sizes, default=1)),
-        ):
-            if value < 1:
-                raise ConfigError(f"{option} must be at least 1, not {value}.")
-        for option, seconds in (
-            ("--pause", self.pause_s),
-            ("--latency-bound", self.latency_bound_s),
-            ("--max-duration", self.max_duration_s),
-            ("--qps", self.qps),
-        ):
-            if seconds is not None and not seconds > 0:
-                raise ConfigError(f"{option} must be above 0, not {seconds}.")
+        _check_names("scenario", "scenarios", self.scenarios, SCENARIOS)
+        _check_names("boundary", "boundaries", self.boundaries, BOUNDARIES)
+        _check_at_least(
+            1,
+            min_samples=self.min_samples,
+            rounds=self.rounds,
+            processes=self.processes,
+            batch_size=min(self.batch_sizes, default=None),
+        )
+        for name in ("pause_s", "latency_bound_s", "max_duration_s", "qps"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ConfigError(f"{name} must be greater than 0, got {value}.")
         if not 0 <= self.min_duration_s <= self.max_duration_s:
             msg = (
-                f"--min-duration {self.min_duration_s} must be between 0 and --max-duration, which "
-                f"is {self.max_duration_s}."
+                f"min_duration_s must be between 0 and max_duration_s, which is "
+                f"{self.max_duration_s}; got {self.min_duration_s}."
             )
             raise ConfigError(msg)
-        if "server" in self.scenarios and self.qps is None and not self.find_peak:
-            msg = "Scenario server needs a rate: give --qps, or --find-peak to search for it."
+        if "server" in self.scenarios and self.qps is None and not self.find_highest_rate:
+            msg = (
+                "The scenario server needs a rate: pass qps=..., or find_highest_rate=True to "
+                "search for it."
+            )
             raise ConfigError(msg)
         at_host = sorted({"cold", "server"} & set(self.scenarios))
         if at_host and "numpy->numpy" not in self.boundaries:
             msg = (
-                f"A request arrives at the host: {', '.join(at_host)} is measured with --boundary "
-                "numpy only. Add numpy, or leave the scenario out."
+                f"boundaries must include numpy->numpy to measure {' and '.join(at_host)}: a "
+                f"request arrives at the host. Got {','.join(self.boundaries)}. Add numpy->numpy, "
+                "or leave the scenario out."
             )
             raise ConfigError(msg)
         if self.candidates and (alone := sorted(set(self.scenarios) & {"server", "cold"})):
-            msg = f"Models take turns in single, offline and paced only, not in {', '.join(alone)}."
+            msg = (
+                "Several models can be compared in the scenarios single, offline and paced only, "
+                f"not in {' and '.join(alone)}. Measure one model, or leave the scenario out."
+            )
             raise ConfigError(msg)
 
 
-def _check_names(kind: str, names: tuple[str, ...], known: tuple[str, ...]) -> None:
-    if not names or len(set(names)) < len(names):
-        msg = f"--{kind} takes one or more different names, not {','.join(names) or 'none'!r}."
-        raise ConfigError(msg)
-    for name in names:
-        if name not in known:
-            raise unknown_name(kind, name, list(known))
-
-
-# For a run that measures accuracy as well: enough for a p90.
+# For a run that measures accuracy as well: enough samples for a p90.
 QUICK_TIMING = TimingConfig(
     min_samples=64, min_duration_s=1.0, max_duration_s=10.0, extend_until_steady=False
 )
@@ -141,20 +151,20 @@ QUICK_TIMING = TimingConfig(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProtocolConfig:
-    """What is measured of each head besides its accuracy on the test split.
+    """What is measured of each head in addition to its accuracy on the test split.
 
     Attributes
     ----------
     folds : int or None
-        Parts of a stratified cross-validation over train and test images together; None for none.
+        Folds of a stratified cross-validation over train and test images together; None for none.
     curve : tuple of int
-        Training images of each class, the points of a learning curve; empty for none.
+        Points of a learning curve, in training images per class; empty for none.
     curve_seeds : int
-        Random subsets of each of these sizes.
+        Random subsets at each point of the learning curve.
     search : bool
-        Whether a head's parameter is chosen on validation images held out of train, before the head
-        meets the test split. Each fold and each point of a curve makes a search of its own, on its
-        own training images.
+        Whether a parameter of each head is chosen on validation images, held out of the train
+        split, before the head sees the test split. Each fold and each point of a curve makes its
+        own search, on its own training images.
     """
 
     folds: int | None = None
@@ -163,58 +173,63 @@ class ProtocolConfig:
     search: bool = False
 
     def __post_init__(self) -> None:
-        if self.folds is not None and self.folds < 2:  # noqa: PLR2004 - one to learn from, one to test
-            raise ConfigError(f"--folds must be at least 2, not {self.folds}.")
+        _check_at_least(2, folds=self.folds)
         if any(size < 1 for size in self.curve) or len(set(self.curve)) < len(self.curve):
             msg = (
-                "--learning-curve takes different numbers of images a class, each at least 1, not "
+                "curve takes different numbers of images per class, each at least 1, got "
                 f"{','.join(map(str, self.curve))}. Example: 1,5,10,50."
             )
             raise ConfigError(msg)
-        if self.curve_seeds < 1:
-            raise ConfigError(f"--curve-seeds must be at least 1, not {self.curve_seeds}.")
+        _check_at_least(1, curve_seeds=self.curve_seeds)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
-    """Everything that `tlbench.workflows.run_benchmark` does depends on this and the machine.
+    """The settings of a run: its result depends on these and on the machine.
 
     Attributes
     ----------
     model : str
         Name of a backbone, or path of an ``.onnx`` file.
     candidates : tuple of str
-        Further models, as in `TimingConfig.candidates`, to try the heads on that are fitted on the
-        features of *model*. Nothing else is measured then.
+        Further models, written as in `TimingConfig.candidates`. The heads are fitted on the
+        features of *model* and tested on theirs; nothing else is measured.
     dataset : str
         Name of a dataset, with its argument after a colon.
     heads, baselines : tuple of str
-        Classifier heads, and the feature baselines that each of them is fitted on as well.
+        Classifier heads, and the feature baselines on which each of them is fitted as well.
     head_params : tuple of str
         ``NAME=VALUE`` or ``HEAD.NAME=VALUE``.
+    provider : str
+        ONNX Runtime's execution provider.
     provider_options : mapping
-        Passed on to ONNX Runtime's provider.
+        Options of that provider, passed to ONNX Runtime.
     batch_size : int
-        Of the extraction and of the batched latency.
+        Images per call, for the extraction and for the scenario ``offline``.
     threads : int or None
-        Inside an operator; None for all processors this process may use.
+        Threads inside an operator; None for all processors that this process may use.
     precision : str
-        ``"fp32"``, or an entry of the group ``tlbench.precisions`` to convert a backbone to,
-        calibrated on train images of the dataset.
+        ``"fp32"``, or the entry of the group ``tlbench.precisions`` to which a backbone is
+        converted; it is calibrated on train images of the dataset.
     export : ExportOptions
         How a backbone that is given by its name is exported on first use.
     limit_train, limit_test : int or None
-        Largest number of images, chosen by *seed* with the classes in proportion.
+        Largest number of images, drawn by *seed* with the classes in proportion.
     accuracy, latency : bool
         Which parts to measure.
+    cache : bool
+        Whether to read and write the feature cache.
     strict : bool
-        Fail at an unreadable image.
+        Whether an unreadable image is an error.
     breakdown : bool
-        Time the way from image to label in parts.
+        Whether to time each step from image to label.
     timing : TimingConfig
         How latency is measured.
     protocol : ProtocolConfig
-        What is measured of each head besides its accuracy on the test split.
+        What is measured of each head in addition to its accuracy on the test split.
+    data_dir, cache_dir : Path
+        Where datasets are (None for downloads only), and where downloads, exported backbones and
+        features are kept.
     """
 
     model: str = DEFAULT_BACKBONE
@@ -243,17 +258,20 @@ class RunConfig:
     cache_dir: Path = field(default_factory=default_cache_dir)
 
     def __post_init__(self) -> None:
-        for name in ("batch_size", "threads", "limit_train", "limit_test"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                msg = f"--{name.replace('_', '-')} must be at least 1, not {value}."
-                raise ConfigError(msg)
+        _check_at_least(
+            1,
+            batch_size=self.batch_size,
+            threads=self.threads,
+            limit_train=self.limit_train,
+            limit_test=self.limit_test,
+        )
+        _check_at_least(0, seed=self.seed)
         if self.accuracy and not self.heads:
-            raise ConfigError("No heads are given: name at least one, see tlbench list heads.")
+            msg = "No heads are given: name at least one. `tlbench list heads` lists them."
+            raise ConfigError(msg)
         if not self.accuracy and self.protocol != ProtocolConfig():
-            raise ConfigError("Folds, curves and searches measure accuracy, which is turned off.")
-        if self.seed < 0:
-            raise ConfigError(f"--seed must be at least 0, not {self.seed}.")
-        for kind, names in (("heads", self.heads), ("baselines", self.baselines)):
+            msg = "Folds, learning curves and searches measure accuracy, which is turned off."
+            raise ConfigError(msg)
+        for name, names in (("heads", self.heads), ("baselines", self.baselines)):
             if len(set(names)) < len(names):
-                raise ConfigError(f"--{kind} names an entry twice: {','.join(names)}.")
+                raise ConfigError(f"{name} names an entry twice: {','.join(names)}.")

@@ -184,7 +184,7 @@ def _serve(
             clock=timed_model.clock,
         )
 
-    if not timing.find_peak:
+    if not timing.find_highest_rate:
         assert timing.qps is not None  # checked in the configuration
         return serve_at(timing.qps)
     quick = measure(

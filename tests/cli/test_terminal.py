@@ -7,17 +7,16 @@ import sys
 
 import pytest
 
-from tlbench.cli.progress import make_listener
+from tlbench.cli.terminal import listening
 
 PROGRAM = """
-from tlbench.cli.progress import make_listener
-listener = make_listener(quiet={quiet})
-listener.start("extract train", 200, "images")
-for _ in range(4):
-    listener.advance(50)
-listener.warn("something changed [bold] the meaning")
-listener.start("fit softmax")
-listener.finish()
+from tlbench.cli.terminal import listening
+with listening(quiet={quiet}) as listener:
+    listener.start("extract train", 200, "images")
+    for _ in range(4):
+        listener.advance(50)
+    listener.warn("something changed [bold] the meaning")
+    listener.start("fit softmax")
 """
 
 
@@ -63,8 +62,7 @@ def test_quiet_shows_warnings_only():
 
 
 def test_without_a_terminal_there_is_no_progress(capsys):
-    listener = make_listener(quiet=False)
-    listener.start("extract train", 200, "images")
-    listener.advance(200)
-    listener.finish()
+    with listening(quiet=False) as listener:
+        listener.start("extract train", 200, "images")
+        listener.advance(200)
     assert capsys.readouterr() == ("", "")

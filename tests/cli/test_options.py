@@ -9,17 +9,17 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from tlbench.cli.groups import OptionGroup, flatten_options
 from tlbench.cli.measure import make_config
 from tlbench.cli.options import (
     EngineOptions,
     FolderOptions,
+    OptionGroup,
     ProviderOptions,
     SampleOptions,
     TaskOptions,
+    flatten_options,
 )
-from tlbench.cli.protocols import ProtocolOptions
-from tlbench.cli.timing import ScenarioOptions, TimingOptions, make_timing
+from tlbench.cli.protocols import ProtocolOptions, ScenarioOptions, TimingOptions, make_timing
 from tlbench.workflows import ProtocolConfig, RunConfig, TimingConfig
 
 

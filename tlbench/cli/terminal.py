@@ -1,8 +1,9 @@
-"""Progress on a terminal: a bar with images a second and the time left."""
+"""Where text goes: reports to stdout or a file, progress and warnings to stderr."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlbench.core.progress import Listener, Silent
@@ -11,15 +12,46 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 
+def stdout_layout() -> tuple[int, bool]:
+    """Return the columns to use on stdout, and whether it takes colours.
+
+    80 columns where stdout is not a terminal, so that a piped report does not depend on the window.
+    """
+    if not sys.stdout.isatty():
+        return 80, False
+    import shutil
+
+    return min(120, shutil.get_terminal_size().columns), True
+
+
+def write_text(path: Path, text: str, *, append: bool = False, parents: bool = False) -> None:
+    """Write or append text to a file; *parents* makes its folder. Raise StorageError on failure."""
+    from tlbench.core.errors import StorageError
+
+    try:
+        if parents:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a" if append else "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(text)
+    except OSError as error:
+        raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
+
+
+def _warning(message: str) -> str:
+    from tlbench.cli.names import speak_of_options
+
+    return f"tlbench: warning: {speak_of_options(message)}"
+
+
 class _Warnings(Silent):
-    """Warnings and nothing else, on stderr: they change what a result means."""
+    """Only the warnings, on stderr: they change what a result means."""
 
     def warn(self, message: str) -> None:
-        sys.stderr.write(f"tlbench: warning: {message}\n")
+        sys.stderr.write(f"{_warning(message)}\n")
 
 
 class _Bars(_Warnings):
-    """One line a task on stderr, which disappears when the task ends."""
+    """One line per task on stderr, which disappears when the task ends."""
 
     def __init__(self) -> None:
         self._progress: Progress | None = None
@@ -56,23 +88,18 @@ class _Bars(_Warnings):
         self._progress = self._task = None
 
     def warn(self, message: str) -> None:
-        if self._progress is not None:
-            self._progress.console.print(
-                f"tlbench: warning: {message}", markup=False, highlight=False, soft_wrap=True
-            )
-        else:
+        if self._progress is None:
             super().warn(message)
-
-
-def make_listener(*, quiet: bool) -> Listener:
-    """Return bars on a terminal, and only warnings elsewhere or where *quiet*."""
-    return _Warnings() if quiet or not sys.stderr.isatty() else _Bars()
+        else:
+            self._progress.console.print(
+                _warning(message), markup=False, highlight=False, soft_wrap=True
+            )
 
 
 @contextmanager
 def listening(*, quiet: bool) -> Iterator[Listener]:
-    """Give the listener of `make_listener`, and end its last task whatever happens."""
-    listener = make_listener(quiet=quiet)
+    """Give a listener with bars on a terminal, and with warnings only elsewhere or if *quiet*."""
+    listener = _Warnings() if quiet or not sys.stderr.isatty() else _Bars()
     try:
         yield listener
     finally:

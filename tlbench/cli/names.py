@@ -1,0 +1,119 @@
+"""The library's parameters and the command line's options: one table, read in both directions."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import typer
+
+# Parameters whose name differs from that of the command's own parameter, which names the option.
+_RENAMED = {
+    "scenarios": "scenario",
+    "batch_sizes": "batch_size",
+    "boundaries": "boundary",
+    "curve": "learning_curve",
+    "n_calibration": "calibrate_images",
+    "rows": "row",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OptionName:
+    """How an option is written; *switch* is the value that it sets, None if it takes a value."""
+
+    text: str
+    switch: bool | None = None
+    repeatable: bool = False
+
+
+@cache
+def option_names() -> Mapping[str, OptionName]:
+    """Return the option of each parameter, from the parameters of the commands themselves."""
+    from tlbench.cli.app import app
+
+    found: dict[str, OptionName] = {}
+    for parameter in _parameters(typer.main.get_command(app)):
+        if parameter.param_type_name == "option":
+            text = next((opt for opt in parameter.opts if opt.startswith("--")), parameter.opts[0])
+            is_switch = parameter.is_flag
+            found[parameter.name] = OptionName(
+                text, True if is_switch else None, repeatable=parameter.multiple
+            )
+            if is_switch and parameter.name.startswith("no_"):
+                found[parameter.name.removeprefix("no_")] = OptionName(text, switch=False)
+    return found | {name: found[other] for name, other in _RENAMED.items()}
+
+
+def _parameters(group: Any) -> Iterator[Any]:  # noqa: ANN401 - click's types are typer's business
+    for command in group.commands.values():
+        if hasattr(command, "commands"):
+            yield from _parameters(command)
+        else:
+            yield from command.params
+
+
+def option_words(name: str, value: object) -> list[str]:
+    """Return the words that set a parameter to a value; none where no option is needed for it."""
+    option = option_names()[name]
+    if option.switch is not None:
+        return [option.text] if value is option.switch else []
+    if value is None:
+        return []
+    if isinstance(value, Mapping):
+        value = [f"{key}={one}" for key, one in value.items()]
+    if isinstance(value, list | tuple):
+        if option.repeatable:
+            return [word for one in value for word in (option.text, str(one))]
+        return [option.text, ",".join(map(str, value)) or "none"]
+    return [option.text, str(value)]
+
+
+_QUOTED = r"""(?:'(?:[^']|(?<=\w)'(?=\w))*'|"[^"]*")"""
+_VALUE = (
+    rf"""\.\.\.|{_QUOTED}|\[[^\]]*\]|\([^)]*\)|\{{[^}}]*\}}"""
+    r"""|[^\s,;()'"`]+?(?=[.:!?]*(?:[\s,;)`]|$))"""
+)
+# A quoted text, which stays as it is, or a word that may be a parameter: not a part of a path, of
+# a call, of a command line or of MODEL@threads=1.
+_WORDS = re.compile(
+    rf"(?<!\w){_QUOTED}(?!\w)"
+    rf"|(?<![^\s(\[`])(?<!\w\()(?P<name>[a-z][a-z_]*)"
+    rf"(?:=(?P<value>{_VALUE})|(?![\w/\\(@#=-]|[.:]\S))"
+)
+_PATH_FOLLOWS = re.compile(r" cannot be ")
+
+
+def speak_of_options(message: str) -> str:
+    """Return a message of the library with its parameters named as the command line's options.
+
+    ``name=value`` becomes ``--name value``. A name alone is replaced if it has an underscore or is
+    the first word: elsewhere, a word such as "heads" is plain English.
+    """
+
+    def replace(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"]
+        option = option_names().get(name) if name else None
+        if option is None:
+            return match[0]
+        if value is not None:
+            return _setting(name, option, value)
+        is_first = match.start() == 0 and not _PATH_FOLLOWS.match(message, match.end())
+        is_meant = (is_first or "_" in name) and option.switch is not False
+        return option.text if is_meant else match[0]
+
+    return _WORDS.sub(replace, message)
+
+
+def _setting(name: str, option: OptionName, text: str) -> str:
+    """Return ``--name value`` for the text of a value as Python writes it."""
+    if text == "...":
+        return option.text
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = text
+    return shlex.join(option_words(name, value)) or f"no {option.text}"

@@ -1,0 +1,94 @@
+"""`tlbench report` and `tlbench compare`: saved runs as text."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tlbench.cli import options as o
+
+
+def report(
+    run: o.Run = "last",
+    *,
+    report_format: Annotated[
+        str, typer.Option("--format", help="console, json, or another of tlbench list renderers.")
+    ] = "console",
+    destination: Annotated[
+        Path | None,
+        typer.Option("-o", help="Write the report to this file instead of stdout."),
+    ] = None,
+    output: o.Output = Path("runs"),
+) -> None:
+    """Show a saved run again, in any format."""
+    from tlbench.cli.measure import show
+    from tlbench.cli.terminal import write_text
+    from tlbench.records import find_run, read_run
+    from tlbench.reports import RENDERERS
+
+    path = find_run(run, output)
+    found, location = read_run(run, output), str(path.parent)
+    if destination is None:
+        show(found, report_format, location=location)
+    else:
+        write_text(destination, RENDERERS.load(report_format)(found, location=location))
+
+
+def compare(
+    runs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="RUN RUN...",
+            help="Saved runs, the reference first: each a folder, its run.json, its id, or 'last'. "
+            "RUN#LABEL is one of several models of a run.",
+        ),
+    ],
+    *,
+    allow_unlike: Annotated[
+        bool,
+        typer.Option(
+            "--allow-unlike",
+            help="Compare even if model, precision, batch size, boundary, input shape, data or "
+            "head parameters differ; the report lists the differences.",
+        ),
+    ] = False,
+    output_format: o.Format = o.OutputFormat.CONSOLE,
+    destination: Annotated[
+        Path | None,
+        typer.Option("-o", help="Write the comparison to this file instead of stdout."),
+    ] = None,
+    differing: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.csv",
+            help="Write the images that a run predicts differently from the first to this file: "
+            "entry, row in the test split, true label, both predictions.",
+        ),
+    ] = None,
+    output: o.Output = Path("runs"),
+) -> None:
+    """Compare saved runs, also from different machines.
+
+    The report shows each run's speed relative to the first, with a confidence interval, and the
+    difference in accuracy, image by image where both runs have predictions of the same images.
+    Nothing is measured: to compare with another machine, copy a run's folder or its run.json.
+    """
+    from tlbench.cli.terminal import stdout_layout, write_text
+    from tlbench.compare import compare_runs, differing_images, open_compared_run
+    from tlbench.reports import comparison_document, differing_csv, render_comparison
+
+    compared = [open_compared_run(run, output) for run in runs]
+    found = compare_runs(compared, allow_unlike=allow_unlike)
+    if differing is not None:
+        dataset = compared[0].run.dataset
+        images = differing_images(compared)
+        write_text(differing, differing_csv(images, dataset.classes if dataset else ()))
+    width, color = stdout_layout() if destination is None else (80, False)
+    if output_format is o.OutputFormat.JSON:
+        text = comparison_document(found)
+    else:
+        text = render_comparison(found, width=width, color=color)
+    if destination is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(destination, text)
