@@ -21,7 +21,7 @@ def test_truncated_file_is_named(folder, request_for, name, kept_fraction):
     """A file that ends too early is refused with its name."""
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: int(len(content) * kept_fraction)])
-    with pytest.raises(DataError, match=f"{name} is truncated or damaged"):
+    with pytest.raises(DataError, match=f"{name} is truncated, damaged or"):
         cifar.load_cifar10(request_for(folder.parent))
 
 
@@ -75,6 +75,6 @@ def test_file_that_calls_is_refused(folder, request_for, tmp_path):
     command = f"touch {marker}".encode()
     hostile = hostile.replace(b"X\x00\x00\x00\x00", b"U" + bytes([len(command)]) + command)
     (folder / "data_batch_1").write_bytes(hostile)
-    with pytest.raises(DataError, match=r"data_batch_1 asks for 'posix\.system'"):
+    with pytest.raises(DataError, match=r"data_batch_1 .*asks for 'posix\.system'"):
         cifar.load_cifar10(request_for(folder.parent))
     assert not marker.exists()
