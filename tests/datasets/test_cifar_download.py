@@ -11,19 +11,19 @@ from tlbench.datasets import cifar
 
 
 def test_nowhere_to_be_found_says_where_it_looked(tmp_path, request_for, no_network):
-    """Without files and network the error names both places, the address and the option."""
+    """Without files and network the error names both places, the address and the parameter."""
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError) as caught:
         cifar.load_cifar10(request_for(tmp_path / "data"))
     message = str(caught.value)
-    for part in (str(tmp_path / "data"), str(tmp_path / "downloads"), no_network, "--data-dir"):
+    for part in (str(tmp_path / "data"), str(tmp_path / "downloads"), no_network, "data_dir"):
         assert part in message
     assert "\n" not in message
 
 
 def test_no_data_dir_needs_no_warning(request_for, recorder, no_network):
     """A user who named no data folder is not told that it lacks something."""
-    with pytest.raises(DataError, match="--data-dir"):
+    with pytest.raises(DataError, match="data_dir"):
         cifar.load_cifar100(request_for())
     assert recorder.warnings == []
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from tlbench.datasets import DatasetRequest
-from tlbench.datasets.digits import load
+from tlbench.datasets.base import load_digits
 
 
 @pytest.fixture(scope="module")
 def digits():
-    return load(DatasetRequest(name="digits"))
+    return load_digits(DatasetRequest(name="digits"))
 
 
 def test_halves_hold_all_images(digits):
@@ -34,9 +34,9 @@ def test_halves_are_stratified(digits):
 
 def test_no_image_is_in_both_halves(digits):
     """The two halves share no row of the original."""
-    from sklearn.datasets import load_digits
+    from sklearn import datasets
 
-    n_different = len(np.unique(load_digits().data, axis=0))
+    n_different = len(np.unique(datasets.load_digits().data, axis=0))
     both = np.concatenate([digits.train.images, digits.test.images]).reshape(1797, -1)
     assert len(np.unique(both, axis=0)) == n_different
 
@@ -44,5 +44,5 @@ def test_no_image_is_in_both_halves(digits):
 @pytest.mark.parametrize("seed", [1, 99])
 def test_split_does_not_depend_on_the_seed(digits, seed):
     """The halves belong to the dataset, so that results compare whatever a run's seed."""
-    other = load(DatasetRequest(name="digits", seed=seed))
+    other = load_digits(DatasetRequest(name="digits", seed=seed))
     assert other.fingerprint == digits.fingerprint

@@ -157,14 +157,14 @@ def test_test_images_among_the_training_images_are_reported(two, request_for, re
     shutil.copy(two / "train" / "ant" / "00.png", two / "test" / "cat" / "copy.png")
     load(request_for(two))
     assert recorder.warnings == [
-        "1 of 5 test images are byte for byte training images too: the accuracy will be too good."
+        "1 of 5 test files are also training files, byte for byte: the accuracy will be too high."
     ]
 
 
 @pytest.mark.parametrize("argument", [None, ""])
 def test_missing_argument_says_what_to_write(argument):
     """'folder' alone is told how to give the path."""
-    with pytest.raises(DataError, match="Write folder:PATH"):
+    with pytest.raises(DataError, match="write folder:PATH"):
         load(DatasetRequest(name="folder", argument=argument))
 
 

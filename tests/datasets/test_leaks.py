@@ -1,4 +1,4 @@
-"""Images that are there more than once, in both splits or in one."""
+"""Duplicate images, in both splits, in one, or in different folds."""
 
 import hashlib
 import itertools
@@ -140,36 +140,36 @@ def test_a_split_can_be_hashed():
     np.testing.assert_array_equal(digests_of(split.images), digests_of(pictures(4))[[3, 1]])
 
 
-def spread(images, parts):
-    return find_cross_fold_duplicates(digests_of(images), np.array(parts))
+def duplicates(images, folds):
+    return find_cross_fold_duplicates(digests_of(images), np.array(folds))
 
 
-def test_images_of_one_part_spread_nowhere():
-    """A copy beside its original is repeated, and leaks nothing into another part."""
+def test_duplicates_within_a_fold_do_not_count():
+    """A copy in the fold of its original does not leak into another fold."""
     images = pictures(4)
     images[1] = images[0]
-    found = spread(images, [0, 0, 1, 2])
+    found = duplicates(images, [0, 0, 1, 2])
     assert (found.n_images, found.n_pairs) == (0, 0)
 
 
-def test_an_image_in_three_parts_makes_three_pairs():
-    """Three copies, one a part: each is also elsewhere."""
+def test_an_image_in_three_folds_makes_three_pairs():
+    """Three copies, one per fold: each has duplicates in two other folds."""
     images = pictures(6)
     images[2] = images[5] = images[0]
-    found = spread(images, [0, 0, 1, 1, 2, 2])
+    found = duplicates(images, [0, 0, 1, 1, 2, 2])
     assert found.rows.tolist() == [True, False, True, False, False, True]
     assert (found.n_images, found.n_pairs) == (3, 3)
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=25))
-def test_spread_is_what_comparing_every_pair_finds(rows):
-    """The picture and the part of each image; looked at two by two."""
+def test_duplicates_are_what_comparing_every_pair_finds(rows):
+    """Each row is the picture and the fold of an image."""
     images = pictures(5)[[picture for picture, _ in rows]]
     pairs = [
         (i, j)
         for (i, one), (j, two) in itertools.combinations(enumerate(rows), 2)
         if one[0] == two[0] and one[1] != two[1]
     ]
-    found = spread(images, [part for _, part in rows])
+    found = duplicates(images, [fold for _, fold in rows])
     assert found.n_pairs == len(pairs)
     assert np.flatnonzero(found.rows).tolist() == sorted({i for pair in pairs for i in pair})

@@ -4,7 +4,6 @@ import contextlib
 import os
 import pickle
 import subprocess
-import warnings
 
 import numpy as np
 import pytest
@@ -62,10 +61,10 @@ PLAIN = st.one_of(
 @settings(deadline=None)
 @given(
     content=st.dictionaries(st.text(), st.one_of(PLAIN, st.lists(PLAIN, max_size=3)), max_size=4),
-    protocol=st.sampled_from([2, 3, 4]),
+    protocol=st.sampled_from([2, 3, 4, 5]),
 )
 def test_what_pickle_writes_is_read_back(content, protocol):
-    """Dictionaries of plain values and arrays survive protocols 2 to 4."""
+    """Dictionaries of plain values and arrays survive protocols 2 to 5."""
     actual = parse_pickle(pickle.dumps(content, protocol=protocol), "file")
     np.testing.assert_equal(actual, content)
 
@@ -177,11 +176,18 @@ def test_encoding_one_text_again_and_again_is_refused():
         parse_pickle(content, "file")
 
 
-def _parse(content):
-    with warnings.catch_warnings():
-        # As for a user: the warning about a backslash in a name is no error.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        return parse_pickle(content, "file")
+def test_one_content_for_many_arrays_is_refused():
+    """Values of the other byte order are copied when they are read: once, not once an array."""
+    wide = np.arange(1000, dtype=">i4")
+    again = [np.ndarray.__new__(np.ndarray, wide.shape, ">i4", wide.tobytes()) for _ in range(9)]
+    assert len(parse_pickle(pickle.dumps({"a": again}, protocol=2), "file")["a"]) == 9
+    content = pickle.dumps({"a": [wide]}, protocol=3).removesuffix(b"as.")
+    raw, array = content.rindex(wide.tobytes()) + len(wide.tobytes()), content.index(b"cnumpy")
+    put = content[raw : raw + 2]  # what the file calls the bytes
+    assert put[:1] == b"q"
+    shared = content[array : raw - 5 - len(wide.tobytes())] + b"h" + put[1:] + b"tb"
+    with pytest.raises(DataError, match="larger than the file"):
+        parse_pickle(content[:array] + b"(" + content[array:] + shared * 50 + b"es.", "file")
 
 
 @settings(deadline=None)
@@ -189,7 +195,7 @@ def _parse(content):
 def test_arbitrary_bytes_give_a_dictionary_or_a_data_error(content):
     """No bytes raise anything else."""
     with contextlib.suppress(DataError):
-        assert isinstance(_parse(content), dict)
+        assert isinstance(parse_pickle(content, "file"), dict)
 
 
 @settings(deadline=None)
@@ -202,7 +208,7 @@ def test_mutated_pickles_give_a_dictionary_or_a_data_error(position, replacement
     """Damage anywhere in a valid file raises nothing else, and no call is made."""
     content = VALID[:position] + replacement + VALID[position + removed :]
     with contextlib.suppress(DataError):
-        assert isinstance(_parse(content), dict)
+        assert isinstance(parse_pickle(content, "file"), dict)
 
 
 OPCODES = b"()]}NKMJTUXCcRbtsue.aqhr\x80\x85\x86\x87\x88\x89\x8a\x8c\x93\x94"
@@ -222,7 +228,7 @@ NAMES = [b"cnumpy\ndtype\n", b"cnumpy\nndarray\n", b"cnumpy.core.multiarray\n_re
 def test_programs_of_known_instructions_give_a_dictionary_or_a_data_error(parts):
     """Instructions in any order raise nothing else."""
     with contextlib.suppress(DataError):
-        assert isinstance(_parse(b"\x80\x02" + b"".join(parts) + b"."), dict)
+        assert isinstance(parse_pickle(b"\x80\x02" + b"".join(parts) + b".", "file"), dict)
 
 
 @pytest.mark.parametrize("kept", range(0, len(VALID), 7))

@@ -55,7 +55,7 @@ def test_a_row_that_comes_twice_is_refused(tmp_path):
 def test_rows_that_do_not_continue_are_refused(tmp_path, rows):
     with RowWriter(tmp_path / "rows.npy", 3) as writer:
         writer.write(np.array([0]), np.zeros((1, 2), np.float32))
-        with pytest.raises(DataError, match="do not continue"):
+        with pytest.raises(DataError, match="must be float32 of shape"):
             writer.write(np.array([1]), rows)
 
 

@@ -1,14 +1,18 @@
-"""Download one file over http, with progress and with a time limit for a silent network."""
+"""Download files and archives over http, with progress and with a timeout."""
 
 import base64
 import contextlib
+import gzip
 import hashlib
 import logging
-from collections.abc import Iterator
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from tlbench.core.errors import DownloadError
+from tlbench.core.errors import DataError, DownloadError, StorageError, one_line
 from tlbench.core.progress import Listener
 
 if TYPE_CHECKING:
@@ -20,25 +24,12 @@ _CHUNK_BYTES: Final = 1 << 16
 
 
 def download(url: str, destination: Path, listener: Listener, *, sha256: str | None) -> Path:
-    """Download *url* to *destination*, in an existing folder of the caller's own.
+    """Download *url* to *destination* in an existing folder, and return *destination*.
 
-    Parameters
-    ----------
-    sha256 : str or None
-        Hex digest that the file must have. None where its publisher prints none: then the file must
-        have the MD5 that its server states in the same answer, as Google Cloud Storage does in
-        ``x-goog-hash``. That proves that all of what is stored there has arrived, and not that
-        nobody has changed it since.
-
-    Returns
-    -------
-    Path
-        *destination*.
-
-    Raises
-    ------
-    DownloadError
-        If the download fails, its hash differs, or there is none to check it by.
+    Without a *sha256* the file must have the MD5 that its server states in the same response, as
+    Google Cloud Storage does in ``x-goog-hash``. That proves that the file is complete, not that
+    nobody has replaced it. Raises DownloadError if the download fails, the digest differs, or
+    there is none.
     """
     import pooch
 
@@ -62,26 +53,23 @@ def download(url: str, destination: Path, listener: Listener, *, sha256: str | N
         if sha256 is None:
             stated.check(destination)
     except (OSError, ValueError) as error:
-        # OSError is every failure of the network; ValueError is the hash that does not match, or is
-        # no base64.
+        # OSError: the network failed. ValueError: another digest, or one that is not base64.
         if (response := getattr(error, "response", None)) is not None:
-            response.close()  # pooch leaves the connection of an answer like 404 open
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        msg = f"The download of {url} failed: {reason}."
-        raise DownloadError(msg) from error
+            response.close()  # pooch leaves the connection of a response like 404 open
+        raise DownloadError(f"The download of {url} failed: {_reason(error)}.") from error
     finally:
         progress.close()
     return destination
 
 
 class _StatedDigest:
-    """The MD5 of a file as the answer states it that brings the file."""
+    """The MD5 of a file that the response with the file states."""
 
     def __init__(self) -> None:
         self._md5: bytes | None = None
 
     def read(self, response: "requests.Response", **_options: object) -> None:
-        """Take the digest from an answer; the last one counts where an address leads to another."""
+        """Take the digest from a response; after a redirect the last one counts."""
         self._md5 = None
         for part in response.headers.get("x-goog-hash", "").split(","):
             name, _, value = part.strip().partition("=")
@@ -91,7 +79,7 @@ class _StatedDigest:
     def check(self, path: Path) -> None:
         """Raise ValueError unless the file has the digest."""
         if self._md5 is None:
-            raise ValueError("its server states no MD5 of it, so that nothing can be checked")
+            raise ValueError("its server states no MD5 of it, so that it cannot be checked")
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
         if found != self._md5:
@@ -100,7 +88,7 @@ class _StatedDigest:
 
 
 class _Progress:
-    """What pooch wants a progress bar to be, in terms of a Listener."""
+    """A progress bar for pooch that reports to a Listener."""
 
     def __init__(self, listener: Listener, task: str) -> None:
         self._listener = listener
@@ -115,13 +103,13 @@ class _Progress:
 
     @total.setter
     def total(self, total: int) -> None:
-        # pooch sets the size when the server has answered; 0 says that the server did not tell it.
+        # pooch sets the size when the server has responded; 0 means that it is not known.
         self._total = total
         self._started = True
         self._listener.start(self._task, total or None, "bytes")
 
     def update(self, steps: int) -> None:
-        # pooch reports whole chunks, also for the last and shorter one, and the total at the end.
+        # pooch reports whole chunks, even for the shorter last one, and the total at the end.
         if self._total:
             steps = min(steps, self._total - self._done)
         if steps > 0:
@@ -129,7 +117,7 @@ class _Progress:
             self._listener.advance(steps)
 
     def reset(self) -> None:
-        """Do nothing: what was reported stays reported."""
+        """Do nothing: reported bytes stay reported."""
 
     def close(self) -> None:
         if self._started:
@@ -145,3 +133,74 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
         yield
     finally:
         logger.setLevel(level)
+
+
+def fetch_archive(
+    url: str, sha256: str, members: Collection[str], destination: Path, listener: Listener
+) -> Path:
+    """Download a ``.tar.gz`` with one folder, move the folder to *destination*, and return that.
+
+    The folder must contain exactly the files *members*. All happens in a temporary folder beside
+    *destination* and ends with one rename, so that an interrupted download leaves nothing behind.
+    If another process was faster, its folder stays. Raises DataError if the download fails or the
+    archive contains anything else (a link, an absolute path, a path with ``..``), StorageError if
+    the folder cannot be written.
+    """
+    try:
+        destination.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(
+            prefix=f".{destination.name}-", dir=destination.parent
+        ) as temporary:
+            try:
+                archive = download(url, Path(temporary) / "archive.tar.gz", listener, sha256=sha256)
+            except DownloadError as error:
+                raise DataError(str(error)) from error
+            unpacked = _unpack(
+                archive, url, members, Path(temporary) / "unpacked", destination.name
+            )
+            _move_into_place(unpacked, destination)
+    except OSError as error:
+        msg = (
+            f"Cannot write {destination}: {_reason(error)}. "
+            "Choose a writable folder, or free some disk space."
+        )
+        raise StorageError(msg) from error
+    return destination
+
+
+def _unpack(archive: Path, url: str, members: Collection[str], target: Path, folder: str) -> Path:
+    wanted = {f"{folder}/{member}" for member in members}
+    found: set[str] = set()
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for entry in tar:
+                if entry.isdir() and entry.name == folder:
+                    continue
+                if not entry.isreg() or entry.name not in wanted or entry.name in found:
+                    msg = (
+                        f"The archive {url} contains {entry.name[:120]!r}, "
+                        "which does not belong there. Nothing was unpacked."
+                    )
+                    raise DataError(msg)
+                # The name is a known one; the filter is a second guard, and drops odd permissions.
+                tar.extract(entry, target, filter="data")
+                found.add(entry.name)
+    except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
+        raise DataError(f"The archive {url} is damaged: {_reason(error)}.") from error
+    if missing := sorted(wanted - found):
+        msg = f"The archive {url} lacks {', '.join(missing)}. Nothing was unpacked."
+        raise DataError(msg)
+    return target / folder
+
+
+def _move_into_place(unpacked: Path, destination: Path) -> None:
+    try:
+        unpacked.replace(destination)
+    except OSError:
+        # A folder that is not empty cannot be replaced: another process was faster.
+        if not destination.is_dir():
+            raise
+
+
+def _reason(error: Exception) -> str:
+    return one_line(error).rstrip(".") or type(error).__name__

@@ -10,8 +10,7 @@ from tlbench.datasets.base import (
     Split,
     load_dataset,
 )
-from tlbench.datasets.decode import SUFFIXES, quiet_pillow
-from tlbench.datasets.folder import ImageFiles
+from tlbench.datasets.folder import SUFFIXES, ImageFiles, quiet_pillow
 from tlbench.datasets.leaks import (
     CrossFoldDuplicates,
     Digests,

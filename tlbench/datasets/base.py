@@ -1,8 +1,8 @@
-"""What a dataset is to the rest of tlbench: two labelled splits of raw images."""
+"""Datasets: two labelled splits of raw images, loaded by name."""
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -36,11 +36,11 @@ class Split:
     labels : ndarray of shape (n_images,), int64
         Index of each image's class.
     fingerprint : str
-        SHA-256 over the content of images and labels: two splits of one fingerprint hold the same
-        data.
+        SHA-256 over the content of images and labels. Two splits with the same fingerprint contain
+        the same data.
     images_fingerprint : str
-        The same over the images alone: features are cached under it, so that another set of labels
-        finds those of the first. Left empty, the fingerprint stands in for it.
+        SHA-256 over the images alone. Features are cached under it, so that two sets of labels
+        share the features of their images. By default the same as ``fingerprint``.
     """
 
     images: Images
@@ -52,9 +52,7 @@ class Split:
         if not self.images_fingerprint:
             object.__setattr__(self, "images_fingerprint", self.fingerprint)
         if len(self.images) != len(self.labels):
-            msg = (
-                f"{len(self.images)} images but {len(self.labels)} labels: the dataset is damaged."
-            )
+            msg = f"The dataset has {len(self.images)} images but {len(self.labels)} labels."
             raise DataError(msg)
 
     def __len__(self) -> int:
@@ -63,7 +61,7 @@ class Split:
 
     @classmethod
     def from_arrays(cls, images: ImageArray, labels: LabelArray) -> "Split":
-        """Make a split from arrays (n_images, H, W, 3) and (n_images,)."""
+        """Return the split of images (n_images, H, W, 3) and labels (n_images,)."""
         of_images = sha256_array(images)
         return cls(
             images=images,
@@ -86,42 +84,20 @@ class Split:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grouping:
-    """Groups of classes, such as coarse labels over fine ones.
-
-    Parameters
-    ----------
-    name : str
-        For the record, for example ``"coarse"``.
-    groups : tuple of str
-        Names of the groups.
-    group_of : tuple of int
-        For each class the index of its group; -1 for a class without images, whose group is not
-        known.
-    """
+    """Groups of classes, such as the coarse labels of CIFAR-100."""
 
     name: str
     groups: tuple[str, ...]
-    group_of: tuple[int, ...]
+    group_of: tuple[int, ...]  # of each class the index of its group; -1 if no image tells it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file that images were read from.
-
-    Parameters
-    ----------
-    name : str
-        As its publisher calls it.
-    md5 : str
-        Hex digest of its bytes: MD5 is what publishers of data sets give. It tells a copy from
-        other data, not from a forgery.
-    published : bool
-        Whether it is the digest of the published file of this name.
-    """
+    """A file that images were read from; MD5 is what publishers of datasets state."""
 
     name: str
     md5: str
-    published: bool
+    published: bool  # whether the published file of this name has this digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,11 +113,11 @@ class Dataset:
     source : str
         Where the data came from, for the record.
     groupings : tuple of Grouping
-        Groups of the classes: a predicted class is also scored as a prediction of its group.
+        Groups of the classes. A predicted class is also scored as a prediction of its group.
     files : tuple of SourceFile
-        The files of train and test images where the data set was published as such; else none.
+        The files that the images were read from, for datasets that are published as files.
     is_limited : bool
-        Whether a limit on the number of images left some of them out.
+        Whether a limit on the number of images left some out.
     """
 
     name: str
@@ -157,8 +133,8 @@ class Dataset:
         for grouping in self.groupings:
             if len(grouping.group_of) != len(self.classes):
                 msg = (
-                    f"Dataset {self.name!r}: grouping {grouping.name!r} has a group for "
-                    f"{len(grouping.group_of)} classes, the dataset has {len(self.classes)}."
+                    f"Grouping {grouping.name!r} of dataset {self.name!r} assigns "
+                    f"{len(grouping.group_of)} classes, but the dataset has {len(self.classes)}."
                 )
                 raise DataError(msg)
         for title, split in (("train", self.train), ("test", self.test)):
@@ -184,22 +160,22 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetRequest:
-    """What a dataset loader is asked for.
+    """The arguments of a dataset loader.
 
     Parameters
     ----------
     name : str
         The whole name as the user gave it.
     argument : str or None
-        What follows the first colon of the name: the path of ``folder:PATH``.
+        What follows the first colon of the name: the path in ``folder:PATH``.
     data_dir : Path or None
-        The user's data folder (``--data-dir`` or ``TLBENCH_DATA``); None if there is none.
+        The user's data folder, if there is one.
     download_dir : Path
-        Where a dataset that must be downloaded is kept.
+        Where downloaded datasets are kept.
     seed : int
-        For loaders that split a single tree of images.
+        Seed of the split, for datasets that come as a single set of images.
     listener : Listener
-        Told about downloads and other long work.
+        Notified of downloads and other long work.
     """
 
     name: str
@@ -214,14 +190,63 @@ class DatasetLoader(Protocol):
     """An entry of the group ``tlbench.datasets``."""
 
     def __call__(self, request: DatasetRequest, /) -> Dataset:
-        """Load the dataset, or raise DataError: what is missing, where it was looked for."""
+        """Return the dataset, or raise DataError with what is missing and where it was sought."""
 
 
 DATASETS: Registry[DatasetLoader] = Registry("datasets")
 
 
 def load_dataset(request: DatasetRequest) -> Dataset:
-    """Load the dataset *request.name*; ``folder:PATH`` carries its argument after a colon."""
+    """Return the dataset of a name.
+
+    Parameters
+    ----------
+    request : DatasetRequest
+        Its ``name`` may carry an argument after a colon, as in ``folder:PATH``; the loader gets it
+        as ``argument``.
+
+    Returns
+    -------
+    Dataset
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such dataset.
+    DataError
+        If its files are missing or damaged.
+    """
     name, colon, argument = request.name.partition(":")
     loader = DATASETS.load(name)
     return loader(replace(request, argument=argument if colon else None))
+
+
+_HIGHEST_DIGIT_VALUE: Final = 16
+_DIGITS_SPLIT_SEED: Final = 0
+"""The split is part of the dataset, whatever the seed of a run, so that results are comparable."""
+
+
+def load_digits(request: DatasetRequest, /) -> Dataset:
+    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, which need no network.
+
+    Values 0 to 16 are scaled to 0 to 255 and rounded; the three channels are equal. The halves are
+    stratified by class and do not depend on ``request.seed``.
+    """
+    from sklearn import datasets
+    from sklearn.model_selection import train_test_split
+
+    digits = datasets.load_digits()
+    grey = np.rint(digits.images * (255 / _HIGHEST_DIGIT_VALUE)).astype(np.uint8)
+    images = np.repeat(grey[..., np.newaxis], 3, axis=-1)
+    labels = digits.target.astype(np.int64)
+    halves = train_test_split(
+        np.arange(len(labels)), test_size=0.5, stratify=labels, random_state=_DIGITS_SPLIT_SEED
+    )
+    train, test = (Split.from_arrays(images[rows], labels[rows]) for rows in map(np.sort, halves))
+    return Dataset(
+        name=request.name,
+        classes=tuple(str(name) for name in digits.target_names),
+        train=train,
+        test=test,
+        source="scikit-learn's copy of the UCI handwritten digits, split half and half",
+    )

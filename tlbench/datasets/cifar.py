@@ -9,10 +9,10 @@ from typing import Final
 import numpy as np
 
 from tlbench.core.arrays import ImageArray, LabelArray
+from tlbench.core.download import fetch_archive
 from tlbench.core.errors import ConfigError, DataError
 from tlbench.core.registry import unknown_name
 from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, SourceFile, Split
-from tlbench.datasets.fetch import fetch_archive
 from tlbench.datasets.unpickle import read_pickle
 
 _SIDE: Final = 32
@@ -21,9 +21,9 @@ _ROW_BYTES: Final = 3 * _SIDE * _SIDE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Archive:
-    """One of the two original archives, and what its folder holds.
+    """One of the two original archives, and the files in its folder.
 
-    *md5* has the digests of the files with images, as torchvision checks them.
+    *md5* has the digests of the files with images; they are those that torchvision checks.
     """
 
     folder: str
@@ -74,7 +74,7 @@ _CIFAR100: Final = _Archive(
 
 @dataclass(frozen=True, slots=True)
 class _Labels:
-    """Under which keys a file has labels, and the meta file their names."""
+    """The keys of the labels in a file with images, and of their names in the meta file."""
 
     key: str
     names_key: str
@@ -86,32 +86,20 @@ _COARSE: Final = _Labels("coarse_labels", "coarse_label_names")
 
 
 def load_cifar10(request: DatasetRequest, /) -> Dataset:
-    """Load CIFAR-10: images of 32 x 32 pixels in 10 classes, as many as the files hold.
+    """Return CIFAR-10: images of 32 x 32 pixels in 10 classes.
 
     The argument names the training files to use: ``cifar10:data_batch_1+data_batch_2``.
-
-    Raises
-    ------
-    UnknownNameError, ConfigError
-        If the argument names a file that is not there to train on, none, or one twice.
-    DataError
-        If the files are nowhere and cannot be downloaded, or one is missing or damaged.
-    StorageError
-        If a download cannot be written.
     """
     return _load(request, _CIFAR10, _ONLY)
 
 
 def load_cifar100(request: DatasetRequest, /) -> Dataset:
-    """Load CIFAR-100: images of 32 x 32 pixels and 100 classes, its fine labels.
-
-    The coarse labels are there as a grouping of the classes.
-    """
+    """Return CIFAR-100 with its 100 fine labels; the coarse labels are a grouping of them."""
     return _load(request, _CIFAR100, _FINE, groups=_COARSE)
 
 
 def load_cifar100_coarse(request: DatasetRequest, /) -> Dataset:
-    """Load CIFAR-100: images of 32 x 32 pixels and 20 classes, its coarse labels."""
+    """Return CIFAR-100 with its 20 coarse labels."""
     return _load(request, _CIFAR100, _COARSE)
 
 
@@ -125,7 +113,7 @@ def _load(
             msg = f"{folder} lacks the file {member}. Unpack the whole archive again: {archive.url}"
             raise DataError(msg)
     meta = folder / archive.meta
-    names = {kind.key: _read_classes(meta, kind.names_key) for kind in (labels, groups) if kind}
+    names = {one.key: _read_classes(meta, one.names_key) for one in (labels, groups) if one}
     classes = names[labels.key]
     sizes = {key: len(found) for key, found in names.items()}
     digests: dict[str, str] = {}
@@ -145,8 +133,8 @@ def _load(
         classes=classes,
         train=_split(train[0], train[1][labels.key]),
         test=_split(test[0], test[1][labels.key]),
-        # The rows are counted: a smaller copy must not pass for the published dataset.
-        source=(f"{len(train[0])} train and {len(test[0])} test rows of {folder} ({labels.key})"),
+        # With the number of rows: a smaller copy must not pass for the published dataset.
+        source=f"{len(train[0])} train and {len(test[0])} test rows of {folder} ({labels.key})",
         groupings=groupings,
         files=tuple(
             SourceFile(name=name, md5=md5, published=md5 == archive.md5[name])
@@ -158,21 +146,21 @@ def _load(
 def _group_of(
     fine: LabelArray, coarse: LabelArray, classes: tuple[str, ...], folder: Path
 ) -> tuple[int, ...]:
-    """Return the coarse label of each class, as the rows have it; -1 for a class without rows."""
+    """Return the coarse label of each class; -1 for a class without rows."""
     found = np.full(len(classes), -1, dtype=np.int64)
     found[fine] = coarse
     if len(wrong := np.flatnonzero(found[fine] != coarse)):
         row = int(wrong[0])
         msg = (
             f"{folder}: rows of class {classes[fine[row]]!r} have coarse labels {coarse[row]} and "
-            f"{found[fine[row]]}; a class belongs to one. Get the files again."
+            f"{found[fine[row]]}, but a class has one coarse label. Get the files again."
         )
         raise DataError(msg)
     return tuple(found.tolist())
 
 
 def _train_files(request: DatasetRequest, archive: _Archive) -> tuple[str, ...]:
-    """Return the training files that the request's argument names, all of them without one."""
+    """Return the training files that the argument names; all of them if there is no argument."""
     if request.argument is None:
         return archive.train
     names = [name.strip() for name in request.argument.split("+")]
@@ -181,14 +169,14 @@ def _train_files(request: DatasetRequest, archive: _Archive) -> tuple[str, ...]:
             dataset = request.name.partition(":")[0]
             raise unknown_name(f"training file of {dataset}", name, list(archive.train))
     if len(set(names)) < len(names):
-        msg = f"--dataset {request.name} names a file twice: its images would count double."
+        msg = f"dataset={request.name!r} names a file twice: its images would count twice."
         raise ConfigError(msg)
     # In the archive's order, so that the same rows are the same dataset.
     return tuple(name for name in archive.train if name in names)
 
 
 def _locate(request: DatasetRequest, archive: _Archive) -> Path:
-    """Return the folder with the files: the user's, else a download of today or earlier."""
+    """Return the folder with the files: the user's, else the downloaded one."""
     kept = request.download_dir / archive.folder
     looked = str(kept.parent)
     if request.data_dir is not None:
@@ -209,7 +197,7 @@ def _locate(request: DatasetRequest, archive: _Archive) -> Path:
     except DataError as error:
         msg = (
             f"No folder {archive.folder} in {looked}. {error} "
-            "Unpack the archive yourself and pass the folder that it lies in with --data-dir."
+            "Unpack the archive yourself and pass the folder that contains it as data_dir."
         )
         raise DataError(msg) from error
 
@@ -217,7 +205,7 @@ def _locate(request: DatasetRequest, archive: _Archive) -> Path:
 def _read_classes(path: Path, key: str) -> tuple[str, ...]:
     names = _value(read_pickle(path), key, path)
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
-        raise DataError(f"{path}: {key!r} is no list of class names. Get the file again.")
+        raise DataError(f"{path}: {key!r} is not a list of class names. Get the file again.")
     return tuple(
         name.decode("utf-8", "replace") if isinstance(name, bytes) else name for name in names
     )
@@ -232,9 +220,9 @@ def _split(rows: ImageArray, labels: LabelArray) -> Split:
 def _read_rows(
     paths: list[Path], sizes: dict[str, int], digests: dict[str, str]
 ) -> tuple[ImageArray, dict[str, LabelArray]]:
-    """Return the rows (n_images, 3072), uint8, of all files, and labels (n_images,) by their key.
+    """Return the rows (n_images, 3072), uint8, of all files, and the labels (n_images,) by key.
 
-    *sizes* has the number of classes for each key; into *digests* goes each file's MD5.
+    *sizes* has the number of classes of each key; the MD5 of each file is added to *digests*.
     """
     parts = [_read_file(path, sizes, digests) for path in paths]
     labels = {key: np.concatenate([part[1][key] for part in parts]) for key in sizes}
@@ -250,7 +238,7 @@ def _read_file(
     rows = _value(content, "data", path)
     if not isinstance(rows, np.ndarray):
         found = type(rows).__name__
-        raise DataError(f"{path}: 'data' is no array but {found}. Get the file again.")
+        raise DataError(f"{path}: 'data' is not an array but {found}. Get the file again.")
     if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != _ROW_BYTES:  # noqa: PLR2004 - a matrix has two
         msg = (
             f"{path}: 'data' must be uint8 of shape (n_images, {_ROW_BYTES}), "
@@ -265,7 +253,7 @@ def _labels(
 ) -> LabelArray:
     labels = _value(content, key, path)
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
-        raise DataError(f"{path}: {key!r} is no list of whole numbers. Get the file again.")
+        raise DataError(f"{path}: {key!r} is not a list of whole numbers. Get the file again.")
     if len(labels) != n_rows:
         msg = f"{path}: {n_rows} images but {len(labels)} {key}. Get the file again."
         raise DataError(msg)

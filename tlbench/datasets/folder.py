@@ -1,25 +1,94 @@
-"""A dataset in the user's own folder: one sub-folder of image files for each class."""
+"""The dataset of a folder with one subfolder of image files per class, and image decoding."""
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from tlbench.core.arrays import ImageArray, LabelArray
-from tlbench.core.errors import DataError
+from tlbench.core.errors import DataError, UnreadableImageError, one_line
 from tlbench.core.hashing import sha256_file, sha256_value
 from tlbench.core.progress import Listener
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
-from tlbench.datasets.decode import SUFFIXES, decode_image, quiet_pillow
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 _LAYOUT: Final = "PATH/train/<class>/* with PATH/test/<class>/*, or PATH/<class>/*"
 _TEST_SHARE: Final = 5  # one image in five
 
+SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # in lower case
+_FORMATS: Final = ("JPEG", "PNG", "WEBP")
+_ORIENTATION_TAG: Final = 0x0112
+_WHITE: Final = (255, 255, 255, 255)
+
+
+def quiet_pillow() -> None:
+    """Silence Pillow's warnings (odd metadata, large images) for the whole process.
+
+    Called once per dataset: changing the filters around each image is not safe in threads.
+    """
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+def decode_image(path: Path) -> ImageArray:
+    """Return the pixels (H, W, 3), uint8, RGB, of a JPEG, PNG or WebP file; safe in threads.
+
+    The content decides the format, not the suffix. Images are rotated as the EXIF orientation says;
+    16-bit grey is scaled to 8 bits, transparent pixels are laid over white, palettes and CMYK are
+    converted without colour profiles, and of an animation the first frame is returned. A file that
+    cannot be read, is truncated, or is a decompression bomb for Pillow raises UnreadableImageError.
+    """
+    from PIL import Image
+
+    try:
+        with Image.open(path, formats=_FORMATS) as image:
+            # Pixels before metadata: with a broken EXIF block the image is still an image.
+            image.load()
+            return np.asarray(_to_rgb(_upright(image)))
+    except Exception as error:  # on damaged files Pillow's parsers raise nearly anything
+        reason = one_line(error) or type(error).__name__
+        msg = f"Cannot decode {path}: {reason}. Repair the file, or remove it from the dataset."
+        raise UnreadableImageError(msg) from error
+
+
+def _upright(image: "Image.Image") -> "Image.Image":
+    from PIL.Image import Transpose
+
+    turns = {
+        2: Transpose.FLIP_LEFT_RIGHT,
+        3: Transpose.ROTATE_180,
+        4: Transpose.FLIP_TOP_BOTTOM,
+        5: Transpose.TRANSPOSE,
+        6: Transpose.ROTATE_270,
+        7: Transpose.TRANSVERSE,
+        8: Transpose.ROTATE_90,
+    }
+    try:
+        turn = turns.get(image.getexif().get(_ORIENTATION_TAG, 1))
+    except Exception:  # noqa: BLE001 - a broken EXIF block says nothing about the orientation
+        turn = None
+    return image if turn is None else image.transpose(turn)
+
+
+def _to_rgb(image: "Image.Image") -> "Image.Image":
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        # 16-bit grey: Pillow has modes of its own for it and would clip at 255.
+        wide = np.asarray(image).clip(0, 65535).astype(np.float64)
+        image = Image.fromarray(np.rint(wide / 257).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
+    return image.convert("RGB")
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles:
-    """Images that are decoded anew on each access; safe to read from several threads."""
+    """Images that are decoded on each access; safe to read from several threads."""
 
     paths: tuple[Path, ...]
 
@@ -28,7 +97,7 @@ class ImageFiles:
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> ImageArray:
-        """Decode one image, see `tlbench.datasets.decode.decode_image`."""
+        """Return one decoded image, see `decode_image`."""
         return decode_image(self.paths[index])
 
 
@@ -39,19 +108,12 @@ class _File:
 
 
 def load(request: DatasetRequest, /) -> Dataset:
-    """Load ``folder:PATH``: JPEG, PNG and WebP files, one sub-folder for each class.
+    """Return the dataset ``folder:PATH``: JPEG, PNG and WebP files, one subfolder per class.
 
-    With both ``PATH/train`` and ``PATH/test`` these are the splits, and other folders in PATH are
-    left alone. Else each folder in PATH is a class, and one fifth of each class's images, at least
-    one, is kept for testing, chosen by ``request.seed``. Hidden files, other files and folders
-    inside a class are ignored. All files are read once for the fingerprint; they are decoded when
-    they are asked for, and an image that cannot be decoded raises UnreadableImageError only then.
-
-    Raises
-    ------
-    DataError
-        If the path is missing, has neither layout, a class has too few images, or the test folder
-        has a class that the train folder lacks.
+    If PATH has the folders ``train`` and ``test``, these are the splits. Otherwise each folder in
+    PATH is a class, and one fifth of its images, at least one, is chosen for testing by
+    ``request.seed``. Hidden files, other files and nested folders are ignored. All files are read
+    once for the fingerprint; an image that cannot be decoded raises UnreadableImageError on access.
     """
     root = _root(request.argument)
     quiet_pillow()
@@ -78,14 +140,14 @@ def load(request: DatasetRequest, /) -> Dataset:
 
 def _root(argument: str | None) -> Path:
     if not argument:
-        raise DataError(f"Dataset 'folder' needs a path. Write folder:PATH; layouts: {_LAYOUT}.")
+        raise DataError(f"Dataset 'folder' needs a path: write folder:PATH. Layouts: {_LAYOUT}.")
     root = Path(argument).expanduser()
     if not root.exists():
         raise DataError(
             f"The folder {root} does not exist (looked in {Path.cwd()}). Check the path."
         )
     if not root.is_dir():
-        raise DataError(f"{root} is a file, not a folder. Give the folder; layouts: {_LAYOUT}.")
+        raise DataError(f"{root} is a file, not a folder. Name a folder. Layouts: {_LAYOUT}.")
     return root
 
 
@@ -94,7 +156,9 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise DataError(f"Cannot read the folder {folder}: {reason}. Check its rights.") from error
+        raise DataError(
+            f"Cannot read the folder {folder}: {reason}. Check its permissions."
+        ) from error
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -103,17 +167,17 @@ def _folders(folder: Path) -> list[Path]:
 
 def _is_split_in_two(root: Path) -> bool:
     halves = {path.name: path for path in _folders(root) if path.name in {"train", "test"}}
-    # A lone folder "train" that holds images and no folders is the class of railway trains.
+    # A single folder "train" that contains images and no folders is the class of railway trains.
     if len(halves) == 1 and _folders(next(iter(halves.values()))):
         missing = "test" if "train" in halves else "train"
         found = ", ".join(path.name for path in _folders(root))
-        msg = f"{root} has no folder {missing!r}, only {found}. Add it; layouts: {_LAYOUT}."
+        msg = f"{root} has no folder {missing!r}, only {found}. Add it. Layouts: {_LAYOUT}."
         raise DataError(msg)
     return len(halves) == len({"train", "test"})
 
 
 def _scan(folder: Path) -> dict[str, list[_File]]:
-    """Return the image files of each class, classes and files in the order of their names."""
+    """Return the image files of each class; classes and files are sorted by name."""
     return {
         path.name: [
             _File(file, path.name)
@@ -130,9 +194,9 @@ def _flat(tree: dict[str, list[_File]]) -> list[_File]:
 
 def _check_filled(folder: Path, tree: dict[str, list[_File]]) -> None:
     if not _flat(tree):
-        kinds = ", ".join(sorted(SUFFIXES))
+        suffixes = ", ".join(sorted(SUFFIXES))
         found = f"{len(tree)} class folders" if tree else "no class folders"
-        msg = f"No images ({kinds}) in {folder}: {found}. Layouts: {_LAYOUT}."
+        msg = f"No images ({suffixes}) in {folder}: {found}. Layouts: {_LAYOUT}."
         raise DataError(msg)
 
 
@@ -144,7 +208,7 @@ def _check_two(
     if unknown := sorted(set(test) - set(train)):
         msg = (
             f"{root / 'test'} has classes that {root / 'train'} lacks: {', '.join(unknown)}. "
-            "Add training images for them, or remove them from the test folder."
+            "Add training images of them, or remove them from the test folder."
         )
         raise DataError(msg)
     if empty := [name for name, files in train.items() if not files]:
@@ -161,8 +225,8 @@ def _check_one(root: Path, tree: dict[str, list[_File]]) -> tuple[str, ...]:
     for name, files in tree.items():
         if len(files) < 2:  # noqa: PLR2004 - one to train, one to test
             msg = (
-                f"Class {name!r} in {root} has {len(files)} image{'' if files else 's'}: too few "
-                "to have one in each split. Add images, or remove the folder."
+                f"Class {name!r} in {root} has {len(files)} image{'' if files else 's'}: a class "
+                "needs two or more, one of them for testing. Add images, or remove the folder."
             )
             raise DataError(msg)
     return tuple(tree)
@@ -204,15 +268,15 @@ def _warn_of_shared(
     shared = sum(digests[file.path] in seen for file in test)
     if shared:
         listener.warn(
-            f"{shared} of {len(test)} test images are byte for byte training images too: "
-            "the accuracy will be too good."
+            f"{shared} of {len(test)} test files are also training files, byte for byte: "
+            "the accuracy will be too high."
         )
 
 
 def _split(files: list[_File], classes: tuple[str, ...], digests: dict[Path, str]) -> Split:
     index = {name: number for number, name in enumerate(classes)}
     labels: LabelArray = np.array([index[file.class_name] for file in files], dtype=np.int64)
-    # The path counts from the split's folder, so that a moved dataset stays the same dataset.
+    # Paths are relative to the split, so that a moved dataset keeps its fingerprint.
     content = [
         [f"{file.class_name}/{file.path.name}", digests[file.path], int(label)]
         for file, label in zip(files, labels, strict=True)

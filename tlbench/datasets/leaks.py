@@ -1,7 +1,7 @@
-"""Images that are there more than once: above all those of the test split that are in train too.
+"""Duplicate images: in the train and the test split, within a split, or in different folds.
 
-Two images are the same when all their decoded pixels are, whatever file or format they came in. A
-crop or another compression of a picture is not found.
+Two images are duplicates if all their decoded pixels are equal, whatever the file format. Crops and
+other compressions of an image are not found.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from tlbench.core.arrays import BoolArray, ImageArray, Images, LabelArray
 
-# Of 128 bits two of a billion images agree by chance once in 10^20 data sets.
+# Two of 10^9 images share a 128-bit digest by chance in one of 10^20 datasets.
 _DIGEST_BYTES = 16
 _SHOWN = 3
 
@@ -21,19 +21,11 @@ Digests = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class HashedImages:
-    """Images that note the digest of each one that is read; as safe in threads as they are.
-
-    Attributes
-    ----------
-    digests : ndarray of shape (n_images, 16), uint8
-        BLAKE2b of each image's shape and pixels.
-    known : ndarray of shape (n_images,), bool
-        Which images have been read; one that cannot be decoded never is.
-    """
+    """Images that record the digest of each image that is read; as safe in threads as *images*."""
 
     images: Images
-    digests: Digests = field(init=False)
-    known: BoolArray = field(init=False)
+    digests: Digests = field(init=False)  # (n_images, 16): BLAKE2b of each image's shape and pixels
+    known: BoolArray = field(init=False)  # (n_images,): which images have been read
 
     def __post_init__(self) -> None:
         n_images = len(self.images)
@@ -45,7 +37,7 @@ class HashedImages:
         return len(self.images)
 
     def __getitem__(self, index: int, /) -> ImageArray:
-        """Return one image, as the images underneath give it."""
+        """Return one image and record its digest."""
         image = self.images[index]
         digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=_DIGEST_BYTES)
         digest.update(np.ascontiguousarray(image).data)
@@ -56,55 +48,30 @@ class HashedImages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaks:
-    """What two splits have in common.
+    """The duplicates in two splits."""
 
-    Attributes
-    ----------
-    n_shared : int
-        Test images that are training images too.
-    n_test : int
-        Test images looked at.
-    pairs : tuple of (int, int)
-        The first of them: position in the test split, and of the first such image in train.
-    n_contradicted : int
-        Those of the shared that have another class in train.
-    n_repeated_train, n_repeated_test : int
-        Images of a split that stood in it before.
-    n_relabelled_train : int
-        Those repeated in train under another class than the first time.
-    """
-
-    n_shared: int = 0
+    n_shared: int = 0  # test images that are also training images
     n_test: int = 0
-    pairs: tuple[tuple[int, int], ...] = ()
-    n_contradicted: int = 0
-    n_repeated_train: int = 0
+    pairs: tuple[tuple[int, int], ...] = ()  # the first: positions in test, and first one in train
+    n_contradicted: int = 0  # shared images that have another class in train
+    n_repeated_train: int = 0  # images that occurred in the split before
     n_repeated_test: int = 0
-    n_relabelled_train: int = 0
+    n_relabelled_train: int = 0  # repeated images whose class differs from the first occurrence's
 
 
 def find_leaks(
     train: Digests, train_labels: LabelArray, test: Digests, test_labels: LabelArray
 ) -> Leaks:
-    """Compare the images of two splits by their digests.
+    """Return the duplicates in two splits, from their digests (n, 16) and labels (n,).
 
-    Parameters
-    ----------
-    train, test : ndarray of shape (n_train | n_test, 16), uint8
-        See `HashedImages.digests`.
-    train_labels, test_labels : ndarray of shape (n_train | n_test,), int64
-
-    Notes
-    -----
-    An image that is in train several times contradicts a test image's class if any of them does.
-    Sorting 60,000 digests takes some ten milliseconds; nothing larger than they is made.
+    If an image occurs several times in train, any copy of another class contradicts a test image.
     """
     keys, firsts, number = np.unique(_keys(train), return_index=True, return_inverse=True)
     relabelled = train_labels != train_labels[firsts[number]]
     found = np.searchsorted(keys, _keys(test)).clip(max=len(keys) - 1)
     shared = np.flatnonzero(keys[found] == _keys(test))
     partners = found[shared]
-    # A class of an image in train is contradicted by its first copy's class, or by a later one's.
+    # A test image is contradicted by the class of its first copy in train, or of a later one.
     ambiguous = np.zeros(len(keys), np.bool_)
     ambiguous[number[relabelled]] = True
     contradicted = ambiguous[partners] | (test_labels[shared] != train_labels[firsts[partners]])
@@ -124,45 +91,29 @@ def find_leaks(
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CrossFoldDuplicates:
-    """Images whose copies stand in another part of the same data.
+    """Images that have a duplicate in another fold."""
 
-    Attributes
-    ----------
-    rows : ndarray of shape (n_images,), bool
-        Whether an image has a copy in another part than its own.
-    n_pairs : int
-        Pairs of equal images in two parts.
-    """
-
-    rows: BoolArray
-    n_pairs: int
+    rows: BoolArray  # (n_images,): whether the image has a duplicate in another fold
+    n_pairs: int  # pairs of equal images in two folds
 
     @property
     def n_images(self) -> int:
-        """How many images have a copy in another part."""
+        """Number of images that have a duplicate in another fold."""
         return int(np.count_nonzero(self.rows))
 
 
-def find_cross_fold_duplicates(digests: Digests, parts: LabelArray) -> CrossFoldDuplicates:
-    """Look for equal images in different parts, such as the folds of a cross-validation.
-
-    Parameters
-    ----------
-    digests : ndarray of shape (n_images, 16), uint8
-        See `HashedImages.digests`.
-    parts : ndarray of shape (n_images,), int64
-        The part of each image, 0 or more.
-    """
+def find_cross_fold_duplicates(digests: Digests, folds: LabelArray) -> CrossFoldDuplicates:
+    """Return the duplicates in different folds, from digests (n, 16) and each image's fold (n,)."""
     number = np.unique(_keys(digests), return_inverse=True)[1]
-    cells = number * (1 + int(parts.max(initial=0))) + parts
+    cells = number * (1 + int(folds.max(initial=0))) + folds
     _, cell, n_inside = np.unique(cells, return_inverse=True, return_counts=True)
-    everywhere, own_part = np.bincount(number)[number], n_inside[cell]
-    # Each image counts its copies elsewhere; each pair is counted from both ends.
+    in_all_folds, in_own_fold = np.bincount(number)[number], n_inside[cell]
+    # Each image counts its copies in other folds, so that each pair is counted twice.
     return CrossFoldDuplicates(
-        rows=everywhere > own_part, n_pairs=int((everywhere - own_part).sum()) // 2
+        rows=in_all_folds > in_own_fold, n_pairs=int((in_all_folds - in_own_fold).sum()) // 2
     )
 
 
 def _keys(digests: Digests) -> NDArray[np.void]:
-    """Return one comparable value a row."""
+    """Return one comparable value per row."""
     return np.ascontiguousarray(digests).view(f"V{_DIGEST_BYTES}")[:, 0]

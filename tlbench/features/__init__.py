@@ -6,9 +6,8 @@ from tlbench.features.baselines import (
     FeatureBaseline,
     compute_baseline,
 )
-from tlbench.features.files import check_npz_path, save_npz
 from tlbench.features.store import ArrayStore, StoredArrays, content_key
-from tlbench.features.writer import RowWriter
+from tlbench.features.writer import RowWriter, check_npz_path, save_npz
 
 __all__ = [
     "BASELINES",

@@ -1,4 +1,4 @@
-"""What a feature baseline is, and its pass over a set of images."""
+"""Feature baselines: features that need no network, such as pixels and HOG."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from tlbench.core.arrays import FloatArray, ImageArray, Images, LabelArray
-from tlbench.core.errors import DataError, UnreadableImageError
+from tlbench.core.errors import DataError, MissingDependencyError, UnreadableImageError
 from tlbench.core.progress import Listener
 from tlbench.core.registry import Registry
 
@@ -22,14 +22,13 @@ class FeatureBaseline:
     summary : str
         One line for ``tlbench list baselines``.
     requires : tuple of str
-        Distributions that it needs beyond the base install.
+        Distributions that are needed in addition to the base install.
     extract : callable
-        From one image (H, W, 3), uint8, RGB, to its features (n_features,), float32. The number of
-        features must not depend on the image. Raises MissingDependencyError if a distribution of
+        Returns the features (n_features,), float32, of one image (H, W, 3), uint8, RGB. Their
+        number must not depend on the image. Raises MissingDependencyError if a distribution in
         *requires* is absent.
     shape : tuple of int or None
-        (H, W, C), where the features are a map of which the row is a copy in this order; None for
-        features without a place in the image.
+        (H, W, C) of the feature map that a row of features is; None if the features are not a map.
     """
 
     name: str
@@ -44,26 +43,17 @@ BASELINES: Registry[FeatureBaseline] = Registry("baselines")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineFeatures:
-    """Features of the readable images of a set.
+    """Features of the readable images of a set."""
 
-    Attributes
-    ----------
-    features : ndarray of shape (n_kept, n_features), float32
-    index : ndarray of shape (n_kept,), int64
-        Position of each row's image in the set, increasing.
-    skipped : tuple of (int, str)
-        Position of each unreadable image, and the reason.
-    """
-
-    features: FloatArray
-    index: LabelArray
-    skipped: tuple[tuple[int, str], ...]
+    features: FloatArray  # (n_kept, n_features)
+    index: LabelArray  # (n_kept,): position of each row's image in the set, increasing
+    skipped: tuple[tuple[int, str], ...]  # position of each unreadable image, and the reason
 
 
 def compute_baseline(
     baseline: FeatureBaseline, images: Images, *, strict: bool, listener: Listener
 ) -> BaselineFeatures:
-    """Compute the features of all images.
+    """Return the features of all images.
 
     Parameters
     ----------
@@ -72,16 +62,20 @@ def compute_baseline(
     images : Images
         Raw images; sizes may differ.
     strict : bool
-        Whether an unreadable image is an error; else it is left out and recorded.
+        Whether an unreadable image is an error; otherwise it is left out and recorded.
     listener : Listener
-        Told about the progress.
+        Notified of the progress.
+
+    Returns
+    -------
+    BaselineFeatures
 
     Raises
     ------
     UnreadableImageError
-        The first unreadable image, if *strict*.
+        If an image is unreadable and *strict* is true.
     DataError
-        If there is no readable image, or two images give different numbers of features.
+        If no image is readable, or two images have different numbers of features.
     MissingDependencyError
         If the baseline needs a package that is not installed.
     """
@@ -108,8 +102,8 @@ def compute_baseline(
     finally:
         listener.finish()
     if not kept:
-        msg = f"No {baseline.name} features: none of {len(images)} images can be read."
-        raise DataError(msg + (f" The first says: {skipped[0][1]}" if skipped else " Add images."))
+        msg = f"No {baseline.name} features: none of the {len(images)} images can be read."
+        raise DataError(msg + (f" The first: {skipped[0][1]}" if skipped else " Add images."))
     return BaselineFeatures(
         features=table[: len(kept)],
         index=np.array(kept, dtype=np.int64),
@@ -120,7 +114,70 @@ def compute_baseline(
 def _check_length(baseline: FeatureBaseline, row: FloatArray, position: int, expected: int) -> None:
     if row.shape != (expected,):
         msg = (
-            f"Baseline {baseline.name!r} gave features of shape {row.shape} for image {position}, "
-            f"({expected},) for the first. Fix the plugin: the length must not depend on the image."
+            f"Feature baseline {baseline.name!r} gave features of shape {row.shape} for image "
+            f"{position}, but ({expected},) for the first. Fix the plugin: the number of features "
+            "must not depend on the image."
         )
         raise DataError(msg)
+
+
+_SIDE_PIXELS = 32
+
+
+def _small_image(image: ImageArray) -> ImageArray:
+    """Return an image (H, W, 3) as (32, 32, 3), resized with Pillow's bilinear filter if needed.
+
+    The filter averages over the covered area where it shrinks an image. Smaller images are enlarged
+    too, so that all rows have one length; that adds no information.
+    """
+    if image.shape[:2] == (_SIDE_PIXELS, _SIDE_PIXELS):
+        return image
+    from PIL import Image
+
+    picture = Image.fromarray(np.ascontiguousarray(image))
+    return np.asarray(picture.resize((_SIDE_PIXELS, _SIDE_PIXELS), Image.Resampling.BILINEAR))
+
+
+def _pixels(image: ImageArray) -> FloatArray:
+    return _small_image(image).astype(np.float32).ravel() / np.float32(255)
+
+
+def _hog(image: ImageArray) -> FloatArray:
+    """Return HOG of the image at 32 x 32 with the settings of Dalal and Triggs (2005).
+
+    Nine orientations, cells of 8 x 8 pixels, blocks of 2 x 2 cells, L2-Hys, and at each pixel the
+    channel with the strongest gradient: 3 x 3 blocks of 36 values. doi:10.1109/CVPR.2005.177.
+    """
+    try:
+        from skimage.feature import hog
+    except ImportError as error:
+        msg = (
+            f"The feature baseline 'hog' needs scikit-image, which cannot be imported ({error}). "
+            "Run: pip install 'tlbench[baselines]'."
+        )
+        raise MissingDependencyError(msg) from error
+
+    values = hog(
+        _small_image(image),
+        orientations=9,
+        pixels_per_cell=(8, 8),
+        cells_per_block=(2, 2),
+        block_norm="L2-Hys",
+        channel_axis=-1,
+    )
+    return np.asarray(values, dtype=np.float32)
+
+
+PIXELS = FeatureBaseline(
+    name="pixels",
+    summary="Raw pixels at 32 x 32, as fractions: 3,072 values.",
+    extract=_pixels,
+    shape=(_SIDE_PIXELS, _SIDE_PIXELS, 3),
+)
+
+HOG = FeatureBaseline(
+    name="hog",
+    summary="Histograms of oriented gradients at 32 x 32: 324 values.",
+    requires=("scikit-image",),
+    extract=_hog,
+)

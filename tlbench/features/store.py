@@ -1,9 +1,8 @@
-"""Arrays under the hash of everything that determines them.
+"""A store of arrays, keyed by the hash of everything that determines them.
 
-An entry is a folder ``<kind>/<key[:2]>/<key>`` with one ``.npy`` file an array and ``meta.json``,
-which holds each file's SHA-256 and the parts that the key was made of. Entries appear whole, by
-renaming a finished folder, so readers and several writers need no lock: who comes second drops its
-own copy.
+An entry is a folder ``<kind>/<key[:2]>/<key>`` with one ``.npy`` file per array and ``meta.json``,
+which has the SHA-256 of each file and the values that the key was made of. A finished folder is
+renamed into place, so readers and writers need no lock: the second of two writers drops its copy.
 """
 
 import contextlib
@@ -24,18 +23,18 @@ from tlbench.core.errors import StorageError
 from tlbench.core.hashing import sha256_file, sha256_value
 from tlbench.records import plain_value
 
-# 1: the first. FoldFit of every key, so that a change of layout leaves old entries unread.
+# Part of every key, so that entries of another layout are never read.
 LAYOUT_VERSION = 1
 
 
 def content_key(parts: Mapping[str, Any]) -> str:
-    """Return the key of an entry: SHA-256 over *parts* (JSON values or records) and the layout."""
+    """Return an entry's key: the SHA-256 of *parts* (JSON values or records) and the layout."""
     return sha256_value({"layout": LAYOUT_VERSION, **plain_value(dict(parts))})
 
 
 @dataclass(frozen=True, slots=True)
 class StoredArrays:
-    """A checked entry: its arrays, memory-mapped and read-only, and its meta data."""
+    """A verified entry: its arrays, memory-mapped and read-only, and its metadata."""
 
     key: str
     arrays: dict[str, NDArray[Any]]
@@ -49,18 +48,18 @@ def _check_digest(path: Path, digest: str) -> None:
 
 
 class PendingEntry:
-    """An entry being written: files go into ``folder`` and become visible at `commit`."""
+    """An entry being written: the files in ``folder`` become visible at `commit`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._meta: dict[str, Any] | None = None
 
     def save(self, name: str, array: NDArray[Any]) -> None:
-        """Write one small array whole."""
+        """Write one small array."""
         np.save(self.folder / f"{name}.npy", array, allow_pickle=False)
 
     def commit(self, meta: Mapping[str, Any]) -> None:
-        """Declare the entry complete; *meta* is returned with it."""
+        """Mark the entry as complete; *meta* is stored with it."""
         self._meta = dict(meta)
 
 
@@ -70,9 +69,9 @@ class ArrayStore:
     Parameters
     ----------
     root : Path
-        Created on the first write.
+        Created by the first write.
     on_damage : callable
-        Called with a message when a damaged entry is found; the entry is deleted and counts as
+        Called with a message when a damaged entry is found. The entry is deleted and treated as
         absent.
     """
 
@@ -84,7 +83,7 @@ class ArrayStore:
         return self.root / kind / key[:2] / key
 
     def get(self, kind: str, key: str) -> StoredArrays | None:
-        """Return the entry, or None if there is none; every byte is checked against its hash."""
+        """Return the entry, verified against its hashes, or None if there is none."""
         folder = self._folder(kind, key)
         if not folder.is_dir():
             return None
@@ -98,7 +97,8 @@ class ArrayStore:
             return StoredArrays(key, arrays, meta["sha256"], meta["meta"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._on_damage(
-                f"Cache entry {folder} is damaged ({error}); it was deleted and is computed again."
+                f"Cache entry {folder} is damaged ({error}). "
+                "It was deleted and will be computed again."
             )
             self._delete(folder)
             return None
@@ -107,17 +107,14 @@ class ArrayStore:
         try:
             shutil.rmtree(folder)
         except OSError as error:
-            msg = f"Damaged cache entry {folder} cannot be deleted: {error.strerror}. Delete it."
+            msg = f"Damaged cache entry {folder} cannot be deleted ({error.strerror}): delete it."
             raise StorageError(msg) from error
 
     @contextmanager
     def writing(self, kind: str, key: str, parts: Mapping[str, Any]) -> Iterator[PendingEntry]:
-        """Make an entry: fill its folder, then `PendingEntry.commit`; otherwise nothing remains.
+        """Yield an entry to fill and `PendingEntry.commit`; without a commit nothing remains.
 
-        Raises
-        ------
-        StorageError
-            If the store cannot be written.
+        Raises StorageError if the store cannot be written.
         """
         folder = self._folder(kind, key)
         try:
@@ -146,7 +143,7 @@ class ArrayStore:
         try:
             os.replace(entry.folder, folder)  # noqa: PTH105 - Path.replace is the same; the name says atomic
         except OSError:
-            # Another process finished the same entry first: the same key means the same content.
+            # Another process finished this entry first; the same key means the same content.
             if not (folder / "meta.json").is_file():
                 raise
         else:
@@ -156,5 +153,5 @@ class ArrayStore:
     def _unwritable(self, error: OSError) -> StorageError:
         return StorageError(
             f"The cache {self.root} cannot be written: {error.strerror or error}. "
-            "Choose another with --cache-dir (or TLBENCH_CACHE), or pass --no-cache."
+            "Choose another cache_dir (or TLBENCH_CACHE), or pass cache=False."
         )

@@ -1,30 +1,27 @@
-"""Write the rows of an ``.npy`` file as they come, in constant memory."""
+"""Write features: an ``.npy`` file row by row, or an ``.npz`` file for other programs."""
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tlbench.core.arrays import BoolArray, FloatArray, LabelArray
-from tlbench.core.errors import DataError
+from tlbench.core.errors import ConfigError, DataError, StorageError
 
 _BLOCK_ROWS = 4096
 
 
 class RowWriter:
-    """A float32 matrix on disk whose rows arrive in any order, each at most once.
+    """A float32 matrix in an ``.npy`` file; up to *n_rows* rows arrive in any order, each once.
 
-    Plain positioned writes and not a memory map: the pages of a written map count as this process's
-    memory until the kernel finds time for them. Rows that never arrive are closed up at the end.
-
-    Parameters
-    ----------
-    path : Path
-        The ``.npy`` file to create.
-    n_rows : int
-        The most rows that can arrive.
+    Memory use is constant. It does not write to a memory map, whose pages count as this process's
+    memory until the kernel flushes them. The gaps of missing rows are closed at the end.
     """
 
     def __init__(self, path: Path, n_rows: int) -> None:
@@ -52,15 +49,15 @@ class RowWriter:
             self._write_header(len(self._written))
         if rows.dtype != np.float32 or rows.shape != (len(index), self._n_columns):
             msg = (
-                f"Features of shape {rows.shape} and type {rows.dtype} do not continue float32 "
-                f"({len(index)}, {self._n_columns}): the model's output changes between batches."
+                f"Features must be float32 of shape ({len(index)}, {self._n_columns}), got "
+                f"{rows.dtype} of shape {rows.shape}: the model's output changes between batches."
             )
             raise DataError(msg)
         if self._written[index].any():
             raise DataError("The features of an image arrived twice.")
         row_bytes = 4 * self._n_columns
         rows = np.ascontiguousarray(rows)
-        # Neighbouring rows go out in one write: for images of one size that is the whole batch.
+        # Consecutive rows are written together: for images of one size that is the whole batch.
         breaks = np.flatnonzero(np.diff(index) != 1) + 1
         for part in np.split(np.arange(len(index)), breaks):
             self._file.seek(self._offset + int(index[part[0]]) * row_bytes)
@@ -68,16 +65,10 @@ class RowWriter:
         self._written[index] = True
 
     def finish(self) -> LabelArray:
-        """Complete the file; return the positions that arrived, in the order of the rows.
-
-        Raises
-        ------
-        DataError
-            If no row arrived.
-        """
+        """Complete the file and return the positions that arrived, in the order of the rows."""
         index = np.flatnonzero(self._written).astype(np.int64)
         if self._n_columns is None or not len(index):
-            raise DataError("No features arrived: there is nothing to store.")
+            raise DataError("No features arrived, so there is nothing to store.")
         if len(index) < len(self._written):
             self._close_gaps(index)
         self._file.flush()
@@ -116,3 +107,32 @@ class RowWriter:
         del rows
         self._write_header(len(index))
         self._file.truncate(self._offset + len(index) * row_bytes)
+
+
+def check_npz_path(path: Path) -> Path:
+    """Return *path* if it ends in ``.npz`` and its folder exists; raise ConfigError otherwise."""
+    if path.suffix.lower() != ".npz":
+        raise ConfigError(
+            f"Features are written as .npz files, got {path.name!r}. Use a name like features.npz."
+        )
+    if not path.parent.is_dir():
+        raise ConfigError(f"The folder {path.parent} does not exist. Create it first.")
+    return path
+
+
+def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Write an uncompressed ``.npz`` atomically; memory-mapped arrays are streamed."""
+    temporary = None
+    try:
+        with tempfile.NamedTemporaryFile(
+            prefix=f".{path.stem}.", suffix=".npz", dir=path.parent, delete=False
+        ) as file:
+            temporary = Path(file.name)
+            np.savez(file, allow_pickle=False, **arrays)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error

@@ -89,13 +89,13 @@ def test_strict_stops_at_the_first_unreadable_image():
 
 def test_nothing_readable_is_an_error():
     """A set without one readable image has no features; the message gives the first reason."""
-    with pytest.raises(DataError, match=r"none of 4 images.*image 0 is cut short"):
+    with pytest.raises(DataError, match=r"none of the 4 images.*image 0 is cut short"):
         compute(Damaged(0, 1, 2, 3))
 
 
 def test_no_images_are_an_error():
     """An empty set has no features."""
-    with pytest.raises(DataError, match="none of 0 images"):
+    with pytest.raises(DataError, match="none of the 0 images"):
         compute(np.zeros((0, 4, 4, 3), dtype=np.uint8))
 
 

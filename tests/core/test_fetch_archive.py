@@ -8,8 +8,8 @@ import tarfile
 
 import pytest
 
+from tlbench.core.download import fetch_archive
 from tlbench.core.errors import DataError, StorageError
-from tlbench.datasets.fetch import fetch_archive
 
 FILES = {"one": b"1" * 300_000, "two": b"2"}
 
