@@ -1,7 +1,6 @@
-"""A run's latencies as a file of pytest-benchmark, for its ``compare`` and whatever else reads it.
+"""A run's latencies as a file of pytest-benchmark, for its ``compare`` and other readers.
 
-pytest-benchmark itself is not needed here. The statistics are those of its ``Stats`` class, and a
-test holds them against it.
+pytest-benchmark itself is not needed here; a test compares the statistics with those it computes.
 """
 
 import json
@@ -13,7 +12,7 @@ from tlbench.core.errors import ResultError
 from tlbench.machine import Environment
 from tlbench.records import LatencyResult, RunResult, plain_value
 
-# The release whose files these are like. Its ``hd15iqr`` differs from that of older ones.
+# The release whose format this is; older ones define ``hd15iqr`` differently.
 _FORMAT_VERSION = "5.3.1"
 
 
@@ -22,18 +21,12 @@ def render(
 ) -> str:
     """Return a document that ``pytest-benchmark compare FILE...`` reads.
 
-    Every latency result is one benchmark: its name holds backbone, scenario, batch size, provider,
-    precision and boundary, and is the same in every run of the same measurement. Results of one
-    scenario and batch size are one group, so that a comparison puts them into one table.
-
-    Raises
-    ------
-    ResultError
-        If the run measured no latency: the file would be empty.
+    Every latency result is one benchmark, with the same name in every run of the same measurement;
+    results of one scenario and batch size are one group, which a comparison puts into one table.
     """
     del location, width, color
     if not run.latency:
-        msg = f"Run {run.id} has no latency to report. tlbench latency or run measures one."
+        msg = f"Run {run.id} has no latency to report. Measure one with `tlbench latency`."
         raise ResultError(msg)
     document = {
         "machine_info": _machine_info(run.environment),
@@ -113,25 +106,13 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
 
 
 def sample_statistics(samples_s: Sequence[float]) -> dict[str, Any]:
-    """Return the statistics of at least one sample as pytest-benchmark defines and names them.
+    """Return the statistics of one or more samples as pytest-benchmark defines and names them.
 
-    Parameters
-    ----------
-    samples_s : sequence of float
-        Seconds of each round, in any order.
-
-    Returns
-    -------
-    dict
-        Seconds, but for ``rounds``, the counts of outliers, and ``ops``, which is rounds a second
-        of the sum of all samples.
-
-    Notes
-    -----
-    Quartiles: for an even number the medians of both halves, for an odd number the weighted means
-    of Wikipedia's method 3 (*Quartile*, "Computing methods"). Outliers are counted beyond one
-    standard deviation from the mean, and beyond Tukey's fences at 1.5 interquartile ranges;
-    ``ld15iqr`` and ``hd15iqr`` are the extreme samples within the fences.
+    Seconds, but for the counts and ``ops``, rounds per second. Quartiles: for an even number of
+    samples the medians of both halves, for an odd one the weighted means of Wikipedia's method 3
+    (*Quartile*, "Computing methods"). Outliers lie beyond one standard deviation from the mean, or
+    beyond Tukey's fences at 1.5 interquartile ranges; ``ld15iqr`` and ``hd15iqr`` are the extreme
+    samples within the fences.
     """
     ordered = sorted(samples_s)
     rounds, total = len(ordered), sum(samples_s)
