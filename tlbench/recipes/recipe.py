@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+from msgspec.structs import asdict
 
 from tlbench.core.errors import ConfigError, TlbenchError
 from tlbench.core.registry import unknown_name
@@ -41,8 +42,7 @@ class Export(_Record, frozen=True, kw_only=True):
     @property
     def chosen(self) -> dict[str, int | str]:
         """What is not left to the backbone."""
-        values = msgspec.structs.asdict(self)
-        return {name: value for name, value in values.items() if value is not None}
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 class Figure(_Record, frozen=True, kw_only=True):
@@ -216,14 +216,8 @@ class Recipe(_Record, frozen=True, kw_only=True):
 
 
 # The record that a key of a recipe's file holds.
-_RECORDS = {
-    "": Recipe,
-    "source": Source,
-    "rows": Row,
-    "export": Export,
-    "figures": Figure,
-    "speeds": Speed,
-}
+_RECORDS = {"": Recipe, "source": Source, "rows": Row, "export": Export}
+_RECORDS |= {"figures": Figure, "speeds": Speed}
 
 
 def read_recipe(path: Path | Traversable) -> Recipe:
@@ -274,7 +268,7 @@ def _explained(text: str, document: Any, source: str) -> TlbenchError:  # noqa: 
         parent, _, key = path.rpartition(".")
         hint = typing.get_type_hints(_RECORDS[_last_key(parent)])[key]
         return unknown_name(f"{path} in {source}:", found, _words(hint))
-    ending = "" if isinstance(found, dict) else f", found {found!r}"
+    ending = "" if isinstance(found, dict | list) else f", found {found!r}"
     return ConfigError(": ".join(filter(None, [source, path, f"{text}{ending}."])))
 
 

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from tlbench.core.units import format_count
 from tlbench.recipes.recipe import Figure, Recipe, Row
 from tlbench.records import (
@@ -39,10 +41,7 @@ def compare_with_published(recipe: Recipe, row: Row, run: RunResult) -> Reproduc
         protocol=recipe.protocol,
         weights=_weights(run.model),
         figures=tuple(_verdict_on(figure, row, run, differences(figure)) for figure in row.figures),
-        speeds=tuple(
-            PublishedSpeed(name=speed.name, low_s=speed.low_s, high_s=speed.high_s)
-            for speed in row.speeds
-        ),
+        speeds=tuple(PublishedSpeed(**asdict(speed)) for speed in row.speeds),
         notes=recipe.notes,
     )
 
@@ -66,16 +65,11 @@ def _network_differences(row: Row, run: RunResult) -> Iterator[str]:
     if backbone != row.backbone and not is_own_file:
         yield f"other backbone: {backbone}, not {row.backbone}"
     elif card is not None:
-        made = {
-            "input_size": card.input_size[0],
-            "layer": card.layer,
-            "pooling": card.pooling,
-            "resize": card.resize,
-        }
         for name, wanted in row.export.chosen.items():
+            found = card.input_size[0] if name == "input_size" else getattr(card, name)
             # the card explains its resize: "bilinear (half-pixel centres, ...)"
-            if str(made[name]).split(" ")[0].rstrip(",") != str(wanted):
-                yield f"other export: {name} {made[name]}, not {wanted}"
+            if str(found).split(" ")[0].rstrip(",") != str(wanted):
+                yield f"other export: {name} {found}, not {wanted}"
     if card is not None and card.weights.kind == "random":
         yield "random weights: an accuracy would mean nothing, so only times are measured"
     if card is not None and card.precision != "fp32":

@@ -43,12 +43,9 @@ def answer_table(run: RunResult) -> Table:
         baselines = [one for one in same_head if one.baseline]
         against = "; ".join(_against(best, one) for one in baselines)
         rows.append((f"{best.head} on backbone", _figure(best), against))
-        rows += [
-            (f"{one.head} fitted on {one.fitted_on}", _figure(one), "")
-            for one in same_head
-            if one.fitted_on
-        ]
-        rows += [(f"{one.head} on {_title(one)}", _figure(one), "") for one in baselines]
+        others = [(f"fitted on {one.fitted_on}", one) for one in same_head if one.fitted_on]
+        others += [(f"on {_title(one)}", one) for one in baselines]
+        rows += [(f"{one.head} {where}", _figure(one), "") for where, one in others]
         single = next((result for result in run.latency if result.batch_size == 1), None)
         if single is not None:
             rows.append(("time per image", format_seconds(single.median_s), single.verdict or ""))

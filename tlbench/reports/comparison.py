@@ -79,7 +79,7 @@ def runs_table(runs: Sequence[RunIdentity]) -> Table:
 
 
 def speed_up_table(pairs: Sequence[SpeedUp]) -> Table:
-    """Return the ratios; their interval covers the noise of sampling within the runs only."""
+    """Return the ratios; their intervals cover the noise of sampling within each run only."""
 
     def row(pair: SpeedUp) -> tuple[str, ...]:
         one, two = pair.reference, pair.other
@@ -87,7 +87,7 @@ def speed_up_table(pairs: Sequence[SpeedUp]) -> Table:
             two.run,
             _scenario(two),
             _both(str(one.batch_size), str(two.batch_size)),
-            _both(_boundary(one), _boundary(two)),
+            _both(*(_BOUNDARIES.get(it.boundary, it.boundary) for it in (one, two))),
             _both(one.precision, two.precision),
             format_factor(pair.speed_up) + ("*" if pair.unlike else ""),
             factor_interval(pair.interval),
@@ -95,8 +95,8 @@ def speed_up_table(pairs: Sequence[SpeedUp]) -> Table:
         )
 
     return table(
-        "Speed-up over A (time of A / time of the run; above 1 is faster)",
-        " | scenario | >batch | boundary | precision | >speed-up | >sampling interval | verdict",
+        "Speed-up over A (above 1 is faster; interval: sampling noise only)",
+        " | scenario | >batch | boundary | precision | >speed-up | >95 % interval | verdict",
         map(row, pairs),
     )
 
@@ -136,17 +136,12 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
 
 def timings_of(pairs: Sequence[SpeedUp]) -> list[ComparedTiming]:
     """Return each timing once, A's before those that are compared with it."""
+    order = list(dict.fromkeys(_identity(pair.reference) for pair in pairs))
     timings: dict[tuple[object, ...], ComparedTiming] = {}
-    for pair in _together(pairs):
+    for pair in sorted(pairs, key=lambda pair: order.index(_identity(pair.reference))):
         timings.setdefault(_identity(pair.reference), pair.reference)
         timings.setdefault(_identity(pair.other), pair.other)
     return list(timings.values())
-
-
-def _together(pairs: Sequence[SpeedUp]) -> list[SpeedUp]:
-    """Return the pairs of one reference timing next to each other, in the order of the first."""
-    order = list(dict.fromkeys(_identity(pair.reference) for pair in pairs))
-    return sorted(pairs, key=lambda pair: order.index(_identity(pair.reference)))
 
 
 def _identity(one: ComparedTiming) -> tuple[object, ...]:
@@ -155,10 +150,6 @@ def _identity(one: ComparedTiming) -> tuple[object, ...]:
 
 def _scenario(one: ComparedTiming) -> str:
     return one.scenario if one.label is None else f"{one.scenario} {one.label}"
-
-
-def _boundary(one: ComparedTiming) -> str:
-    return _BOUNDARIES.get(one.boundary, one.boundary)
 
 
 def _both(reference: str, other: str) -> str:
@@ -187,7 +178,7 @@ def accuracy_difference_table(pairs: Sequence[AccuracyDifference]) -> Table:
     rows: dict[tuple[str, str, str], tuple[str, ...]] = {}
     for pair in _by_entry(pairs):
         one, two = pair.reference, pair.other
-        one_key, two_key = ((side.run, side.title, side.head) for side in (one, two))
+        one_key, two_key = ((it.run, it.title, it.head) for it in (one, two))
         rows.setdefault(one_key, (*one_key, *accuracy_cells(one), "", ""))
         rows[two_key] = (
             *two_key,
@@ -222,7 +213,7 @@ def paired_table(pairs: Sequence[AccuracyDifference]) -> Table:
 
     return table(
         "Difference from A on the same images",
-        " | features | head | >points | >95 % interval | >lost / gained | >differing | >p",
+        " | features | head | >points | >95 % interval | >lost / gained | >changed | >p",
         (row(pair, pair.paired) for pair in _by_entry(pairs) if pair.paired),
     )
 

@@ -2,20 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
-from tlbench.core.units import (
-    format_count,
-    format_factor,
-    format_p,
-    format_percent,
-    format_seconds,
-)
-from tlbench.records import (
-    GateCheck,
-    GatedAccuracy,
-    GatedTiming,
-    GateVerdict,
-    Sensitivity,
-)
+from tlbench.core.units import format_count, format_factor, format_p, format_percent, format_seconds
+from tlbench.records import GateCheck, GatedAccuracy, GatedTiming, GateVerdict, Sensitivity
 from tlbench.reports.accuracy import paired_cells
 from tlbench.reports.base import Part, Table, json_text, laid_out, table
 from tlbench.reports.timing import factor_interval
@@ -29,7 +17,7 @@ def verdict_document(verdict: GateVerdict) -> str:
 
 
 def render_verdict(verdict: GateVerdict, *, width: int = 80, color: bool = False) -> str:
-    """Lay the verdict out for a terminal.
+    """Lay the verdict out for a terminal: the answer, the figures, every rule.
 
     Parameters
     ----------
@@ -38,11 +26,6 @@ def render_verdict(verdict: GateVerdict, *, width: int = 80, color: bool = False
         Columns.
     color : bool
         Whether terminal escapes may be used.
-
-    Returns
-    -------
-    str
-        The answer, the figures, every rule, and the drop that could have been detected.
     """
     parts = [{"Compared": [compared_line(verdict)]}, *verdict_parts(verdict)]
     return laid_out(verdict_title(verdict), parts, width=width, color=color)
@@ -106,8 +89,8 @@ def timing_rows(figures: Sequence[GatedTiming]) -> Table:
         )
         for one in figures
     ]
-    columns = "timing | >baseline | >run | >ratio | >sampling interval"
-    return table("Time per call (ratio above 1: the run is slower)", columns, rows)
+    title = "Time per call (ratio: run / baseline; interval: sampling noise only)"
+    return table(title, "timing | >baseline | >run | >ratio | >95 % interval", rows)
 
 
 def checks_table(checks: Sequence[GateCheck]) -> Table:

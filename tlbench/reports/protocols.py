@@ -3,12 +3,7 @@
 from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 
-from tlbench.core.units import (
-    format_count,
-    format_p,
-    format_percent,
-    format_seconds,
-)
+from tlbench.core.units import format_count, format_p, format_percent, format_seconds
 from tlbench.records import (
     CrossValidation,
     FeatureDrift,

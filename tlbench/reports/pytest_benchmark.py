@@ -14,6 +14,11 @@ from tlbench.records import LatencyResult, RunResult, plain_value
 
 # The release whose format this is; older ones define ``hd15iqr`` differently.
 _FORMAT_VERSION = "5.3.1"
+# Fields of the records that the file repeats under their own names.
+_PARAMS = ("scenario", "batch_size", "provider", "precision", "boundary")
+_TIMES = ("images_per_s", "create_s", "first_s", "cpu_s_per_image")
+_EXTRA = ("threads", "input_shape", *_TIMES, "verdict")
+_ACCURACY = ("features", "head", "n_test", "accuracy_fraction", "interval")
 
 
 def render(
@@ -57,13 +62,7 @@ def _commit_info(commit: str | None) -> dict[str, Any]:
 
 def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
     card = run.model.card
-    params = {
-        "scenario": result.scenario,
-        "batch_size": result.batch_size,
-        "provider": result.provider,
-        "precision": result.precision,
-        "boundary": result.boundary,
-    }
+    params = {name: getattr(result, name) for name in _PARAMS}
     case = "-".join(map(str, params.values()))
     name = f"{card.backbone if card else run.model.path_name}[{case}]"
     return {
@@ -77,22 +76,10 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
             "run": run.id,
             "tlbench_version": run.tlbench_version,
             "model_sha256": run.model.sha256,
-            "threads": result.threads,
-            "input_shape": result.input_shape,
-            "images_per_s": result.images_per_s,
-            "create_s": result.create_s,
-            "first_s": result.first_s,
-            "cpu_s_per_image": result.cpu_s_per_image,
-            "verdict": result.verdict,
+            **{name: getattr(result, name) for name in _EXTRA},
             "accuracy": [
-                {
-                    "features": accuracy.features,
-                    "head": accuracy.head,
-                    "n_test": accuracy.n_test,
-                    "accuracy_fraction": accuracy.accuracy_fraction,
-                    "interval": plain_value(accuracy.interval),
-                }
-                for accuracy in run.accuracy
+                {name: plain_value(getattr(one, name)) for name in _ACCURACY}
+                for one in run.accuracy
             ],
         },
         # tlbench warms up before it counts, and leaves the garbage collector alone.

@@ -16,7 +16,6 @@ from tlbench.records import (
     LatencyRatio,
     LatencyResult,
     ModelUnderTest,
-    Percentile,
     RunResult,
     ServerLoad,
 )
@@ -67,16 +66,13 @@ def _name(result: LatencyResult, letters: Mapping[str, str]) -> str:
     return f"{letters.get(result.label or '', '')} {result.scenario}{place}".strip()
 
 
-def _percentile(found: Percentile) -> str:
-    return "n/a" if found.value_s is None else format_seconds(found.value_s)
-
-
 def latency_table(results: Sequence[LatencyResult]) -> Table:
     """Return every timing; times are for one call of the whole batch."""
     letters, rows = _letters(results), []
     for one in results:
-        by_fraction = {found.fraction: _percentile(found) for found in one.percentiles}
-        times = (by_fraction[fraction] for fraction in _SHOWN)
+        by_fraction = {found.fraction: found.value_s for found in one.percentiles}
+        found = (by_fraction[fraction] for fraction in _SHOWN)
+        times = ("n/a" if time is None else format_seconds(time) for time in found)
         rate, verdict = format_rate(one.images_per_s), one.verdict or ""
         rows.append((_name(one, letters), str(one.batch_size), *times, rate, verdict))
     columns = "scenario | >batch | >median | >p90 | >p99 | >images/s | verdict"
@@ -92,17 +88,10 @@ def costs_table(results: Sequence[LatencyResult]) -> Table:
     letters, rows = _letters(results), []
     has_memory = any(one.peak_rss_bytes for one in results)
     for one in results:
-        memory = format_bytes(one.peak_rss_bytes) if one.peak_rss_bytes else "-"
-        rows.append(
-            (
-                _name(one, letters),
-                str(one.batch_size),
-                str(len(one.samples_s)),
-                _interval(one),
-                format_factor(1000 * one.cpu_s_per_image),
-                *([memory] if has_memory else []),
-            )
-        )
+        memory = [format_bytes(one.peak_rss_bytes) if one.peak_rss_bytes else "-"] * has_memory
+        numbers = str(one.batch_size), str(len(one.samples_s)), _interval(one)
+        cpu = format_factor(1000 * one.cpu_s_per_image)
+        rows.append((_name(one, letters), *numbers, cpu, *memory))
     columns = "scenario | >batch | >samples | >median, 95 % interval | >CPU ms/image"
     return table("Timing details", columns + " | >peak memory" * has_memory, rows)
 
