@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 _MIN_COSINE = 0.999
 
 
-
 @dataclass(frozen=True, slots=True)
 class _Fp16:
     """The network in float16; raw images in and float32 features out, as in the source."""

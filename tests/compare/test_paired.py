@@ -152,12 +152,12 @@ def test_a_missing_entry_is_an_error(two_runs, tmp_path, opened):
 def test_the_report_shows_the_paired_difference(tlbench):
     done = tlbench("compare", "a", "b")
     assert done.code == 0, done.err
-    assert "On the same images" in done.out
+    assert "on the same images" in done.out
     row = next(line for line in done.out.splitlines() if "40 / 10" in line)
     assert "-2.9" in row
     assert "57" in row
     assert row.split()[-2:] == ["<", "0.001"]
-    assert "no clear difference" not in done.out.split("On the same images")[0]
+    assert "no clear difference" not in done.out.split("on the same images")[0]
     assert max(map(len, done.out.splitlines())) <= 80
     document = json.loads(tlbench("compare", "a", "b", "--format", "json").out)
     assert document["accuracy"][0]["paired"]["only_first_correct"] == 40

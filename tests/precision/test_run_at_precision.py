@@ -109,7 +109,7 @@ def test_the_run_survives_its_json_and_shows_both_heads(config):
     assert decode_run(encode_run(result), "run.json") == result
     text = render(result)
     assert "int8" in text.splitlines()[0]
-    assert "the same, fitted on fp32" in text
+    assert "centroid fitted on fp32 " in text
     accuracy_table = text.partition("Accuracy")[2].partition("Metrics")[0]
     assert sum(line.split()[:1] == ["backbone*"] for line in accuracy_table.splitlines()) == 1
     assert max(map(len, text.splitlines())) <= 80

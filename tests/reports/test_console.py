@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from tlbench.records import encode_run
 from tlbench.reports import RENDERERS
+from tlbench.reports.accuracy import accuracy_table
 from tlbench.reports.console import render
-from tlbench.reports.tables import accuracy_table
 from tlbench.reports.timing import latency_table
 
 # Skin tones change the width of what stands before them, and Unicode versions disagree on the width
@@ -121,24 +121,24 @@ def test_no_escapes_without_color(golden_run):
 def test_sections_come_in_the_order_of_the_design(golden_run):
     """First the answer, then what it rests on, then how to repeat it."""
     text = render(golden_run, location="runs/x")
-    places = [text.index(label) for label in ("Accuracy", "Latency", "Cautions", "Saved", "Repeat")]
+    places = [text.index(label) for label in ("Accuracy", "Latency", "Warnings", "Saved", "Repeat")]
     assert places == sorted(places)
     assert text.index("efficientnet-lite0") < places[0]
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_every_caution_is_shown_whole(golden_run, width):
+def test_every_warning_is_shown_whole(golden_run, width):
     """What a reader must know is wrapped and never cut, and so is what was assumed."""
     text = _words(render(golden_run, width=width))
     for warning in (*golden_run.warnings, *golden_run.model.assumptions):
         assert _words(warning) in text
 
 
-def test_run_without_cautions_has_no_such_section(golden_run):
+def test_run_without_warnings_has_no_such_section(golden_run):
     """An empty heading would look like an omission."""
     model = dataclasses.replace(golden_run.model, assumptions=())
     run = dataclasses.replace(golden_run, model=model, warnings=(), latency=())
-    assert "Cautions" not in render(run)
+    assert "Warnings" not in render(run)
 
 
 def test_command_to_repeat_is_shown_whole(golden_run):
@@ -182,9 +182,9 @@ def test_unsupported_percentile_is_refused(golden_run, width):
 @pytest.mark.parametrize("part", ["accuracy", "extraction", "latency"])
 def test_parts_that_were_not_measured_are_left_out(golden_run, part):
     """A run of the latency alone has no table of accuracy."""
-    heading = {"accuracy": "Accuracy", "extraction": "Features", "latency": "Latency"}[part]
-    assert heading in render(golden_run)
-    assert heading not in render(dataclasses.replace(golden_run, **{part: ()}))
+    heading = {"extraction": "Feature extraction"}.get(part, part.capitalize())
+    assert f"\n  {heading}\n" in render(golden_run)
+    assert f"\n  {heading}\n" not in render(dataclasses.replace(golden_run, **{part: ()}))
 
 
 def test_markup_in_a_name_is_shown_as_it_is(golden_run):

@@ -59,8 +59,8 @@ def test_one_rank_needs_no_columns_of_its_own(found):
 
 def test_the_table_gives_the_label_first_and_then_the_other_ranks(found):
     assert predictions_table(found).splitlines() == [
-        "a.png    cat 75.0 %; emu 12.5 %",
-        "b,c.png  dog, large 43.8 %; cat 50.0 %",
+        "a.png    cat (75.0 %), emu (12.5 %)",
+        "b,c.png  dog, large (43.8 %), cat (50.0 %)",
     ]
 
 

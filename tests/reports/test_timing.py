@@ -26,7 +26,7 @@ def _percentile(fraction, value_s, n_needed, n_samples):
 
 @pytest.fixture
 def single(golden_run):
-    """One timing, of no contest."""
+    """One timing, not interleaved with others."""
     return dataclasses.replace(golden_run.latency[0], label=None)
 
 
@@ -68,7 +68,7 @@ def test_a_missing_percentile_says_what_it_needs(single):
     percentiles = (_percentile(0.9, None, 64, 20), _percentile(0.99, None, 662, 20))
     result = dataclasses.replace(single, percentiles=percentiles, samples_s=(0.1,) * 20)
     (note,) = timing_notes([result])
-    assert note == "single, batch 1: p90 needs 64, p99 needs 662, has 20 samples"
+    assert note == "single, batch 1: too few samples (20): p90 needs 64, p99 needs 662"
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_check_of_little_weight_is_a_note(single):
 def test_threads_that_spin_are_told(single, idle_cpu_s, is_told):
     """Processor time after the last call is a cost that no latency shows."""
     result = dataclasses.replace(single, idle_cpu_s=idle_cpu_s, percentiles=())
-    assert any("--no-spin" in note for note in timing_notes([result])) is is_told
+    assert any("spin" in note for note in timing_notes([result])) is is_told
 
 
 def test_costs_have_interval_and_memory(single):
@@ -126,15 +126,15 @@ def test_costs_have_interval_and_memory(single):
 def test_memory_that_nobody_measured_has_no_column(single):
     with_memory = dataclasses.replace(single, peak_rss_bytes=2**20)
     without = dataclasses.replace(single, peak_rss_bytes=None)
-    assert "memory" not in costs_table([without]).columns
+    assert "peak memory" not in costs_table([without]).columns
     assert [row[-1] for row in costs_table([with_memory, without]).rows] == ["1.05 MB", "-"]
 
 
 def test_a_server_is_judged_by_its_late_requests(golden_run):
     """The rate, the share over the bound, what was allowed, and the outcome."""
     (note,) = [note for note in timing_notes(golden_run.latency) if "requests" in note]
-    assert "40 requests a second, 0.20 % over 100 ms" in note
-    assert "1.0 % allowed): in time, the highest rate found" in note
+    assert "40 requests/s meets the latency bound: 0.20 % of the requests took longer than" in note
+    assert "100 ms (95 % upper limit 0.80 %, allowed 1.0 %); this is the highest rate" in note
 
 
 def test_requests_that_were_given_up_are_counted_aloud(golden_run):
@@ -142,7 +142,8 @@ def test_requests_that_were_given_up_are_counted_aloud(golden_run):
     served = next(result for result in golden_run.latency if result.server is not None)
     load = dataclasses.replace(served.server, over_high=0.9, is_peak=False, n_unanswered=37)
     notes = timing_notes([dataclasses.replace(served, server=load)])
-    assert any("too late, 37 never answered" in note for note in notes)
+    assert any("misses the latency bound" in note for note in notes)
+    assert any("37 requests were never answered" in note for note in notes)
 
 
 def test_ratios_name_both_sides_and_what_differs(golden_run):

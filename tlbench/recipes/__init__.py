@@ -1,8 +1,16 @@
 """Published experiments as TOML files, and what came of repeating one."""
 
 from tlbench.recipes.find import RECIPES, find_recipe, find_rows
-from tlbench.recipes.parse import parse_recipe, read_recipe
-from tlbench.recipes.records import Export, Figure, Recipe, Row, Source, Speed
+from tlbench.recipes.recipe import (
+    Export,
+    Figure,
+    Recipe,
+    Row,
+    Source,
+    Speed,
+    parse_recipe,
+    read_recipe,
+)
 from tlbench.recipes.verdict import compare_with_published
 
 __all__ = [

@@ -1,11 +1,11 @@
 """From what the user typed to a recipe: a name, or the path of a file."""
 
 import os
+from importlib import resources
 from pathlib import Path
 
 from tlbench.core.registry import Registry, unknown_name
-from tlbench.recipes.parse import read_recipe
-from tlbench.recipes.records import Recipe, Row
+from tlbench.recipes.recipe import Recipe, Row, read_recipe
 
 RECIPES: Registry[Recipe] = Registry("recipes")
 
@@ -18,7 +18,7 @@ def find_recipe(name: str) -> Recipe:
     UnknownNameError
         If there is no recipe of that name.
     ConfigError
-        If a file cannot be read or is no recipe.
+        If a file cannot be read or is not a recipe.
     """
     path = Path(name).expanduser()
     if path.suffix.lower() == ".toml" or os.sep in name:
@@ -33,3 +33,11 @@ def find_rows(recipe: Recipe, names: tuple[str, ...]) -> list[Row]:
         if name not in known:
             raise unknown_name(f"row of {recipe.name}", name, known)
     return [row for row in recipe.rows if not names or row.name in names]
+
+
+def __getattr__(name: str) -> Recipe:
+    """Read a recipe that comes with tlbench: the entry point SOFTMAX_2016 is softmax-2016.toml."""
+    path = resources.files("tlbench.recipes") / f"{name.lower().replace('_', '-')}.toml"
+    if not path.is_file():
+        raise AttributeError(name)
+    return read_recipe(path)

@@ -1,12 +1,14 @@
-"""Hold what was measured against what was published."""
+"""Compare what was measured with what was published."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec.structs import asdict
+
 from tlbench.core.units import format_count
-from tlbench.recipes.records import Figure, Recipe, Row
+from tlbench.recipes.recipe import Figure, Recipe, Row
 from tlbench.records import (
     AccuracyResult,
     CrossValidation,
@@ -22,12 +24,15 @@ from tlbench.stats import welch_interval
 def compare_with_published(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:
     """Return the verdict on each of a row's figures: see docs/decisions/0012.
 
-    Parameters
-    ----------
-    run : RunResult
-        What came of the row, possibly with another backbone, other limits or parameters.
+    The run is that of the row, possibly with another backbone, other limits or parameters.
     """
     of_data, of_network = tuple(_data_differences(row, run)), tuple(_network_differences(row, run))
+
+    def differences(figure: Figure) -> tuple[str, ...]:
+        # no network made a baseline's features
+        of_features = of_network if figure.features == "backbone" else ()
+        return *of_data, *of_features, *_head_differences(figure, row, run), *figure.differs
+
     return Reproduction(
         recipe=recipe.name,
         row=row.name,
@@ -35,25 +40,8 @@ def compare_with_published(recipe: Recipe, row: Row, run: RunResult) -> Reproduc
         source=f"{recipe.source.text}, {recipe.source.url}",
         protocol=recipe.protocol,
         weights=_weights(run.model),
-        figures=tuple(
-            _judged(
-                figure,
-                row,
-                run,
-                (
-                    *of_data,
-                    # No network made a baseline's features.
-                    *(of_network if figure.features == "backbone" else ()),
-                    *_head_differences(figure, row, run),
-                    *figure.differs,
-                ),
-            )
-            for figure in row.figures
-        ),
-        speeds=tuple(
-            PublishedSpeed(name=speed.name, low_s=speed.low_s, high_s=speed.high_s)
-            for speed in row.speeds
-        ),
+        figures=tuple(_verdict_on(figure, row, run, differences(figure)) for figure in row.figures),
+        speeds=tuple(PublishedSpeed(**asdict(speed)) for speed in row.speeds),
         notes=recipe.notes,
     )
 
@@ -63,10 +51,9 @@ def _weights(model: ModelInfo) -> str:
         return f"unknown: {model.path_name}, which has no card, sha256 {model.sha256}"
     weights = model.card.weights
     digest = f", sha256 {weights.sha256}" if weights.sha256 else ""
-    text = f"{weights.kind}: {weights.origin}{digest}"
-    if weights.kind == "file":
-        text += " (whether the experiment had these, tlbench cannot know)"
-    return text
+    is_own = weights.kind == "file"
+    doubt = " (tlbench cannot know whether the experiment used these)" if is_own else ""
+    return f"{weights.kind}: {weights.origin}{digest}{doubt}"
 
 
 def _network_differences(row: Row, run: RunResult) -> Iterator[str]:
@@ -78,18 +65,13 @@ def _network_differences(row: Row, run: RunResult) -> Iterator[str]:
     if backbone != row.backbone and not is_own_file:
         yield f"other backbone: {backbone}, not {row.backbone}"
     elif card is not None:
-        made = {
-            "input_size": card.input_size[0],
-            "layer": card.layer,
-            "pooling": card.pooling,
-            "resize": card.resize,
-        }
         for name, wanted in row.export.chosen.items():
+            found = card.input_size[0] if name == "input_size" else getattr(card, name)
             # the card explains its resize: "bilinear (half-pixel centres, ...)"
-            if str(made[name]).split(" ")[0].rstrip(",") != str(wanted):
-                yield f"other export: {name} {made[name]}, not {wanted}"
+            if str(found).split(" ")[0].rstrip(",") != str(wanted):
+                yield f"other export: {name} {found}, not {wanted}"
     if card is not None and card.weights.kind == "random":
-        yield "random weights: an accuracy would mean nothing, only times are measured"
+        yield "random weights: an accuracy would mean nothing, so only times are measured"
     if card is not None and card.precision != "fp32":
         yield f"other precision: {card.precision}, not fp32"
 
@@ -97,35 +79,26 @@ def _network_differences(row: Row, run: RunResult) -> Iterator[str]:
 def _data_differences(row: Row, run: RunResult) -> Iterator[str]:
     """Yield in what data and protocol are not those of the experiment."""
     dataset = run.dataset  # None where only times were measured
-    counts = (
-        [
-            (split, found, published)
-            for split, found, published in (
-                ("train", dataset.n_train, row.n_train),
-                ("test", dataset.n_test, row.n_test),
-            )
-            if found != published
-        ]
-        if dataset
-        else []
-    )
+    if dataset is None:
+        yield from row.differs
+        return
+    counts = [("train", dataset.n_train, row.n_train), ("test", dataset.n_test, row.n_test)]
+    counts = [(split, found, published) for split, found, published in counts if found != published]
     if counts:
         is_smaller = all(found < published for _, found, published in counts)
+        word, between = ("smaller", "of") if is_smaller else ("other", "instead of")
         texts = " and ".join(
-            f"{format_count(found)} of {format_count(published)} {split} images"
+            f"{format_count(found)} {between} {format_count(published)} {split} images"
             for split, found, published in counts
         )
-        yield f"{'smaller' if is_smaller else 'other'} data: {texts}"
+        yield f"{word} data: {texts}"
     # The right number of images in the right format may still be other images.
-    others = [file.name for file in dataset.files if not file.published] if dataset else []
-    if others:
-        ending = "is not the published file" if len(others) == 1 else "are not the published files"
-        yield f"other data: {_and(others)} {ending}"
+    *most, last = ["", *(file.name for file in dataset.files if not file.published)]
+    if last:
+        names = " and ".join(filter(None, [", ".join(most[1:]), last]))
+        are = "are not the published files" if most[1:] else "is not the published file"
+        yield f"other data: {names} {are}"
     yield from row.differs
-
-
-def _and(names: list[str]) -> str:
-    return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)
 
 
 def _head_differences(figure: Figure, row: Row, run: RunResult) -> Iterator[str]:
@@ -142,30 +115,29 @@ def _head_differences(figure: Figure, row: Row, run: RunResult) -> Iterator[str]
         yield f"other parameters: {', '.join(changed)}"
 
 
-def _judged(figure: Figure, row: Row, run: RunResult, reasons: tuple[str, ...]) -> PublishedFigure:
+def _verdict_on(
+    figure: Figure, row: Row, run: RunResult, differences: tuple[str, ...]
+) -> PublishedFigure:
     published = PublishedFigure(
         name=figure.name,
         published_fraction=figure.fraction,
         published_deviation_fraction=figure.deviation_fraction,
         verdict="not comparable",
-        reasons=reasons,
+        reasons=differences,
     )
     if figure.not_measured is not None:
         return replace(published, reasons=(f"not measured: {figure.not_measured}",))
     found = _measured(figure, run)
     if found is None:
-        return replace(published, reasons=published.reasons or ("it was not measured",))
-    if isinstance(found, CrossValidation):
-        measured, deviation = found.mean_fraction, found.deviation_fraction
-    else:
-        measured, deviation = found.accuracy_fraction, None
+        return replace(published, reasons=differences or ("it was not measured",))
+    measured, deviation = _mean_and_deviation(found)
     published = replace(
         published,
         measured_fraction=measured,
         measured_deviation_fraction=deviation,
         interval=found.interval,
     )
-    if published.reasons:
+    if differences:
         return published
     is_inside, how = _agrees(figure, row, found)
     return replace(
@@ -182,20 +154,22 @@ def _measured(figure: Figure, run: RunResult) -> AccuracyResult | CrossValidatio
     return None
 
 
+def _mean_and_deviation(found: AccuracyResult | CrossValidation) -> tuple[float, float | None]:
+    if isinstance(found, CrossValidation):
+        return found.mean_fraction, found.deviation_fraction
+    return found.accuracy_fraction, None
+
+
 def _agrees(figure: Figure, row: Row, found: AccuracyResult | CrossValidation) -> tuple[bool, str]:
     """Tell whether a measurement agrees with a figure, and by what rule."""
+    points = f"{100 * (_mean_and_deviation(found)[0] - figure.fraction):+.2f} points"
     # The published figure is any number that is rounded to the one in print.
     half = figure.rounding_fraction / 2
     if isinstance(found, AccuracyResult) or figure.deviation_fraction is None or row.folds is None:
-        measured = (
-            found.accuracy_fraction if isinstance(found, AccuracyResult) else found.mean_fraction
-        )
-        low, high = found.interval.low - half, found.interval.high + half
-        is_inside = low <= figure.fraction <= high
-        points = 100 * (measured - figure.fraction)
+        is_inside = found.interval.low - half <= figure.fraction <= found.interval.high + half
+        side = "inside" if is_inside else "outside"
         return is_inside, (
-            f"{points:+.2f} points; the published figure is {'in' if is_inside else 'out'}side the "
-            "95 % interval of the measured one"
+            f"{points}; the published figure is {side} the 95 % interval of the measured one"
         )
     deviation = figure.deviation_fraction
     if figure.deviation_divisor == "n":
@@ -204,9 +178,7 @@ def _agrees(figure: Figure, row: Row, found: AccuracyResult | CrossValidation) -
         (figure.fraction, deviation, row.folds),
         (found.mean_fraction, found.deviation_fraction, len(found.folds)),
     )
-    is_inside = low - half <= 0 <= high + half
-    points = 100 * (found.mean_fraction - figure.fraction)
-    return is_inside, (
-        f"{points:+.2f} points, 95 % interval of the difference [{100 * low:+.2f}, "
-        f"{100 * high:+.2f}] (Welch, over the folds)"
+    interval = f"[{100 * low:+.2f}, {100 * high:+.2f}]"
+    return low - half <= 0 <= high + half, (
+        f"{points}, 95 % interval of the difference {interval} (Welch, over the folds)"
     )

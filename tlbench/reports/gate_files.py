@@ -5,16 +5,15 @@ from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from tlbench.records import GateVerdict
-from tlbench.reports.gate_tables import (
+from tlbench.reports.base import Table
+from tlbench.reports.gate import (
     OUTCOMES,
-    accuracy_rows,
-    checks_table,
     compared_line,
-    sensitivity_lines,
-    timing_rows,
+    detectable_lines,
+    detectable_title,
     verdict_parts,
+    verdict_title,
 )
-from tlbench.reports.tables import Table
 
 _TITLE = "tlbench gate"
 # What XML 1.0 cannot hold, not even escaped.
@@ -42,7 +41,7 @@ def verdict_junit(verdict: GateVerdict) -> str:
             ET.SubElement(case, "failure", {"message": _xml(one.text), "type": one.rule})
         elif one.outcome == "skip":
             ET.SubElement(case, "skipped", {"message": _xml(one.text)})
-    output = [compared_line(verdict), *sensitivity_lines(verdict), *verdict.warnings]
+    output = [compared_line(verdict), *_detectable(verdict), *verdict.warnings]
     ET.SubElement(suite, "system-out").text = _xml("\n".join(output))
     ET.indent(suites)
     text = ET.tostring(suites, encoding="unicode")
@@ -53,24 +52,23 @@ def _xml(text: str) -> str:
     return _NO_XML.sub("?", text)
 
 
+def _detectable(verdict: GateVerdict) -> list[str]:
+    """Return the lines on detectable drops, each with the title that they have elsewhere."""
+    return [f"{detectable_title(verdict)}: {line}" for line in detectable_lines(verdict)]
+
+
 def verdict_markdown(verdict: GateVerdict) -> str:
     """Return the verdict as Markdown, for ``$GITHUB_STEP_SUMMARY`` or a comment."""
-    answer, *about = verdict_parts(verdict)
-    parts = [f"## {_TITLE}: {answer}", " · ".join(map(_cell, about)), _cell(compared_line(verdict))]
-    for table in (
-        accuracy_rows(verdict.accuracy),
-        timing_rows(verdict.timings),
-        checks_table(verdict.checks),
-    ):
-        if table.rows:
-            parts += [f"### {table.title}", _table(table)]
-    for title, lines in (
-        ("Could find", sensitivity_lines(verdict)),
-        ("Cautions", verdict.warnings),
-    ):
-        if lines:
-            parts += [f"### {title}", "\n".join(f"- {_cell(line)}" for line in lines)]
-    return "\n\n".join(parts) + "\n"
+    answer, *about = verdict_title(verdict)
+    texts = [f"## {_TITLE}: {answer}", " · ".join(map(_cell, about)), _cell(compared_line(verdict))]
+    for part in verdict_parts(verdict):
+        if not isinstance(part, Table):
+            for title, lines in part.items():
+                if lines:
+                    texts += [f"### {title}", "\n".join(f"- {_cell(line)}" for line in lines)]
+        elif part.rows:
+            texts += [f"### {part.title}", _table(part)]
+    return "\n\n".join(texts) + "\n"
 
 
 def _table(table: Table) -> str:
@@ -88,8 +86,6 @@ def _cell(text: str) -> str:
 def verdict_annotations(verdict: GateVerdict) -> str:
     """Return workflow commands of GitHub Actions: an error for each failure, and what was left out.
 
-    Notes
-    -----
     Values are escaped as the toolkit of GitHub Actions does: a line break would end the command.
     """
     kinds = {"fail": "error", "skip": "warning"}
@@ -99,7 +95,7 @@ def verdict_annotations(verdict: GateVerdict) -> str:
         for one in verdict.checks
         if one.outcome in kinds
     ]
-    lines += [f"::notice title={_TITLE}::{_data(line)}" for line in sensitivity_lines(verdict)]
+    lines += [f"::notice title={_TITLE}::{_data(line)}" for line in _detectable(verdict)]
     return "".join(f"{line}\n" for line in lines)
 
 

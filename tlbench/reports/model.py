@@ -23,27 +23,17 @@ DESCRIPTION_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
-    """What is known of a model file without running it.
-
-    Attributes
-    ----------
-    macs : int or None
-        Multiply-accumulates for one image; None where shapes cannot be inferred.
-    card : ModelCard or None
-        None for a file that tlbench did not export.
-    classifier : ClassifierCard or None
-        None for anything but a classifier file.
-    """
+    """What is known of a model file without running it."""
 
     schema_version: int = DESCRIPTION_VERSION
     path: str
     sha256: str
     size_bytes: int
-    macs: int | None
+    macs: int | None  # multiply-accumulates for one image; None where shapes cannot be inferred
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
-    card: ModelCard | None
-    classifier: ClassifierCard | None
+    card: ModelCard | None  # None for a file that tlbench did not export
+    classifier: ClassifierCard | None  # None for anything but a classifier file
 
 
 def _macs(model: OnnxModel) -> int | None:
@@ -83,84 +73,70 @@ def _conversion(conversion: Conversion) -> list[tuple[str, str]]:
     images, drift = conversion.images, conversion.drift
     seen = "" if not images.n_calibration else f"{images.n_calibration} {images.dataset} images, "
     bits = "" if not conversion.reduce_range else ", weights of 7 bits (reduce_range)"
+    cost = (
+        f"cosine at least {drift.min_cosine:.5f}, on average {drift.mean_cosine:.5f}; median "
+        f"relative difference {drift.median_rel:.1e}; from fp32, on {drift.n_images} other "
+        f"{images.dataset} images of that split"
+    )
     return [
-        ("Lowered", f"{conversion.method}{bits}"),
-        ("In float", ", ".join(conversion.kept_in_float)),
-        ("Seen", f"{seen}split {images.split}, seed {images.seed}"),
-        (
-            "Drift",
-            (
-                f"cosine {drift.min_cosine:.5f} at least, {drift.mean_cosine:.5f} on average, "
-                f"relative difference {drift.median_rel:.1e} (median), {drift.n_images} other "
-                f"{images.dataset} images of that split, against fp32"
-            ),
-        ),
-        ("From", f"fp32 file {conversion.source_sha256}"),
+        ("Conversion", f"{conversion.method}{bits}"),
+        ("Left in float", ", ".join(conversion.kept_in_float)),
+        ("Calibration", f"{seen}split {images.split}, seed {images.seed}"),
+        ("Feature drift", cost),
+        ("Converted from", f"fp32 file {conversion.source_sha256}"),
     ]
 
 
 def _classifier(card: ClassifierCard) -> list[tuple[str, str]]:
     """Return what the head is, what it was fitted on, and how the file was verified."""
     params = ", ".join(f"{name}={value}" for name, value in card.params.items())
-    verified = card.verification
+    accuracy = f"{100 * card.accuracy_fraction:.2f} % of {card.n_test:,} test images in that run"
+    verified = (
+        f"same labels as {card.verification.reference} on all {card.verification.n_images:,} test "
+        f"images, probabilities within {card.verification.max_difference:.1e}, on "
+        f"{card.verification.provider}"
+    )
     return [
         ("Head", f"{card.head} ({params}), in {card.arithmetic}"),
         ("Classes", f"{len(card.classes)}: {', '.join(card.classes)}"),
-        ("Probable", card.probabilities),
-        ("Fitted on", f"{card.dataset}, {card.n_train:,} train images, in run {card.run}"),
-        (
-            "Accuracy",
-            f"{100 * card.accuracy_fraction:.2f} % of {card.n_test:,} test images in that run",
-        ),
-        (
-            "Verified",
-            (
-                f"the labels of {verified.reference} on all {verified.n_images:,} test images, "
-                f"probabilities within {verified.max_difference:.1e}, "
-                f"on {verified.provider}"
-            ),
-        ),
+        ("Probabilities", card.probabilities),
+        ("Fitted on", f"{card.dataset}, {card.n_train:,} training images, in run {card.run}"),
+        ("Accuracy", accuracy),
+        ("Verified", verified),
+    ]
+
+
+def _card(card: ModelCard) -> list[tuple[str, str]]:
+    """Return where the backbone is from, what the graph does, and how the export was verified."""
+    (height, width), shape = card.input_size, "x".join(map(str, card.feature_shape))
+    parity = (
+        f"relative difference {card.parity.max_rel:.1e}, cosine {card.parity.min_cosine:.7f}, on "
+        f"{card.parity.n_images} images, against {card.parity.reference}"
+    )
+    return [
+        ("Backbone", f"{card.backbone}, {card.precision}, opset {card.opset}"),
+        ("Weights", f"{card.weights.kind}: {card.weights.origin}"),
+        ("Licence", card.weights.licence),
+        ("Source", card.source),
+        ("Preprocessing", f"resize to {height}x{width} ({card.resize}); {card.preprocessing}"),
+        ("Features", f"layer {card.layer}, pooling {card.pooling}, {shape}"),
+        ("Parity", parity),
+        *(_conversion(card.conversion) if card.conversion else ()),
     ]
 
 
 def describe_model(model: OnnxModel) -> str:
-    """Return the description for people, a fact a line."""
+    """Return the description for people, one fact per line."""
     macs = _macs(model)
+    classifier = classifier_card(model)
+    unknown = "unknown: the graph's shapes are not fixed"
     lines = [
         ("File", f"{model.path}, {format_bytes(model.size_bytes)}"),
         ("SHA-256", model.sha256),
         *(("Input", _signature(tensor)) for tensor in model.inputs),
         *(("Output", _signature(tensor)) for tensor in model.outputs),
-        (
-            "Cost",
-            "unknown: shapes are open" if macs is None else f"{macs / 1e9:.3f} GMACs an image",
-        ),
+        ("Compute", unknown if macs is None else f"{macs / 1e9:.3f} GMACs per image"),
+        *(_classifier(classifier) if classifier else ()),
+        *(_card(model.card) if model.card else [("Card", "none: not exported by tlbench")]),
     ]
-    classifier = classifier_card(model)
-    if classifier is not None:
-        lines += _classifier(classifier)
-    card = model.card
-    if card is None:
-        lines.append(("Card", "none: not exported by tlbench"))
-    else:
-        height, width = card.input_size
-        shape = "x".join(map(str, card.feature_shape))
-        parity = card.parity
-        lines += [
-            ("Backbone", f"{card.backbone}, {card.precision}, opset {card.opset}"),
-            ("Weights", f"{card.weights.kind}: {card.weights.origin}"),
-            ("Licence", card.weights.licence),
-            ("Source", card.source),
-            ("Inside", f"resize to {height}x{width} ({card.resize}); {card.preprocessing}"),
-            ("Features", f"layer {card.layer}, pooling {card.pooling}, {shape}"),
-            (
-                "Parity",
-                (
-                    f"relative difference {parity.max_rel:.1e}, cosine {parity.min_cosine:.7f}, "
-                    f"{parity.n_images} images, against {parity.reference}"
-                ),
-            ),
-        ]
-        if card.conversion is not None:
-            lines += _conversion(card.conversion)
-    return "\n".join(labelled(label, text, indent=10) for label, text in lines)
+    return "\n".join(labelled(label, text, indent=16) for label, text in lines)

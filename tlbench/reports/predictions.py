@@ -3,8 +3,10 @@
 import csv
 import io
 import json
+from collections.abc import Iterable, Sequence
 
-from tlbench.records import ClassifiedImage, ClassifiedImages, PredictionsDocument
+from tlbench.core.units import format_percent
+from tlbench.records import ClassifiedImage, ClassifiedImages, DifferingImage, PredictionsDocument
 
 _NARROWEST_NAME = 12
 
@@ -58,22 +60,38 @@ def predictions_csv(found: ClassifiedImages) -> str:
 
 def predictions_table(found: ClassifiedImages, *, width: int = 80) -> str:
     """Return a table for people; long paths are cut at the front."""
-    answers = [_answer(one, found.classes) for one in found.images]
-    longest = max((len(one.image) for one in found.images), default=0)
-    room = max(_NARROWEST_NAME, width - 2 - max(map(len, answers), default=0))
-    column = min(longest, room)
-    lines = [
-        f"{_cut(one.image, column):<{column}}  {answer}"
-        for one, answer in zip(found.images, answers, strict=True)
-    ]
+    texts = [_labels(one, found.classes) for one in found.images]
+    room = max(_NARROWEST_NAME, width - 2 - max(map(len, texts), default=0))
+    paths = [one.image for one in found.images]
+    paths = [path if len(path) <= room else f"…{path[len(path) - room + 1 :]}" for path in paths]
+    column = max(map(len, paths), default=0)
+    lines = [f"{path:<{column}}  {text}" for path, text in zip(paths, texts, strict=True)]
     return "\n".join(lines) + "\n"
 
 
-def _answer(one: ClassifiedImage, classes: tuple[str, ...]) -> str:
-    text = f"{classes[one.label]} {100 * one.probability:.1f} %"
-    others = [f"{classes[i]} {100 * p:.1f} %" for i, p in one.ranked if i != one.label]
-    return "; ".join([text, *others]) if len(one.ranked) > 1 else text
+def _labels(one: ClassifiedImage, classes: tuple[str, ...]) -> str:
+    others = [(i, p) for i, p in one.ranked if i != one.label] if len(one.ranked) > 1 else []
+    ranked = [(one.label, one.probability), *others]
+    return ", ".join(f"{classes[i]} ({format_percent(p)})" for i, p in ranked)
 
 
-def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else f"…{text[len(text) - width + 1 :]}"
+def differing_csv(images: Iterable[DifferingImage], classes: Sequence[str]) -> str:
+    """Return the images on which runs differ as CSV: a line for each image and entry.
+
+    Parameters
+    ----------
+    images : iterable of DifferingImage
+    classes : sequence of str
+        Names of the labels; a label without a name stands as its number.
+    """
+
+    def name(label: int) -> str:
+        return classes[label] if 0 <= label < len(classes) else str(label)
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("run", "entry", "index", "label", "first", "second"))
+    for one in images:
+        labels = (name(label) for label in (one.label, one.first, one.second))
+        writer.writerow((one.run, one.entry, one.index, *labels))
+    return text.getvalue()

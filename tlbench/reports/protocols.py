@@ -1,81 +1,78 @@
-"""Protocols besides the hold-out, as rows of text."""
+"""Protocols besides the hold-out as rows of text: folds, learning curves, drift, reproduction."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from statistics import mean, stdev
 
-from tlbench.core.units import format_count, format_percent, format_seconds
-from tlbench.records import CrossValidation, LearningCurve, LearningPoint, Search
-from tlbench.reports.tables import Table, format_interval
+from tlbench.core.units import format_count, format_p, format_percent, format_seconds
+from tlbench.records import (
+    CrossValidation,
+    FeatureDrift,
+    LearningCurve,
+    PublishedFigure,
+    PublishedSpeed,
+    Reproduction,
+    RunResult,
+    Search,
+)
+from tlbench.reports.accuracy import format_interval, paired_cells
+from tlbench.reports.base import Table, letters_of, table
 
 
 def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
     """Return mean and deviation over folds, as papers print them, and the interval of the mean."""
-    return Table(
-        "Folds",
-        ("features", "head", "mean ± deviation", "95 % interval", "folds"),
-        (False, False, True, True, True),
-        tuple(
-            (
-                result.features,
-                result.head,
-                _figure(result.mean_fraction, result.deviation_fraction),
-                format_interval(result.interval),
-                format_count(len(result.folds)),
-            )
-            for result in results
-        ),
-    )
+    rows = [
+        (
+            one.features,
+            one.head,
+            _mean_and_deviation(one.mean_fraction, one.deviation_fraction),
+            format_interval(one.interval),
+            format_count(len(one.folds)),
+        )
+        for one in results
+    ]
+    columns = "features | head | >mean ± SD | >95 % interval | >folds"
+    return table("Cross-validation", columns, rows)
 
 
-def learning_curve_table(results: Sequence[LearningCurve]) -> Table:
-    """Return mean and deviation over the draws for each number of images of a class."""
-    return Table(
-        "Curve",
-        ("features", "head", "images a class", "mean ± deviation", "draws"),
-        (False, False, True, True, True),
-        tuple(
-            (
-                result.features if not row else "",
-                result.head if not row else "",
-                format_count(size),
-                _mean_and_deviation([one for one in result.points if one.images_per_class == size]),
-                format_count(sum(one.images_per_class == size for one in result.points)),
-            )
-            for result in results
-            for row, size in enumerate(sorted({one.images_per_class for one in result.points}))
-        ),
-    )
+def learning_curve_table(curves: Sequence[LearningCurve]) -> Table:
+    """Return mean and deviation over the draws for each number of images per class."""
+    rows = []
+    for curve in curves:
+        for i, size in enumerate(_sizes(curve)):
+            found = [p.n_correct / p.n_test for p in curve.points if p.images_per_class == size]
+            deviation = stdev(found) if len(found) > 1 else None
+            figures = format_count(size), _mean_and_deviation(mean(found), deviation)
+            who = ("", "") if i else (curve.features, curve.head)
+            rows.append((*who, *figures, format_count(len(found))))
+    columns = "features | head | >images/class | >mean ± SD | >draws"
+    return table("Learning curve", columns, rows)
+
+
+def _sizes(curve: LearningCurve) -> list[int]:
+    return sorted({point.images_per_class for point in curve.points})
+
+
+def _mean_and_deviation(middle: float, deviation: float | None) -> str:
+    if deviation is None:
+        return format_percent(middle, 2)
+    return f"{100 * middle:.2f} ± {format_percent(deviation, 2)}"
 
 
 def inner_search_table(folds: Sequence[CrossValidation], curves: Sequence[LearningCurve]) -> Table:
     """Return what the searches inside folds and inside points of a curve chose."""
-    rows = [
-        (one, f"{len(one.folds)} folds", [fold.search for fold in one.folds]) for one in folds
-    ] + [
-        (
-            one,
-            f"{format_count(size)} a class",
-            [point.search for point in one.points if point.images_per_class == size],
-        )
-        for one in curves
-        for size in sorted({point.images_per_class for point in one.points})
-    ]
-    return Table(
-        "Searches",
-        ("features", "head", "each of", "chosen", "took, all"),
-        (False, False, False, False, True),
-        tuple(
-            (
-                one.features,
-                one.head,
-                where,
-                _chosen(searches),
-                format_seconds(sum(search.elapsed_s for search in searches)),
-            )
-            for one, where, found in rows
-            if (searches := [search for search in found if search is not None])
-        ),
-    )
+    all_of: list[tuple[CrossValidation | LearningCurve, str, list[Search | None]]] = []
+    all_of += [(one, f"{len(one.folds)} folds", [f.search for f in one.folds]) for one in folds]
+    for curve in curves:
+        for size in _sizes(curve):
+            found = [p.search for p in curve.points if p.images_per_class == size]
+            all_of.append((curve, f"{format_count(size)} images/class", found))
+    rows = []
+    for one, where, some in all_of:
+        if searches := [search for search in some if search is not None]:
+            time = format_seconds(sum(search.elapsed_s for search in searches))
+            rows.append((one.features, one.head, where, _chosen(searches), time))
+    columns = "features | head | within | chosen | >total time"
+    return table("Parameter searches within folds and draws", columns, rows)
 
 
 def _chosen(searches: Sequence[Search]) -> str:
@@ -84,12 +81,108 @@ def _chosen(searches: Sequence[Search]) -> str:
     return f"{searches[0].parameter}={low}" + (f" to {high}" if high != low else "")
 
 
-def _mean_and_deviation(points: Sequence[LearningPoint]) -> str:
-    accuracies = [point.n_correct / point.n_test for point in points]
-    return _figure(mean(accuracies), stdev(accuracies) if len(accuracies) > 1 else None)
+def drift_letters(drifts: Sequence[FeatureDrift]) -> dict[str, str]:
+    """Return a letter for each model, the reference first."""
+    return letters_of([drift.reference for drift in drifts] + [drift.label for drift in drifts])
 
 
-def _figure(middle: float, deviation: float | None) -> str:
-    if deviation is None:
-        return format_percent(middle, 2)
-    return f"{100 * middle:.2f} ± {format_percent(deviation, 2)}"
+def drifted_models_table(drifts: Sequence[FeatureDrift]) -> Table:
+    """Return which models the letters stand for."""
+    rows = [
+        (letter, label, "" if i else "reference; the heads are fitted on its features")
+        for i, (label, letter) in enumerate(drift_letters(drifts).items())
+    ]
+    return table("Models", " | model | ", rows)
+
+
+def drift_table(drifts: Sequence[FeatureDrift]) -> Table:
+    """Return how far the features of each model lie from the reference's."""
+    letters = drift_letters(drifts)
+    rows = [
+        (
+            f"{letters[drift.label]} / {letters[drift.reference]}",
+            f"{drift.relative_error:.2g}",
+            f"{drift.median_cosine:.6f}",
+            f"{drift.smallest_cosine:.6f}",
+        )
+        for drift in {drift.label: drift for drift in drifts}.values()  # the same for every head
+    ]
+    columns = "models | >relative error | >median cosine | >smallest cosine"
+    return table("Feature drift", columns, rows)
+
+
+def drifted_accuracy_table(drifts: Sequence[FeatureDrift]) -> Table:
+    """Return the accuracy of heads fitted on the reference's features, on each model's."""
+    letters = drift_letters(drifts)
+    rows: list[tuple[str, ...]] = []
+    for head in dict.fromkeys(drift.head for drift in drifts):
+        of_head = [drift for drift in drifts if drift.head == head]
+        accuracy = format_percent(of_head[0].reference_fraction)
+        rows.append((letters[of_head[0].reference], head, accuracy, "", "", "", ""))
+        for drift in of_head:
+            accuracy, p_value = format_percent(drift.fraction), format_p(drift.paired.p_value)
+            cells = accuracy, *paired_cells(drift.paired), p_value
+            rows.append((letters[drift.label], head, *cells))
+    columns = " | head | >accuracy | >points | >95 % interval | >lost / gained | >p"
+    return table("Accuracy on drifted features", columns, rows)
+
+
+def published_table(found: Reproduction) -> Table:
+    """Return each published figure with what was measured in its place, and the verdict."""
+    rows = [
+        (
+            figure.name,
+            _published(figure.published_fraction, figure.published_deviation_fraction),
+            _measured(figure),
+            format_interval(figure.interval) if figure.interval else "",
+            figure.verdict,
+        )
+        for figure in found.figures
+    ]
+    columns = "figure | >published | >measured | >95 % interval | verdict"
+    return table(f"{found.recipe}, row {found.row}", columns, rows)
+
+
+def _published(value: float, deviation: float | None) -> str:
+    """Return a figure with the digits it was published with, at most two decimals."""
+    text = f"{100 * value:.2f}".rstrip("0").rstrip(".")
+    return f"{text} %" if deviation is None else f"{text} ± {100 * deviation:.2f} %"
+
+
+def _measured(figure: PublishedFigure) -> str:
+    if figure.measured_fraction is None:
+        return ""
+    if figure.measured_deviation_fraction is None:
+        return format_percent(figure.measured_fraction)
+    return _mean_and_deviation(figure.measured_fraction, figure.measured_deviation_fraction)
+
+
+def reproduction_lines(run: RunResult, found: Reproduction) -> Mapping[str, Sequence[str]]:
+    """Return what the verdicts rest on: titles, each with its lines."""
+    of_reason: dict[str, list[str]] = {}
+    for figure in found.figures:
+        for reason in figure.reasons:
+            of_reason.setdefault(reason, []).append(figure.name)
+    speeds = [f"published: {_range(one)} per image, {one.name}" for one in found.speeds]
+    single = next((one for one in run.latency if one.batch_size == 1), None)
+    if speeds and single is not None:
+        threads = "1 thread" if single.threads == 1 else f"{single.threads} threads"
+        speeds.append(
+            f"measured: {format_seconds(single.median_s)} per image, {single.provider}, {threads} "
+            "(for information, not judged)"
+        )
+    return {
+        "Reasons": [
+            reason if len(names) == len(found.figures) else f"{', '.join(names)}: {reason}"
+            for reason, names in of_reason.items()
+        ],
+        "Weights": [found.weights],
+        "Speed": speeds,
+        "Published experiment": [found.title, found.protocol, found.source],
+        "Notes": found.notes,
+    }
+
+
+def _range(speed: PublishedSpeed) -> str:
+    low, high = format_seconds(speed.low_s), format_seconds(speed.high_s)
+    return low if low == high else f"{low} to {high}"

@@ -1,7 +1,6 @@
-"""A run's latencies as a file of pytest-benchmark, for its ``compare`` and whatever else reads it.
+"""A run's latencies as a file of pytest-benchmark, for its ``compare`` and other readers.
 
-pytest-benchmark itself is not needed here. The statistics are those of its ``Stats`` class, and a
-test holds them against it.
+pytest-benchmark itself is not needed here; a test compares the statistics with those it computes.
 """
 
 import json
@@ -13,8 +12,13 @@ from tlbench.core.errors import ResultError
 from tlbench.machine import Environment
 from tlbench.records import LatencyResult, RunResult, plain_value
 
-# The release whose files these are like. Its ``hd15iqr`` differs from that of older ones.
+# The release whose format this is; older ones define ``hd15iqr`` differently.
 _FORMAT_VERSION = "5.3.1"
+# Fields of the records that the file repeats under their own names.
+_PARAMS = ("scenario", "batch_size", "provider", "precision", "boundary")
+_TIMES = ("images_per_s", "create_s", "first_s", "cpu_s_per_image")
+_EXTRA = ("threads", "input_shape", *_TIMES, "verdict")
+_ACCURACY = ("features", "head", "n_test", "accuracy_fraction", "interval")
 
 
 def render(
@@ -22,18 +26,12 @@ def render(
 ) -> str:
     """Return a document that ``pytest-benchmark compare FILE...`` reads.
 
-    Every latency result is one benchmark: its name holds backbone, scenario, batch size, provider,
-    precision and boundary, and is the same in every run of the same measurement. Results of one
-    scenario and batch size are one group, so that a comparison puts them into one table.
-
-    Raises
-    ------
-    ResultError
-        If the run measured no latency: the file would be empty.
+    Every latency result is one benchmark, with the same name in every run of the same measurement;
+    results of one scenario and batch size are one group, which a comparison puts into one table.
     """
     del location, width, color
     if not run.latency:
-        msg = f"Run {run.id} has no latency to report. tlbench latency or run measures one."
+        msg = f"Run {run.id} has no latency to report. Measure one with `tlbench latency`."
         raise ResultError(msg)
     document = {
         "machine_info": _machine_info(run.environment),
@@ -64,13 +62,7 @@ def _commit_info(commit: str | None) -> dict[str, Any]:
 
 def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
     card = run.model.card
-    params = {
-        "scenario": result.scenario,
-        "batch_size": result.batch_size,
-        "provider": result.provider,
-        "precision": result.precision,
-        "boundary": result.boundary,
-    }
+    params = {name: getattr(result, name) for name in _PARAMS}
     case = "-".join(map(str, params.values()))
     name = f"{card.backbone if card else run.model.path_name}[{case}]"
     return {
@@ -84,22 +76,10 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
             "run": run.id,
             "tlbench_version": run.tlbench_version,
             "model_sha256": run.model.sha256,
-            "threads": result.threads,
-            "input_shape": result.input_shape,
-            "images_per_s": result.images_per_s,
-            "create_s": result.create_s,
-            "first_s": result.first_s,
-            "cpu_s_per_image": result.cpu_s_per_image,
-            "verdict": result.verdict,
+            **{name: getattr(result, name) for name in _EXTRA},
             "accuracy": [
-                {
-                    "features": accuracy.features,
-                    "head": accuracy.head,
-                    "n_test": accuracy.n_test,
-                    "accuracy_fraction": accuracy.accuracy_fraction,
-                    "interval": plain_value(accuracy.interval),
-                }
-                for accuracy in run.accuracy
+                {name: plain_value(getattr(one, name)) for name in _ACCURACY}
+                for one in run.accuracy
             ],
         },
         # tlbench warms up before it counts, and leaves the garbage collector alone.
@@ -113,25 +93,13 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
 
 
 def sample_statistics(samples_s: Sequence[float]) -> dict[str, Any]:
-    """Return the statistics of at least one sample as pytest-benchmark defines and names them.
+    """Return the statistics of one or more samples as pytest-benchmark defines and names them.
 
-    Parameters
-    ----------
-    samples_s : sequence of float
-        Seconds of each round, in any order.
-
-    Returns
-    -------
-    dict
-        Seconds, but for ``rounds``, the counts of outliers, and ``ops``, which is rounds a second
-        of the sum of all samples.
-
-    Notes
-    -----
-    Quartiles: for an even number the medians of both halves, for an odd number the weighted means
-    of Wikipedia's method 3 (*Quartile*, "Computing methods"). Outliers are counted beyond one
-    standard deviation from the mean, and beyond Tukey's fences at 1.5 interquartile ranges;
-    ``ld15iqr`` and ``hd15iqr`` are the extreme samples within the fences.
+    Seconds, but for the counts and ``ops``, rounds per second. Quartiles: for an even number of
+    samples the medians of both halves, for an odd one the weighted means of Wikipedia's method 3
+    (*Quartile*, "Computing methods"). Outliers lie beyond one standard deviation from the mean, or
+    beyond Tukey's fences at 1.5 interquartile ranges; ``ld15iqr`` and ``hd15iqr`` are the extreme
+    samples within the fences.
     """
     ordered = sorted(samples_s)
     rounds, total = len(ordered), sum(samples_s)

@@ -1,18 +1,25 @@
-"""What a report says about times, as rows of text: shared by every laid-out format."""
+"""Times as rows of text: feature extraction, latency, and what a timing rests on."""
 
-from collections.abc import Iterable, Sequence
-from string import ascii_uppercase
+from collections.abc import Mapping, Sequence
 
-from tlbench.core.units import format_bytes, format_percent, format_seconds
+from tlbench.core.units import (
+    format_bytes,
+    format_count,
+    format_factor,
+    format_percent,
+    format_seconds,
+)
 from tlbench.records import (
     Breakdown,
+    ExtractionResult,
+    Interval,
     LatencyRatio,
     LatencyResult,
     ModelUnderTest,
-    Percentile,
     RunResult,
+    ServerLoad,
 )
-from tlbench.reports.tables import Table, format_rate
+from tlbench.reports.base import Table, letters_of, table
 
 _SHOWN = (0.5, 0.9, 0.99)
 # Where nobody could look at these, silence would be taken for a quiet machine.
@@ -20,83 +27,81 @@ _DISTURBANCES = {"other load", "gpu clock"}
 _BAR_WIDTH = 24
 
 
-def _letter(i: int) -> str:
-    return ascii_uppercase[i] if i < len(ascii_uppercase) else str(i)
+def format_rate(value: float) -> str:
+    """Return images per second with at least three digits."""
+    return format_count(value) if value >= 1000 else f"{value:.3g}"  # noqa: PLR2004 - three digits
+
+
+def factor_interval(found: Interval | None) -> str:
+    """Return an interval of a ratio: ``[0.983, 1.02]``, or n/a."""
+    return f"[{format_factor(found.low)}, {format_factor(found.high)}]" if found else "n/a"
+
+
+def extraction_table(
+    results: Sequence[ExtractionResult], letters: Mapping[str, str] | None = None
+) -> Table:
+    """Return the passes through the network, decoding included; *letters* stand for labels."""
+    letters = letters or {}
+    rows = [
+        (
+            f"{letters.get(one.label or '', '')} {one.split}".strip(),
+            format_count(one.n_images),
+            format_count(one.n_features),
+            format_factor(1000 * one.elapsed_s / one.n_images),
+            format_rate(one.images_per_s),
+            "from the feature store" if one.from_store else "",
+        )
+        for one in results
+    ]
+    columns = "split | >images | >features | >ms/image | >images/s | "
+    return table("Feature extraction", columns, rows)
 
 
 def _letters(results: Sequence[LatencyResult]) -> dict[str, str]:
-    """Return a letter for each candidate, in order; labels may be long paths."""
-    labels = dict.fromkeys(result.label for result in results if result.label is not None)
-    return {label: _letter(i) for i, label in enumerate(labels)}
+    return letters_of(result.label for result in results if result.label is not None)
 
 
-def _name(result: LatencyResult, letters: dict[str, str]) -> str:
+def _name(result: LatencyResult, letters: Mapping[str, str]) -> str:
     place = " (device)" if result.boundary == "device->device" else ""
-    prefix = f"{letters[result.label]} " if result.label in letters else ""
-    return f"{prefix}{result.scenario}{place}"
-
-
-def _percentile(found: Percentile) -> str:
-    return "n/a" if found.value_s is None else format_seconds(found.value_s)
+    return f"{letters.get(result.label or '', '')} {result.scenario}{place}".strip()
 
 
 def latency_table(results: Sequence[LatencyResult]) -> Table:
     """Return every timing; times are for one call of the whole batch."""
     letters, rows = _letters(results), []
-    for result in results:
-        by_fraction = {found.fraction: found for found in result.percentiles}
-        rows.append(
-            (
-                _name(result, letters),
-                str(result.batch_size),
-                *(_percentile(by_fraction[fraction]) for fraction in _SHOWN),
-                format_rate(result.images_per_s),
-                result.verdict or "",
-            )
-        )
-    return Table(
-        "Latency",
-        ("scenario", "batch", "median", "p90", "p99", "images/s", "verdict"),
-        (False, True, True, True, True, True, False),
-        tuple(rows),
-    )
+    for one in results:
+        by_fraction = {found.fraction: found.value_s for found in one.percentiles}
+        found = (by_fraction[fraction] for fraction in _SHOWN)
+        times = ("n/a" if time is None else format_seconds(time) for time in found)
+        rate, verdict = format_rate(one.images_per_s), one.verdict or ""
+        rows.append((_name(one, letters), str(one.batch_size), *times, rate, verdict))
+    columns = "scenario | >batch | >median | >p90 | >p99 | >images/s | verdict"
+    return table("Latency", columns, rows)
 
 
 def costs_table(results: Sequence[LatencyResult]) -> Table:
     """Return what each timing rests on and what it costs besides time.
 
-    Processor time counts all threads, those that wait in a busy loop included. Memory is the peak
-    of a fresh process; no column of it where it was not measured.
+    CPU time counts all threads, those that wait in a busy loop included. Peak memory is that of a
+    fresh process; there is no column of it where it was not measured.
     """
-    letters = _letters(results)
-    has_memory = any(result.peak_rss_bytes for result in results)
-    columns = ["scenario", "batch", "n", "median, 95 %", "CPU an image"]
-    rows = []
-    for result in results:
-        row = [
-            _name(result, letters),
-            str(result.batch_size),
-            str(len(result.samples_s)),
-            _interval(result),
-            format_seconds(result.cpu_s_per_image),
-        ]
-        if has_memory:
-            row.append(format_bytes(result.peak_rss_bytes) if result.peak_rss_bytes else "-")
-        rows.append(tuple(row))
-    if has_memory:
-        columns.append("memory")
-    is_number = (False, *[True] * (len(columns) - 1))
-    return Table("Behind it", tuple(columns), is_number, tuple(rows))
+    letters, rows = _letters(results), []
+    has_memory = any(one.peak_rss_bytes for one in results)
+    for one in results:
+        memory = [format_bytes(one.peak_rss_bytes) if one.peak_rss_bytes else "-"] * has_memory
+        numbers = str(one.batch_size), str(len(one.samples_s)), _interval(one)
+        cpu = format_factor(1000 * one.cpu_s_per_image)
+        rows.append((_name(one, letters), *numbers, cpu, *memory))
+    columns = "scenario | >batch | >samples | >median, 95 % interval | >CPU ms/image"
+    return table("Timing details", columns + " | >peak memory" * has_memory, rows)
 
 
 def _interval(result: LatencyResult) -> str:
     if result.median_interval is None:
         return "n/a"
-    low, high = (
-        format_seconds(x) for x in (result.median_interval.low, result.median_interval.high)
-    )
-    number, unit = high.rsplit(" ", 1)
-    return f"{low.removesuffix(f' {unit}')} to {number} {unit}"
+    ends = result.median_interval.low, result.median_interval.high
+    low, high = map(format_seconds, ends)
+    return f"{low.removesuffix(' ' + high.rsplit(' ', 1)[1])} to {high}"
 
 
 def verdict_lines(results: Sequence[LatencyResult]) -> list[str]:
@@ -112,59 +117,58 @@ def verdict_lines(results: Sequence[LatencyResult]) -> list[str]:
 def timing_notes(results: Sequence[LatencyResult]) -> list[str]:
     """Return what a reader must know besides: missing percentiles, slow phases, busy waiting."""
     letters = _letters(results)
+    return [
+        f"{_name(result, letters)}, batch {result.batch_size}: {note}"
+        for result in results
+        for note in _notes(result)
+    ]
+
+
+def _notes(result: LatencyResult) -> list[str]:
     notes = []
-    for result in results:
-        title = f"{_name(result, letters)}, batch {result.batch_size}"
-        missing = [p for p in result.percentiles if p.value_s is None and p.fraction in _SHOWN]
-        if missing:
-            needs = ", ".join(f"p{100 * p.fraction:.0f} needs {p.n_needed}" for p in missing)
-            notes.append(f"{title}: {needs}, has {len(result.samples_s)} samples")
-        notes += [f"{title}: {c.text}" for c in result.checks if c.outcome == "note"]
-        notes += [
-            f"{title}: {c.name}: {c.text}"
-            for c in result.checks
-            if c.outcome == "unknown" and c.name in _DISTURBANCES
-        ]
-        if result.idle_cpu_s is not None and result.idle_cpu_s > 0.1:  # noqa: PLR2004 - a tenth
-            notes.append(
-                f"{title}: threads took {result.idle_cpu_s:.2f} s of processor time in the second "
-                "after the last call; --no-spin ends that"
-            )
-        if result.server is not None:
-            notes.append(f"{title}: {_server(result)}")
+    missing = [p for p in result.percentiles if p.value_s is None and p.fraction in _SHOWN]
+    if missing:
+        needs = ", ".join(f"p{100 * p.fraction:.0f} needs {p.n_needed}" for p in missing)
+        notes.append(f"too few samples ({len(result.samples_s)}): {needs}")
+    notes += [check.text for check in result.checks if check.outcome == "note"]
+    notes += [
+        f"{check.name}: {check.text}"
+        for check in result.checks
+        if check.outcome == "unknown" and check.name in _DISTURBANCES
+    ]
+    if result.idle_cpu_s is not None and result.idle_cpu_s > 0.1:  # noqa: PLR2004 - a tenth
+        notes.append(
+            f"threads used {result.idle_cpu_s:.2f} s of CPU time in the second after the last "
+            "call: idle threads spin; turn spinning off to save it"
+        )
+    if result.server is not None:
+        notes.append(_server(result.server))
     return notes
 
 
-def _server(result: LatencyResult) -> str:
-    load = result.server
-    assert load is not None
+def _server(load: ServerLoad) -> str:
     is_valid = load.over_high <= load.allowed_fraction
+    bound = format_seconds(load.latency_bound_s)
     return (
-        f"{load.qps:.3g} requests a second, {format_percent(load.over_fraction, 2)} over "
-        f"{format_seconds(load.latency_bound_s)} (at most {format_percent(load.over_high, 2)}, "
-        f"{format_percent(load.allowed_fraction)} allowed): "
-        + ("in time" if is_valid else "too late")
-        + (f", {load.n_unanswered} never answered" if load.n_unanswered else "")
-        + (", the highest rate found" if load.is_peak else "")
+        f"{load.qps:.3g} requests/s {'meets' if is_valid else 'misses'} the latency bound: "
+        f"{format_percent(load.over_fraction, 2)} of the requests took longer than {bound} "
+        f"(95 % upper limit {format_percent(load.over_high, 2)}, allowed "
+        f"{format_percent(load.allowed_fraction)})"
+        + (f"; {load.n_unanswered} requests were never answered" if load.n_unanswered else "")
+        + ("; this is the highest rate found" if load.is_peak else "")
     )
 
 
-def models_table(models_under_test: Iterable[ModelUnderTest]) -> Table:
-    """Return who took turns; the first is the reference."""
-    return Table(
-        "In turn",
-        ("", "model", "precision", "provider", "threads"),
-        (False, False, False, False, True),
-        tuple(
-            (_letter(i), c.label, c.precision, c.provider, str(c.threads))
-            for i, c in enumerate(models_under_test)
-        ),
-    )
+def models_table(models: Sequence[ModelUnderTest]) -> Table:
+    """Return the models of an interleaved comparison; the first is the reference."""
+    letters = letters_of(model.label for model in models)
+    rows = [(letters[m.label], m.label, m.precision, m.provider, str(m.threads)) for m in models]
+    return table("Models under test", " | model | precision | provider | >threads", rows)
 
 
 def ratio_table(run: RunResult) -> Table:
     """Return the time of each candidate over that of the reference, and what else differs."""
-    letters = {candidate.label: _letter(i) for i, candidate in enumerate(run.models_under_test)}
+    letters = letters_of(model.label for model in run.models_under_test)
 
     def row(ratio: LatencyRatio) -> tuple[str, ...]:
         found = ratio.interval
@@ -178,12 +182,8 @@ def ratio_table(run: RunResult) -> Table:
             ", ".join(ratio.unlike) or "nothing",
         )
 
-    return Table(
-        "Ratio",
-        ("time", "scenario", "batch", "ratio", "95 % interval", "blocks", "differs in"),
-        (False, False, True, True, True, True, False),
-        tuple(row(ratio) for ratio in run.ratios),
-    )
+    columns = "models | scenario | >batch | >ratio | >95 % interval | >blocks | differs in"
+    return table("Latency ratio (above 1 is slower than A)", columns, map(row, run.ratios))
 
 
 def breakdown_table(found: Breakdown) -> Table:
@@ -194,6 +194,6 @@ def breakdown_table(found: Breakdown) -> Table:
     ]
     rows += [
         ("sum", format_seconds(found.sum_s), ""),
-        ("end to end", format_seconds(found.end_to_end_s), f"{found.n_images} images"),
+        ("end to end", format_seconds(found.end_to_end_s), f"over {found.n_images} images"),
     ]
-    return Table("One image", ("part", "median", ""), (False, True, False), tuple(rows))
+    return table("Time per image", "step | >median | ", rows)

@@ -12,9 +12,9 @@ from tlbench.model import (
     ExportOptions,
     OnnxModel,
     check_precision,
+    convert_model,
     export_backbone,
     load_backbone,
-    convert_model,
 )
 from tlbench.workflows.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
 from tlbench.workflows.steps.context import CALIBRATION_IMAGES, conversion_request
