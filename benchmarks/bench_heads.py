@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from tlbench.core.errors import MissingDependencyError
 from tlbench.heads import BLAS_THREADS, HEADS, check_requirements, resolve_params
-from tlbench.heads.linear import SOFTMAX_C
+from tlbench.heads.classical import SOFTMAX_C
 
 N_TRAIN, N_TEST, N_FEATURES, N_CLASSES = 1000, 1000, 1280, 10
 MAP = (16, 16, 5)  # 1,280 values, for the heads that need a map

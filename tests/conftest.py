@@ -15,6 +15,7 @@ import onnxruntime
 import pytest
 from fake_cuda import claim_cuda
 from fake_nvidia import FakeNvml, fake_driver
+from hypothesis import settings
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.common.preprocess import Preprocessing, prepend_preprocessing
@@ -31,6 +32,10 @@ from tlbench.model import (
 )
 from tlbench.records import save_run
 from tlbench.workflows import RunConfig, run_benchmark
+
+# A deadline per example would measure how busy the machine is.
+settings.register_profile("tlbench", deadline=None)
+settings.load_profile("tlbench")
 
 REPOSITORY = Path(__file__).parents[1]
 N_FEATURES = 16

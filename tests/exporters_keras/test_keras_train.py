@@ -8,8 +8,7 @@ import pytest
 from exporters.common.session import keras_session
 from exporters.keras.train import KERAS, _layer
 from tlbench.heads import Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool, TrainingSpec
-from tlbench.heads.forward import forward
-from tlbench.heads.training import TRAINERS
+from tlbench.heads.training import TRAINERS, forward
 
 pytestmark = [pytest.mark.tensorflow, pytest.mark.usefixtures("tensorflow")]
 

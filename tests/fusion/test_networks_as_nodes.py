@@ -1,4 +1,4 @@
-"""Networks of layers, known by the names and fields of their records, against plain loops."""
+"""Networks of the layers that heads train, against plain loops."""
 
 from dataclasses import dataclass
 
@@ -9,41 +9,8 @@ import pytest
 from tlbench.core.errors import ConfigError
 from tlbench.engine import feature_output
 from tlbench.fusion import PROBABILITY_TOLERANCE, FittedHead, fuse_graphs
+from tlbench.heads import Conv, Dense, Dropout, Flatten, GlobalAveragePool, MaxPool
 from tlbench.model import OnnxModel
-
-
-@dataclass(frozen=True)
-class Dense:
-    units: int
-    activation: str = "relu"
-
-
-@dataclass(frozen=True)
-class Conv:
-    filters: int
-    side: int
-    padding: str = "valid"
-    activation: str = "relu"
-
-
-@dataclass(frozen=True)
-class Dropout:
-    fraction: float
-
-
-@dataclass(frozen=True)
-class MaxPool:
-    side: int
-
-
-@dataclass(frozen=True)
-class GlobalAveragePool:
-    pass
-
-
-@dataclass(frozen=True)
-class Flatten:
-    pass
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,15 @@ from tlbench.heads import HEADS, Head, check_requirements, resolve_params
 
 MAP = (12, 12, 2)  # what a row of the features below holds, for the heads that need to know
 # Published training schedules are for 50,000 images: these are for 120.
-QUICK = {"epochs": 30, "learning_rate": 3e-3}
+QUICK = {"epochs": 10, "learning_rate": 3e-3}
 
 
 @pytest.fixture(
+    scope="module",
     params=[
         pytest.param(name, marks=pytest.mark.tensorflow if HEADS.load(name).requires else ())
         for name in HEADS.names()
-    ]
+    ],
 )
 def head(request):
     head = HEADS.load(request.param)
@@ -30,7 +31,7 @@ def head(request):
     return head
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def separable():
     """Three classes around three random centres: 120 rows to learn, 60 to test."""
     rng = np.random.default_rng(0)
@@ -39,6 +40,20 @@ def separable():
     centres = rng.normal(size=(3, size))
     features = (centres[labels] + 0.1 * rng.normal(size=(180, size))).astype(np.float32)
     return features[:120], labels[:120], features[120:], labels[120:]
+
+
+@pytest.fixture(scope="module")
+def noise(separable):
+    """Features without anything to learn: labels that differ from 0, 1, 2, and new features."""
+    features, _, new, _ = separable
+    return features, np.random.default_rng(1).integers(0, 3, len(features)) * 10 + 7, new
+
+
+@pytest.fixture(scope="module")
+def predicted_noise(head, noise):
+    """The predictions of one fit on noise: each test below compares its own fit with them."""
+    features, labels, new = noise
+    return fit(head, features, labels, seed=3).predict(new)
 
 
 def fit(head, features, labels, seed=0):
@@ -67,28 +82,25 @@ def test_a_head_learns_what_is_easy(head, separable):
     assert accuracy > 0.9
 
 
-def test_one_seed_gives_one_result(head, separable):
+def test_one_seed_gives_one_result(head, noise, predicted_noise):
     """Two fits with one seed predict the same, on data that is hard enough to differ."""
-    features, _, new, _ = separable
-    labels = np.random.default_rng(1).integers(0, 3, len(features))  # nothing to learn
-    first, second = (fit(head, features, labels, seed=3).predict(new) for _ in range(2))
-    np.testing.assert_array_equal(first, second)
+    features, labels, new = noise
+    again = fit(head, features, labels, seed=3).predict(new)
+    np.testing.assert_array_equal(again, predicted_noise)
 
 
-def test_predictions_are_labels_of_the_training_set(head, separable):
+def test_predictions_are_labels_of_the_training_set(predicted_noise):
     """A class without training images is never predicted; labels need not be 0, 1, 2."""
-    features, labels, new, _ = separable
-    predicted = fit(head, features, labels * 10 + 7).predict(new)
-    assert set(predicted.tolist()) <= {7, 17, 27}
+    assert set(predicted_noise.tolist()) <= {7, 17, 27}
 
 
-def test_a_read_only_memory_map_is_enough(head, separable, tmp_path):
+def test_a_read_only_memory_map_is_enough(head, noise, predicted_noise, tmp_path):
     """The feature store hands out read-only memory maps of float32."""
-    features, labels, new, _ = separable
+    features, labels, new = noise
     np.save(tmp_path / "features.npy", features)
     mapped = np.load(tmp_path / "features.npy", mmap_mode="r")
-    expected = fit(head, features, labels).predict(new)
-    np.testing.assert_array_equal(fit(head, mapped, labels).predict(new), expected)
+    found = fit(head, mapped, labels, seed=3).predict(new)
+    np.testing.assert_array_equal(found, predicted_noise)
 
 
 def test_importing_the_heads_imports_neither_scikit_learn_nor_keras():

@@ -19,9 +19,9 @@ ENOUGH = {
 
 @pytest.mark.parametrize("k", ["0", "-1", "7"])
 def test_knn_refuses_a_k_that_the_training_images_cannot_give(k):
-    """The message says how many there are and which option to change."""
+    """The message says how many there are and which parameter to change."""
     knn = HEADS.load("knn")
-    with pytest.raises(ConfigError, match=rf"k={k} .*6 training images.*knn\.k=N.*1 to 6"):
+    with pytest.raises(ConfigError, match=rf"k={k} .*6 training.*knn\.k in head_params.*1 to 6"):
         knn.adapt(resolve_params(knn, {"k": k}), np.zeros(6, dtype=np.int64))
 
 

@@ -1,7 +1,7 @@
-"""--head-param: reading the text, finding the head it is for, and the type of its value."""
+"""Parameters of heads: how text is read, which head it is for, and the type of its value."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tlbench.core.errors import ConfigError, UnknownNameError
@@ -19,7 +19,6 @@ def test_parameters_are_read_as_text():
     assert parse_params(["C=0.01", "mlp.alpha = 1e-4"]) == {"C": "0.01", "mlp.alpha": "1e-4"}
 
 
-@settings(deadline=None)
 @given(st.dictionaries(NAMES, st.text(min_size=1).filter(lambda text: text == text.strip() != "")))
 def test_what_is_written_is_read_back(overrides):
     """NAME=VALUE gives back name and value, also when the value holds an equals sign."""
@@ -74,11 +73,12 @@ def test_a_value_takes_the_type_of_the_default(default, text, expected):
 )
 def test_a_value_of_the_wrong_type_is_refused(default, text, wanted):
     """The message names the parameter, the wanted type, the text and the default."""
-    with pytest.raises(ConfigError, match=f"h.p takes .*{wanted}.*{text!r}.*default is {default}"):
+    with pytest.raises(
+        ConfigError, match=f"h.p must be .*{wanted}.*{text!r}.*default is {default}"
+    ):
         resolve_params(make_head("h", p=default), {"p": text})
 
 
-@settings(deadline=None)
 @given(st.one_of(st.integers(), st.floats(allow_nan=False, allow_infinity=False), st.booleans()))
 def test_a_value_written_in_python_survives(value):
     """A typed value gives itself: overrides need not be text."""

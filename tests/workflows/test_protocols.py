@@ -94,7 +94,7 @@ def test_protocols_survive_json(config):
 @pytest.mark.parametrize(
     ("protocol", "match"),
     [
-        ({"folds": 301}, "--folds 301 is more than the 300 images"),
+        ({"folds": 301}, "folds must be at most 300, .* got 301"),
         ({"curve": (1, 100)}, "asks for 100 training images of each class, but class '.' has"),
     ],
 )

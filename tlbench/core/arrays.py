@@ -1,6 +1,6 @@
-"""Names for the array types that pass between the layers."""
+"""Array types that pass between the packages, and the cosine similarity of rows."""
 
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,3 +27,17 @@ class Images(Protocol):
         UnreadableImageError
             If the image cannot be decoded.
         """
+
+
+def cosine_similarity(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the cosine of each row of *first* and the same row of *second*, float64 (n,).
+
+    Two rows of zeros have similarity 1.0, a row of zeros and any other row 0.0. Rounding never
+    takes a value out of [-1, 1].
+    """
+    one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
+    lengths = np.linalg.norm(one, axis=1), np.linalg.norm(two, axis=1)
+    product = lengths[0] * lengths[1]
+    cosines = (one * two).sum(axis=1) / np.where(product == 0, 1.0, product)
+    both_zero = (lengths[0] == 0) & (lengths[1] == 0)
+    return np.where(both_zero, 1.0, np.clip(cosines, -1.0, 1.0))

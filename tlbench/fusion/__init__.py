@@ -1,8 +1,7 @@
-"""Fitted heads as ONNX nodes behind a backbone. Knows graphs and estimators, runs neither."""
+"""Fitted heads as ONNX nodes behind a backbone: one classifier file."""
 
-from tlbench.fusion.fitted import PROBABILITY_TOLERANCE, FittedHead, fit_classifier
-from tlbench.fusion.join import fuse_graphs
-from tlbench.fusion.write import attach_card, part_beside, publish, save_model
+from tlbench.fusion.classifier import attach_card, fuse_graphs, part_beside, publish, save_model
+from tlbench.fusion.heads import PROBABILITY_TOLERANCE, FittedHead, fit_classifier
 
 __all__ = [
     "PROBABILITY_TOLERANCE",

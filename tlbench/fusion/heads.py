@@ -1,43 +1,142 @@
-"""From a fitted scikit-learn estimator to nodes: what it learnt decides, not what it is called.
+"""A fitted head with probabilities, and its ONNX nodes.
 
-Estimators are told apart by the attributes that scikit-learn documents, so that a plugin's
-estimator with the same attributes works too. That is safe because no file is written before it has
-given the estimator's own answers.
+Estimators are recognised by the fitted attributes that scikit-learn documents, so that a plugin's
+estimator with the same attributes works too. That is safe because no file is written before its
+predictions equal the estimator's own.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ConfigError
-from tlbench.fusion.fitted import FittedHead
-from tlbench.fusion.networks import add_network
-from tlbench.fusion.nodes import Nodes
+from tlbench.fusion.nodes import Nodes, add_layers
+from tlbench.heads import Dense, Layer
 
-_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity": None}
+# Largest difference from scikit-learn's probabilities that a file may have.
+PROBABILITY_TOLERANCE = 1e-5
+
+_FOLDS = 5
 _BINARY = 2
+_ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity": None}
 
 
-def add_head(nodes: Nodes, head: FittedHead, features: str) -> tuple[str, str]:
-    """Append a head to *nodes*.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FittedHead:
+    """A fitted scikit-learn estimator, with calibrated probabilities where it has none of its own.
+
+    Attributes
+    ----------
+    name : str
+        The head's name.
+    estimator : object
+        Classifier or Pipeline. It alone decides the label.
+    calibrated : object or None
+        A fitted ``CalibratedClassifierCV`` around the same estimator; None where the estimator has
+        ``predict_proba``.
+    n_classes : int
+        Classes of the dataset; those without training images have probability 0.
+    """
+
+    name: str
+    estimator: Any
+    calibrated: Any | None
+    n_classes: int
+
+    @property
+    def probabilities_are(self) -> str:
+        """Where the probabilities come from, for people."""
+        final = type(self.estimator[-1] if hasattr(self.estimator, "steps") else self.estimator)
+        if self.calibrated is None:
+            return f"predict_proba of {final.__name__}"
+        return (
+            "Platt scaling of decision_function for each class, normalised, on cross-validated "
+            f"training images (CalibratedClassifierCV, sigmoid, {self.calibrated.cv.n_splits} "
+            f"folds); {final.__name__} itself has no probabilities, and its label may not be the "
+            "most probable class"
+        )
+
+    def predict(self, features: FloatArray) -> LabelArray:
+        """Return scikit-learn's labels, int64 (n_images,)."""
+        labels: LabelArray = np.asarray(self.estimator.predict(features), dtype=np.int64)
+        return labels
+
+    def probabilities(self, features: FloatArray) -> NDArray[np.float64]:
+        """Return scikit-learn's probabilities, (n_images, n_classes), in the dataset's order."""
+        source = self.estimator if self.calibrated is None else self.calibrated
+        found = source.predict_proba(features)
+        everything = np.zeros((len(features), self.n_classes))
+        everything[:, np.asarray(source.classes_, dtype=np.int64)] = found
+        return everything
+
+
+def fit_classifier(
+    name: str,
+    build: Callable[[], Any],
+    features: FloatArray,
+    labels: LabelArray,
+    *,
+    n_classes: int,
+    seed: int,
+) -> FittedHead:
+    """Fit a head, and calibrate it if it has no probabilities of its own.
 
     Parameters
     ----------
-    features : str
-        Name of a float32 tensor (N, n_features).
-
-    Returns
-    -------
-    label, probabilities : str
-        Names of an int64 tensor (N,), and of a float32 tensor (N, n_classes).
+    name : str
+        The head's name.
+    build : callable
+        Returns the unfitted estimator.
+    features : ndarray of shape (n_train, n_features), float32
+    labels : ndarray of shape (n_train,), int64
+    n_classes : int
+        Number of classes of the dataset.
+    seed : int
+        Decides the folds of the calibration.
 
     Raises
     ------
     ConfigError
-        If the estimator is of no kind that is known here.
+        If a calibration is needed and a class has a single training image.
+
+    Notes
+    -----
+    Calibration after Platt (1999), which scikit-learn recommends instead of
+    ``SVC(probability=True)``: it uses decision values of images that were not trained on. The final
+    fit uses all images, so that its labels are those of the head in the run.
+    """
+    estimator = build()
+    if hasattr(estimator, "predict_proba"):
+        estimator.fit(features, labels)
+        return FittedHead(name=name, estimator=estimator, calibrated=None, n_classes=n_classes)
+    smallest = int(np.unique(labels, return_counts=True)[1].min())
+    if smallest < _BINARY:
+        msg = (
+            f"Head {name!r} has no probabilities of its own, and a calibration needs two training "
+            "images of each class; one class has a single image. Fuse softmax or mlp, or add "
+            "images."
+        )
+        raise ConfigError(msg)
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import StratifiedKFold
+
+    folds = StratifiedKFold(min(_FOLDS, smallest), shuffle=True, random_state=seed)
+    calibrated = CalibratedClassifierCV(estimator, method="sigmoid", cv=folds, ensemble=False)
+    calibrated.fit(features, labels)
+    fitted = calibrated.calibrated_classifiers_[0].estimator
+    return FittedHead(name=name, estimator=fitted, calibrated=calibrated, n_classes=n_classes)
+
+
+def add_head(nodes: Nodes, head: FittedHead, features: str) -> tuple[str, str]:
+    """Append a head behind a float32 tensor (N, n_features).
+
+    Return the names of the label, int64 (N,), and of the probabilities, float32 (N, n_classes).
+    Raise ConfigError for an estimator without an ONNX form.
     """
     *transformers, estimator = _steps(head.estimator)
     source = features
@@ -53,8 +152,7 @@ def add_head(nodes: Nodes, head: FittedHead, features: str) -> tuple[str, str]:
     present = np.asarray(estimator.classes_, dtype=np.int64)
     if not np.array_equal(present, np.arange(head.n_classes)):
         index = nodes.node("Gather", nodes.constant(present), index)
-        columns = np.zeros((len(present), head.n_classes))
-        columns[np.arange(len(present)), present] = 1
+        columns = np.eye(head.n_classes)[present]
         probabilities = nodes.node("MatMul", probabilities, nodes.real(columns))
     if nodes.arithmetic == "float64":
         probabilities = nodes.cast(probabilities, "float32")
@@ -72,61 +170,62 @@ def _steps(estimator: Any) -> Iterator[Any]:  # noqa: ANN401 - scikit-learn has 
 
 def _unknown(head: str, what: str) -> ConfigError:
     return ConfigError(
-        f"Head {head!r} cannot be fused: {what} has no ONNX form here. Heads that have one: "
-        "softmax, svm-linear, svm-linear-fast, mlp, centroid, trained networks, and plugins of "
+        f"Head {head!r} cannot be fused: {what} has no ONNX form here. Heads that can be fused: "
+        "softmax, svm-linear, svm-linear-fast, mlp, centroid, trained networks, and plugins with "
         "linear classifiers behind StandardScaler or Normalizer."
     )
 
 
 def _transform(nodes: Nodes, head: str, transformer: Any, source: str) -> str:  # noqa: ANN401
-    """Append a transformer in float32, in scikit-learn's order of operations: the same bits."""
+    """Append a transformer in float32, with scikit-learn's order of operations: the same bits."""
     if hasattr(transformer, "scale_") and hasattr(transformer, "mean_"):
         if transformer.mean_ is not None and transformer.with_mean:
-            mean = nodes.constant(transformer.mean_.astype(np.float32))
-            source = nodes.node("Sub", source, mean)
+            source = nodes.node("Sub", source, nodes.constant(transformer.mean_, "float32"))
         if transformer.scale_ is not None:
-            scale = nodes.constant(transformer.scale_.astype(np.float32))
-            source = nodes.node("Div", source, scale)
+            source = nodes.node("Div", source, nodes.constant(transformer.scale_, "float32"))
         return source
     if getattr(transformer, "norm", None) == "l2":
-        one, axes = np.ones((), np.float32), np.array([1], dtype=np.int64)
-        squares = nodes.node("Mul", source, source)
-        total = nodes.node("ReduceSum", squares, nodes.constant(axes), keepdims=1)
-        length = nodes.node("Sqrt", total)
-        # scikit-learn leaves a row of (almost) no length as it is.
-        smallest = nodes.constant(10 * np.finfo(np.float32).eps * one)
-        is_nothing = nodes.node("Less", length, smallest)
-        divisor = nodes.node("Where", is_nothing, nodes.constant(one), length)
+        length = nodes.node("Sqrt", nodes.row_sum(nodes.node("Mul", source, source)))
+        # scikit-learn leaves a row of (almost) zero length unchanged.
+        smallest = nodes.constant(10 * np.finfo(np.float32).eps, "float32")
+        is_zero = nodes.node("Less", length, smallest)
+        divisor = nodes.node("Where", is_zero, nodes.constant(1, "float32"), length)
         return nodes.node("Div", source, divisor)
     raise _unknown(head, type(transformer).__name__)
 
 
-_Answer = tuple[str, str, str | None]
+# Position among the estimator's classes, decision scores, and the estimator's own probabilities.
+_Outputs = tuple[str, str, str | None]
 
 
-def _classify(nodes: Nodes, head: str, estimator: Any, source: str) -> _Answer:  # noqa: ANN401
-    """Return position among the estimator's classes, decision scores, and own probabilities."""
+def _classify(nodes: Nodes, head: str, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
     if not hasattr(estimator, "classes_"):
         raise _unknown(head, type(estimator).__name__)
     if hasattr(estimator, "coefs_"):
         return _neural(nodes, head, estimator, source)
     if hasattr(estimator, "weights_") and hasattr(estimator, "layers"):
-        scores = add_network(nodes, estimator, source)
-        if scores is None:
+        if not all(_has_form(layer) for layer in estimator.layers):
             raise _unknown(head, f"a layer of {type(estimator).__name__}")
+        layers = (*estimator.layers, Dense(len(estimator.classes_), "linear"))
+        shape = getattr(estimator, "shape", None)
+        scores = add_layers(nodes, source, shape, layers, iter(estimator.weights_))
         return nodes.arg_max(scores), scores, nodes.node("Softmax", scores, axis=1)
     if hasattr(estimator, "centroids_"):
         return _centroid(nodes, estimator, source)
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
-        # Only LIBSVM's classifiers, one class against one other, count support vectors.
+        # Only LIBSVM's one-vs-one classifiers count support vectors.
         if hasattr(estimator, "n_support_") and len(estimator.classes_) > _BINARY:
             return _votes(nodes, estimator, source)
         return _linear(nodes, estimator, source)
     raise _unknown(head, type(estimator).__name__)
 
 
-def _linear(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: ANN401
-    """One weight vector a class, or a single one that is positive for the second of two."""
+def _has_form(layer: object) -> bool:
+    return isinstance(layer, Layer) and getattr(layer, "activation", None) != "softmax"
+
+
+def _linear(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
+    """Append one weight vector per class, or a single one, positive for the second of two."""
     scores = nodes.linear(source, np.asarray(estimator.coef_).T, np.ravel(estimator.intercept_))
     if len(estimator.classes_) == _BINARY:
         index = _second_where_positive(nodes, scores)
@@ -136,12 +235,11 @@ def _linear(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: ANN4
 
 def _second_where_positive(nodes: Nodes, scores: str) -> str:
     positive = nodes.node("Greater", scores, nodes.real(0.0))
-    axes = nodes.constant(np.array([1], dtype=np.int64))
-    return nodes.node("Squeeze", nodes.cast(positive, "int64"), axes)
+    return nodes.node("Squeeze", nodes.cast(positive, "int64"), nodes.constant([1], "int64"))
 
 
-def _votes(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: ANN401
-    """Each pair of classes votes; of classes with equal votes the first wins, as in LIBSVM.
+def _votes(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
+    """Append the votes of each pair of classes; of equal votes the first class wins, as in LIBSVM.
 
     The scores are SVC's ``decision_function``: votes, plus the summed values of a class's pairs,
     squeezed into (-1/3, 1/3).
@@ -153,7 +251,7 @@ def _votes(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: ANN40
     weights: NDArray[np.float64] = np.asarray(estimator.coef_).T
     values = nodes.linear(source, weights, np.ravel(estimator.intercept_))
     for_first = nodes.cast(nodes.node("Greater", values, nodes.real(0.0)), nodes.arithmetic)
-    # A pair votes for its second class unless for its first: sum(-1 entries) votes to begin with.
+    # The bias is every pair's vote for its second class; a vote for the first takes it back.
     votes = nodes.linear(for_first, signs, (signs == -1).sum(axis=0))
     sums = nodes.node("MatMul", values, nodes.real(signs))
     size = nodes.node("Add", nodes.node("Abs", sums), nodes.real(1.0))
@@ -161,8 +259,8 @@ def _votes(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: ANN40
     return nodes.arg_max(votes), nodes.node("Add", votes, squeezed), None
 
 
-def _neural(nodes: Nodes, head: str, estimator: Any, source: str) -> _Answer:  # noqa: ANN401
-    """Layers of ``MLPClassifier``: softmax at the end, or a sigmoid for two classes."""
+def _neural(nodes: Nodes, head: str, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
+    """Append the layers of an ``MLPClassifier``: softmax at the end, sigmoid for two classes."""
     if estimator.activation not in _ACTIVATIONS or estimator.out_activation_ not in {
         "softmax",
         "logistic",
@@ -180,12 +278,12 @@ def _neural(nodes: Nodes, head: str, estimator: Any, source: str) -> _Answer:  #
     return index, scores, nodes.complement(nodes.node("Sigmoid", scores))
 
 
-def _centroid(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: ANN401
-    """Nearest mean for the label; scikit-learn's discriminant scores for the probabilities.
+def _centroid(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
+    """Append the nearest mean as the label, discriminant scores for the probabilities.
 
-    ``-|x - c|^2`` is linear in x but for a term that all classes share; x is taken from the mean of
-    the centroids, so that no large numbers cancel. The scores divide each feature by its standard
-    deviation within classes first: Hastie, Tibshirani, Friedman (2009), equation 18.2.
+    ``-|x - c|^2`` is linear in x except for a term that all classes share; the mean of the
+    centroids is subtracted first, so that no large numbers cancel. The scores divide each feature
+    by its standard deviation within classes: Hastie, Tibshirani, Friedman (2009), equation 18.2.
     """
     centroids = np.asarray(estimator.centroids_, dtype=np.float64)
     middle = centroids.mean(axis=0)
@@ -196,8 +294,9 @@ def _centroid(nodes: Nodes, estimator: Any, source: str) -> _Answer:  # noqa: AN
     source = nodes.node("Sub", source, nodes.real(middle))
     near = nodes.linear(source, 2 * moved.T, -np.square(moved).sum(axis=1))
     scaled = nodes.node("Div", source, nodes.real(deviation))
-    spread = moved / deviation
-    scores = nodes.linear(scaled, 2 * spread.T, 2 * prior - np.square(spread).sum(axis=1))
+    scaled_centroids = moved / deviation
+    offset = 2 * prior - np.square(scaled_centroids).sum(axis=1)
+    scores = nodes.linear(scaled, 2 * scaled_centroids.T, offset)
     label = near if np.ptp(prior) == 0 else scores
     return nodes.arg_max(label), scores, nodes.node("Softmax", scores, axis=1)
 

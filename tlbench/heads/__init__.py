@@ -14,17 +14,24 @@ from tlbench.heads.base import (
 )
 from tlbench.heads.curve import balanced_rows, check_sizes, learning_curve
 from tlbench.heads.distance import Distance, check_comparable, feature_distance
-from tlbench.heads.fit import BLAS_THREADS, fit_and_predict, fit_head
+from tlbench.heads.fit import (
+    BLAS_THREADS,
+    check_features,
+    check_training,
+    fit_and_predict,
+    fit_head,
+    limit_rows,
+)
 from tlbench.heads.folds import assign_folds, check_folds, cross_validate
-from tlbench.heads.score import Evaluation, check_features, evaluate_head
+from tlbench.heads.score import Evaluation, evaluate_head
 from tlbench.heads.search import (
     VALIDATION_FRACTION,
     search_notes,
     search_parameter,
     validation_rows,
 )
-from tlbench.heads.splits import check_training, limit_rows
 from tlbench.heads.training import (
+    TRAINERS,
     Conv,
     Dense,
     Dropout,
@@ -34,12 +41,14 @@ from tlbench.heads.training import (
     LayerWeights,
     MaxPool,
     Trained,
+    Trainer,
     TrainingSpec,
 )
 
 __all__ = [
     "BLAS_THREADS",
     "HEADS",
+    "TRAINERS",
     "VALIDATION_FRACTION",
     "Classifier",
     "Conv",
@@ -57,6 +66,7 @@ __all__ = [
     "Params",
     "SearchSpace",
     "Trained",
+    "Trainer",
     "TrainingSpec",
     "assign_folds",
     "balanced_rows",

@@ -1,4 +1,4 @@
-"""What a classifier head is: a name, default parameters and a way to build its estimator."""
+"""What a classifier head is: its name, its default parameters, and how its estimator is built."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -28,32 +28,32 @@ class Classifier(Protocol):
 
 
 def keep_params(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
-    """Take the parameters as they are: most heads accept any training set of two classes."""
+    """Return the parameters unchanged: most heads accept any training set of two classes."""
     del labels
     return params, ()
 
 
 def ignore_shape(params: Params, shape: tuple[int, ...] | None) -> Params:
-    """Take the parameters as they are: most heads see rows of numbers and no more."""
+    """Return the parameters unchanged: most heads need only rows of numbers."""
     del shape
     return params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpace:
-    """Which parameter of a head ``--search`` chooses, and among which values.
+    """The parameter of a head that a search chooses, and the values it tries.
 
     Parameters
     ----------
     parameter : str
-        One of the head's parameters, a number.
+        One of the head's numeric parameters.
     values : tuple of float
-        Two or more different ones, from the strongest penalty to the weakest: of equally good
+        At least two different values, from the strongest penalty to the weakest: of equally good
         values the first is chosen.
     warm_argument : str
         For a head that builds a Pipeline whose last step has ``warm_start``: that step's name for
-        the parameter. Each fit then begins at the solution of the last. Empty: every value is
-        fitted from nothing.
+        the parameter. Each fit then starts from the previous solution. Empty: every value is fitted
+        from scratch.
     """
 
     parameter: str
@@ -72,27 +72,27 @@ class Head:
     summary : str
         One line for ``tlbench list heads``.
     defaults : mapping
-        Every parameter that ``--head-param`` can set. The type of the default is the type of the
-        parameter; a default of None accepts none, a number or a word.
+        Every parameter that a user can set. The type of the default is the type of the parameter;
+        a default of None accepts None, a number or a word.
     build : callable
         ``build(params, seed)`` returns an unfitted scikit-learn estimator or Pipeline. *params* has
         a value for each name in *defaults*; equal arguments give equal predictions.
     adapt : callable
         ``adapt(params, labels)`` sees the training labels (n_train,) before the fit and returns the
-        parameters to use, with one note for each that it had to change; it raises ConfigError where
-        the user has to decide.
+        parameters to use, with one note for each parameter that it had to change. It raises
+        ConfigError where the user has to decide.
     search : SearchSpace or None
-        What ``--search`` chooses; None where there is nothing that would be worth it.
+        What a search chooses; None if no parameter is worth searching.
     lay_out : callable
-        ``lay_out(params, shape)`` sees the shape of one image's features before they were flattened
-        into a row, (n_features,) or (H, W, C), or None where nobody knows it, and returns the
-        parameters to use; a head that needs a map keeps the shape among them. It raises ConfigError
-        where the head cannot be fitted on features of this shape.
+        ``lay_out(params, shape)`` sees the shape of one image's features before they are flattened
+        into a row, (n_features,) or (H, W, C), or None if it is unknown, and returns the parameters
+        to use; a head that needs a map keeps the shape among them. It raises ConfigError if the
+        head cannot be fitted on features of this shape.
     requires : tuple of str
-        Distributions that a fit needs beyond the base install. Their versions are part of what
-        decides a prediction.
+        Distributions that a fit needs beyond the base install. Their versions are part of the key
+        under which predictions are stored.
     extra : str
-        Extra of tlbench that installs them, if there is one.
+        The extra of tlbench that installs them, if there is one.
     """
 
     name: str
@@ -110,10 +110,7 @@ HEADS: Registry[Head] = Registry("heads")
 
 
 def check_requirements(head: Head) -> None:
-    """Raise MissingDependencyError, with what to install, unless the head can be fitted here.
-
-    Nothing is imported: only the names of what is installed are looked at.
-    """
+    """Raise MissingDependencyError unless the head can be fitted here. Nothing is imported."""
     missing = []
     for name in head.requires:
         try:
@@ -123,86 +120,50 @@ def check_requirements(head: Head) -> None:
     if missing:
         what = f"'tlbench[{head.extra}]'" if head.extra else " ".join(missing)
         msg = (
-            f"Head {head.name!r} needs {', '.join(missing)}, not installed here. "
+            f"Head {head.name!r} needs {', '.join(missing)}, which is not installed. "
             f"Run: pip install {what}"
         )
         raise MissingDependencyError(msg)
 
 
 def parse_params(texts: Sequence[str]) -> dict[str, str]:
-    """Read the values of ``--head-param``.
+    """Return name and value of each ``"C=0.01"`` or, for one head only, ``"softmax.C=0.01"``.
 
-    Parameters
-    ----------
-    texts : sequence of str
-        ``"C=0.01"`` for every chosen head that has a parameter of this name, or
-        ``"softmax.C=0.01"`` for one head.
-
-    Returns
-    -------
-    dict
-        The names as written, and their values still as text: only a head knows the types.
-
-    Raises
-    ------
-    ConfigError
-        If a text is not NAME=VALUE, or a name comes twice.
+    The values stay text, because only a head knows their types. Raise ConfigError for a text of
+    another form or a name that is given twice.
     """
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (equals and name and value):
             msg = (
-                f"--head-param takes NAME=VALUE or HEAD.NAME=VALUE, not {text!r}. Example: C=0.01."
+                "head_params must have the form NAME=VALUE or HEAD.NAME=VALUE, "
+                f"got {text!r}. Example: C=0.01."
             )
             raise ConfigError(msg)
         if name in found:
-            msg = f"--head-param {name} is given twice: {found[name]!r} and {value!r}. Keep one."
+            msg = f"head_params sets {name} twice: {found[name]!r} and {value!r}. Keep one."
             raise ConfigError(msg)
         found[name] = value
     return found
 
 
 def resolve_params(head: Head, overrides: Params) -> dict[str, ParamValue]:
-    """Return every parameter of one head: *overrides* over its defaults.
-
-    Raises
-    ------
-    UnknownNameError
-        If a name is no parameter of this head.
-    ConfigError
-        If a value does not fit the type of the default.
-    """
+    """Return every parameter of one head; see `resolve_head_params`."""
     return resolve_head_params([head], overrides)[head.name]
 
 
 def resolve_head_params(
     heads: Sequence[Head], overrides: Params
 ) -> dict[str, dict[str, ParamValue]]:
-    """Return every parameter of each chosen head.
+    """Return for each head's name all its parameters, *overrides* in place of defaults.
 
-    Parameters
-    ----------
-    heads : sequence of Head
-        The chosen heads.
-    overrides : mapping
-        From `parse_params`, or written in Python. ``HEAD.NAME`` wins over a plain ``NAME``.
-
-    Returns
-    -------
-    dict
-        For each head's name its parameters, defaults included, in the order of the defaults.
-
-    Raises
-    ------
-    UnknownNameError
-        If a plain name is a parameter of none of the heads, if a ``HEAD.NAME`` names a head that is
-        not chosen, or a parameter that the head does not have.
-    ConfigError
-        If a value does not fit the type of the default.
+    A key of *overrides* is ``NAME`` or, with precedence, ``HEAD.NAME``. Raise UnknownNameError if
+    no chosen head has the parameter, and ConfigError if a value does not fit the type of the
+    default.
     """
     resolved = {head.name: dict(head.defaults) for head in heads}
-    # Plain names first, so that HEAD.NAME wins whatever the order on the command line.
+    # Plain names first, so that HEAD.NAME wins in whatever order the two are given.
     for key, value in sorted(overrides.items(), key=lambda item: "." in item[0]):
         for head, name in _targets(heads, key):
             resolved[head.name][name] = _convert(f"{head.name}.{name}", head.defaults[name], value)
@@ -210,7 +171,7 @@ def resolve_head_params(
 
 
 def _targets(heads: Sequence[Head], key: str) -> list[tuple[Head, str]]:
-    """Return the heads and the parameter that *key* speaks of; never an empty list."""
+    """Return the heads and the parameter that *key* names; never an empty list."""
     prefix, dot, name = key.partition(".")
     if not dot:
         targets = [(head, key) for head in heads if key in head.defaults]
@@ -236,9 +197,9 @@ def _convert(name: str, default: ParamValue, value: ParamValue) -> ParamValue:
     try:
         return _parse(default, text)
     except ValueError as error:
-        kinds = {bool: "true or false", int: "a whole number", float: "a finite number"}
-        kind = kinds.get(type(default), "none, a finite number or a word")
-        msg = f"Parameter {name} takes {kind}, not {text!r}. Its default is {default}."
+        expected = {bool: "true or false", int: "a whole number", float: "a finite number"}
+        wanted = expected.get(type(default), "none, a finite number or a word")
+        msg = f"Parameter {name} must be {wanted}, got {text!r}. Its default is {default}."
         raise ConfigError(msg) from error
 
 
@@ -258,7 +219,7 @@ def _parse(default: ParamValue, text: str) -> ParamValue:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if not math.isfinite(number):  # neither JSON nor any solver here knows what to do with it
+    if not math.isfinite(number):  # neither JSON nor any solver here accepts it
         raise ValueError(text)
     return number
 
@@ -267,12 +228,10 @@ def _guess(text: str) -> ParamValue:
     """Read a value of unknown type: none, a whole number, a number or a word."""
     if text.lower() == "none":
         return None
-    try:
-        return int(text)
-    except ValueError:
-        pass
-    try:
-        number = float(text)
-    except ValueError:
-        return text
-    return _finite(str(number))
+    for number in (int, float):
+        try:
+            value = number(text)
+        except ValueError:
+            continue
+        return value if number is int else _finite(text)
+    return text

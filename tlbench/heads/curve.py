@@ -7,53 +7,34 @@ import numpy as np
 
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ConfigError
-from tlbench.heads.fit import FittableHead
-from tlbench.heads.fold_fit import FoldFit, fit_part, notes_of, without_searched
-from tlbench.heads.search import Range
+from tlbench.heads.base import Head, SearchSpace
+from tlbench.heads.folds import FoldFit, fit_fold, notes_of, without_searched
 from tlbench.records import LearningCurve, LearningPoint
 
-# Share of images that two draws have in common from which on their deviation is doubtful: it is
-# then smaller than that of separate training sets by about the root of 1 - share, 0.7.
-_MUCH_IN_COMMON = 0.5
+# Share of images that two draws have in common above which their deviation is doubtful: it is then
+# smaller than that of separate training sets by about the square root of 1 - share, 0.7.
+_LARGE_OVERLAP = 0.5
 
 
 def check_sizes(sizes: Sequence[int], labels: LabelArray, classes: Sequence[str]) -> None:
-    """Raise ConfigError unless every class that has training images has enough of them.
+    """Raise ConfigError unless every class with training images has the largest of *sizes*.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Images of each class.
-    labels : ndarray of shape (n_train,), int64
-        Training labels.
-    classes : sequence of str
-        Name of each class, for the message.
+    *classes* are the names of the classes, for the message.
     """
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(np.where(counts > 0, counts, len(labels) + 1).argmin())
     if max(sizes, default=0) > counts[smallest]:
         msg = (
-            f"--learning-curve asks for {max(sizes)} training images of each class, but class "
+            f"The learning curve asks for {max(sizes)} training images of each class, but class "
             f"{classes[smallest]!r} has {counts[smallest]}. Ask for {counts[smallest]} or fewer."
         )
         raise ConfigError(msg)
 
 
 def balanced_rows(labels: LabelArray, images_per_class: int, seed: int) -> LabelArray:
-    """Draw as many rows of each class.
+    """Return rows with *images_per_class* of each class that has images, increasing, (n_rows,).
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n_train,), int64
-    images_per_class : int
-        No more than the smallest class has; classes without images are left out.
-    seed : int
-        For one seed, the rows of a smaller number are among those of a larger one.
-
-    Returns
-    -------
-    ndarray of shape (n_rows,), int64
-        Row numbers, increasing.
+    For one seed, the rows of a smaller number are among those of a larger one.
     """
     order = np.random.default_rng(seed).permutation(len(labels))
     drawn = [order[labels[order] == label][:images_per_class] for label in np.unique(labels)]
@@ -61,7 +42,7 @@ def balanced_rows(labels: LabelArray, images_per_class: int, seed: int) -> Label
 
 
 def learning_curve(
-    head: FittableHead,
+    head: Head,
     params: Mapping[str, Any],
     train: tuple[FloatArray, LabelArray],
     test: tuple[FloatArray, LabelArray],
@@ -71,30 +52,29 @@ def learning_curve(
     features: str,
     baseline: bool,
     seed: int,
-    space: Range | None = None,
+    space: SearchSpace | None = None,
     on_fit: Callable[[], None] = lambda: None,
 ) -> LearningCurve:
-    """Fit a head on so many images of each class, score it on the whole test split.
+    """Fit a head on a few images of each class and score it on the whole test split.
 
     Parameters
     ----------
     head : Head
-        What to fit.
     params : mapping
-        Every parameter of the head, the same for all sizes but for the one that is searched.
+        Every parameter of the head, the same for all sizes except the searched one.
     train, test : tuple of ndarray
         Features (n_images, n_features), float32, and labels (n_images,), int64.
     sizes : sequence of int
-        Images of each class; see `check_sizes`.
+        Images per class; see `check_sizes`.
     n_seeds : int
         Random draws: seeds *seed*, *seed* + 1, ...
     features, baseline : str, bool
         What the features are, for the record.
     seed : int
-        The first seed; it decides the rows, and it is the head's.
+        The first seed; it decides the rows and is the head's.
     space : SearchSpace or None
-        A parameter that each point chooses on a fifth of its own training images. A size of which
-        none can be held out keeps the value in *params*, and a note says so.
+        A parameter that each point chooses on a fifth of its own training images. Where none can be
+        held out, the point keeps the value in *params*, and a note says so.
     on_fit : callable
         Called after each value of a search and after each point.
 
@@ -114,12 +94,12 @@ def learning_curve(
     for draw in range(seed, seed + n_seeds):
         for size in sorted(sizes):
             rows = balanced_rows(train[1], size, draw)
-            part = fit_part(
+            fit = fit_fold(
                 head,
                 params,
                 (train[0][rows], train[1][rows]),
                 test,
-                title=f"{size} {'image' if size == 1 else 'images'} a class, seed {draw}",
+                title=f"{size} {'image' if size == 1 else 'images'} per class, seed {draw}",
                 features=features,
                 space=space,
                 seed=draw,
@@ -131,11 +111,11 @@ def learning_curve(
                     seed=draw,
                     n_train=len(rows),
                     n_test=len(test[1]),
-                    n_correct=part.n_correct,
-                    search=part.search,
+                    n_correct=fit.n_correct,
+                    search=fit.search,
                 )
             )
-            fits.append(part)
+            fits.append(fit)
             on_fit()
     return LearningCurve(
         features=features,
@@ -143,23 +123,23 @@ def learning_curve(
         params=without_searched(params, space),
         points=tuple(points),
         baseline=baseline,
-        notes=(*_alike_draws(train[1], sizes, n_seeds), *notes_of(fits)),
+        notes=(*_overlapping_draws(train[1], sizes, n_seeds), *notes_of(fits)),
     )
 
 
-def _alike_draws(labels: LabelArray, sizes: Sequence[int], n_seeds: int) -> list[str]:
-    """Return a note on sizes that leave the draws little to differ in."""
+def _overlapping_draws(labels: LabelArray, sizes: Sequence[int], n_seeds: int) -> list[str]:
+    """Return a note on the sizes at which the draws share most of their images."""
     if n_seeds == 1:
         return []
     counts = np.unique(labels, return_counts=True)[1]
-    # Of m drawn from M, m / M are expected in another draw as well.
+    # Of m images drawn from M, a share of m / M is expected in another draw as well.
     shares = {size: float(np.mean(size / counts)) for size in sorted(sizes)}
-    much = {size: share for size, share in shares.items() if share > _MUCH_IN_COMMON}
-    if not much:
+    large = {size: share for size, share in shares.items() if share > _LARGE_OVERLAP}
+    if not large:
         return []
-    listed = ", ".join(f"{100 * share:.0f} % at {size}" for size, share in much.items())
+    listed = ", ".join(f"{100 * share:.0f} % at {size}" for size, share in large.items())
     text = (
-        f"Two draws have much of their images in common, {listed} a class: other training images "
-        "would differ by more than the deviation says."
+        f"Two draws share many of their images ({listed} per class): the deviation is smaller than "
+        "between separate training sets."
     )
     return [text]

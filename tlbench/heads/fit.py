@@ -1,68 +1,42 @@
-"""Fit a head and let it predict, with the time of each and what the solver had to say."""
+"""Fit a head: which rows it sees, whether they are usable, and the fit with times and warnings."""
 
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray, LabelArray
-from tlbench.core.errors import ConfigError, TlbenchError
+from tlbench.core.errors import ConfigError, DataError, TlbenchError, one_line
+from tlbench.heads.base import Head
 
-# Threads of BLAS during a fit. Matrices of ten columns are too small to share: on two busy cores a
-# second thread made softmax ten times slower, for it waits at each product. And sums in the same
-# order whatever the number of cores give the same head on every machine.
+# BLAS threads during a fit. Matrices of ten columns are too small to share: on two busy cores a
+# second thread made softmax ten times slower, because it waits at each product. And sums in the
+# same order, whatever the number of cores, give the same head on every machine.
 BLAS_THREADS = 1
 
-
-class FittableHead(Protocol):
-    """The part of `tlbench.heads.Head` that is needed here; evaluation does not import heads."""
-
-    @property
-    def name(self) -> str:
-        """Name for the record."""
-
-    @property
-    def build(self) -> Callable[[Mapping[str, Any], int], Any]:
-        """From parameters and seed to an unfitted estimator."""
-
-    @property
-    def adapt(
-        self,
-    ) -> Callable[[Mapping[str, Any], LabelArray], tuple[Mapping[str, Any], tuple[str, ...]]]:
-        """From parameters and training labels to the parameters to use, and notes on changes."""
+# Rows checked together: a memory-mapped file is never copied whole.
+_BLOCK_ROWS = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class FittedHead:
-    """A fitted head and what it predicted.
-
-    Attributes
-    ----------
-    estimator : object
-        The fitted scikit-learn estimator.
-    params : dict
-        The parameters that were used, after `FittableHead.adapt`.
-    predictions : ndarray of shape (n_test,), int64
-    fit_s, predict_s : float
-        Times of ``fit`` and ``predict`` alone.
-    notes : tuple of str
-        What the head changed, and each warning of the solver.
-    """
+class FitResult:
+    """A fitted estimator, its predictions (n_test,) and the times of ``fit`` and ``predict``."""
 
     estimator: Any
-    params: dict[str, Any]
+    params: dict[str, Any]  # those that were used, after `Head.adapt`
     predictions: LabelArray
     fit_s: float
     predict_s: float
-    notes: tuple[str, ...]
+    notes: tuple[str, ...]  # what the head changed, and each warning of the solver
 
 
 def fit_and_predict(
-    head: FittableHead,
+    head: Head,
     params: Mapping[str, Any],
     train_features: FloatArray,
     train_labels: LabelArray,
@@ -70,30 +44,26 @@ def fit_and_predict(
     *,
     seed: int,
     clock: Callable[[], float] = time.perf_counter,
-) -> FittedHead:
-    """Fit a head on one set of features and predict the labels of another.
+) -> FitResult:
+    """Return a head fitted on one set of features and its predictions for another.
 
-    The arrays are taken as they are: `tlbench.heads.check_features` refuses unusable ones.
-
-    Raises
-    ------
-    ConfigError
-        If the head refuses its parameters on these data.
+    The arrays are not checked: `check_features` does that. Raise ConfigError if the head refuses
+    its parameters on these data.
     """
     params, notes = head.adapt(params, train_labels)
     with warnings.catch_warnings(record=True) as caught:
-        # "always": Python shows a warning once a process, but each fit is a result of its own.
+        # "always": Python shows a warning once per process, but each fit is a result of its own.
         warnings.simplefilter("always")
         with head_errors(head, params):
             estimator = head.build(params, seed)
-            # Only now: the limit reaches the libraries that are loaded, and build loads them.
-            with quiet_blas():
+            # After the build, which loads the libraries that the limit has to reach.
+            with limited_blas():
                 start = clock()
                 estimator.fit(train_features, train_labels)
                 fitted = clock()
                 predicted = estimator.predict(test_features)
                 end = clock()
-    return FittedHead(
+    return FitResult(
         estimator=estimator,
         params=dict(params),
         predictions=np.asarray(predicted, dtype=np.int64),
@@ -103,9 +73,41 @@ def fit_and_predict(
     )
 
 
+def fit_head(
+    head: Head,
+    params: Mapping[str, Any],
+    features: FloatArray,
+    labels: LabelArray,
+    *,
+    seed: int,
+) -> Any:  # noqa: ANN401 - a scikit-learn estimator
+    """Return the estimator that `evaluate_head` scores for the same arguments.
+
+    Parameters
+    ----------
+    head : Head
+    params : mapping
+        Every parameter of the head.
+    features : ndarray of shape (n_train, n_features), float32
+    labels : ndarray of shape (n_train,), int64
+    seed : int
+        For heads that draw random numbers.
+
+    Notes
+    -----
+    Warnings are not repeated: they are among the notes of the evaluated result.
+    """
+    params, _ = head.adapt(params, labels)
+    estimator = head.build(params, seed)
+    with warnings.catch_warnings(), limited_blas():
+        warnings.simplefilter("ignore")
+        estimator.fit(features, labels)
+    return estimator
+
+
 @contextmanager
-def quiet_blas() -> Iterator[None]:
-    """Let BLAS run on `BLAS_THREADS` threads; load the libraries first."""
+def limited_blas() -> Iterator[None]:
+    """Limit BLAS to `BLAS_THREADS` threads; the libraries must be loaded already."""
     from threadpoolctl import threadpool_limits  # comes with scikit-learn
 
     with threadpool_limits(limits=BLAS_THREADS, user_api="blas"):
@@ -113,10 +115,10 @@ def quiet_blas() -> Iterator[None]:
 
 
 @contextmanager
-def head_errors(head: FittableHead, params: Mapping[str, Any]) -> Iterator[None]:
-    """Turn scikit-learn's refusal of a parameter into a ConfigError.
+def head_errors(head: Head, params: Mapping[str, Any]) -> Iterator[None]:
+    """Turn a ValueError of scikit-learn into a ConfigError.
 
-    The data were checked before: what it refuses now is a parameter.
+    The data have been checked by then: what it refuses is a parameter.
     """
     try:
         yield
@@ -125,46 +127,138 @@ def head_errors(head: FittableHead, params: Mapping[str, Any]) -> Iterator[None]
             raise
         settings = ", ".join(f"{name}={value}" for name, value in params.items())
         msg = (
-            f"Head {head.name!r} cannot be fitted with {settings}: {_one_line(str(error))} "
-            "Correct it with --head-param, or leave the head out."
+            f"Head {head.name!r} cannot be fitted with {settings}: {one_line(error)} "
+            "Correct head_params, or leave the head out."
         )
         raise ConfigError(msg) from error
 
 
-def warning_notes(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
-    """Return one line for each different warning, in the order they came."""
+def warning_notes(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
+    """Return one line for each different warning, in order of appearance."""
     from sklearn.exceptions import ConvergenceWarning
 
     notes: dict[str, None] = {}
     for warning in caught:
-        text = _one_line(str(warning.message))
+        assert isinstance(warning.message, Warning)
+        text = one_line(warning.message)
         if issubclass(warning.category, ConvergenceWarning):
-            text = f"The solver did not converge; raise max_iter with --head-param. It said: {text}"
+            text = f"The solver did not converge; raise max_iter. Its message: {text}"
         else:
             text = f"{warning.category.__name__}: {text}"
         notes[text] = None
     return tuple(notes)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
+def limit_rows(labels: LabelArray, n_classes: int, limit: int, seed: int) -> LabelArray:
+    """Return *limit* row numbers, increasing, with the class proportions of all labels.
 
-
-def fit_head(
-    head: FittableHead,
-    params: Mapping[str, Any],
-    features: FloatArray,
-    labels: LabelArray,
-    *,
-    seed: int,
-) -> Any:  # noqa: ANN401 - a scikit-learn estimator
-    """Return the estimator that `evaluate_head` scored on these features and labels.
-
-    Its warnings stand in that result's notes and are not repeated.
+    Each class has its proportional share, rounded up or down; classes without rows count among
+    *n_classes*. The *seed* decides which rows of a class are kept; for one seed the rows of a
+    smaller limit are among those of a larger one. Raise ConfigError for a limit below 1.
     """
-    params, _ = head.adapt(params, labels)
-    estimator = head.build(params, seed)
-    with warnings.catch_warnings(), quiet_blas():
-        warnings.simplefilter("ignore")
-        estimator.fit(features, labels)
-    return estimator
+    if limit < 1:
+        msg = f"A limit on the number of images must be at least 1, got {limit}."
+        raise ConfigError(msg)
+    if limit >= len(labels):
+        return np.arange(len(labels), dtype=np.int64)
+    shares = _shares(np.bincount(labels, minlength=n_classes), limit)
+    # One shuffle for all limits: a larger share extends a smaller one.
+    order = np.random.default_rng(seed).permutation(len(labels))
+    kept = [
+        order[labels[order] == label][:share] for label, share in enumerate(shares) if share > 0
+    ]
+    return np.sort(np.concatenate(kept)).astype(np.int64)
+
+
+def _shares(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
+    """Return each class's share of *limit* rows; no share shrinks when *limit* grows.
+
+    Rows are assigned one by one, each to the class whose next row is due first among those still
+    below their proportional share: every class is always within one row of its share. The quota
+    method of Balinski and Young (1975), doi:10.1080/00029890.1975.11993911.
+    """
+    total = int(counts.sum())
+    shares = np.zeros_like(counts)
+    for assigned in range(1, limit + 1):
+        below = shares * total < assigned * counts
+        due = np.where(below, (shares + 1) / np.maximum(counts, 1), np.inf)
+        shares[np.argmin(due)] += 1
+    return shares
+
+
+def check_training(labels: LabelArray, classes: Sequence[str]) -> tuple[str, ...]:
+    """Return the classes without training images, which no head can ever predict.
+
+    Raise DataError if fewer than two classes have training images.
+    """
+    present = set(np.unique(labels).tolist())
+    if len(present) < 2:  # noqa: PLR2004 - a classifier tells at least two classes apart
+        found = ", ".join(repr(classes[label]) for label in present) or "no class"
+        msg = (
+            f"A classifier needs training images of at least two classes; the {len(labels)} here "
+            f"are of {found}. Add images of other classes, or use more of the training images."
+        )
+        raise DataError(msg)
+    return tuple(name for label, name in enumerate(classes) if label not in present)
+
+
+def check_features(
+    features: str,
+    train_features: FloatArray,
+    train_labels: LabelArray,
+    test_features: FloatArray,
+    test_labels: LabelArray,
+) -> None:
+    """Raise DataError unless a head can be fitted on the train rows and tested on the test rows.
+
+    *features* is the name of the feature set, for the message.
+    """
+    _check_split(f"The train split's {features} features", train_features, train_labels)
+    _check_split(f"The test split's {features} features", test_features, test_labels)
+    if train_features.shape[1] != test_features.shape[1]:
+        msg = (
+            f"The {features} features have {train_features.shape[1]} values per image in train, "
+            f"{test_features.shape[1]} in test. Extract both with the same model."
+        )
+        raise DataError(msg)
+    n_train, present = len(train_features), np.unique(train_labels)
+    if len(present) == 1:
+        msg = (
+            f"All {n_train} training images are of class {present[0]}; a classifier needs at least "
+            "two classes. Add images of other classes, or use more of the data."
+        )
+        raise DataError(msg)
+    first, blocks = train_features[0], range(0, n_train, _BLOCK_ROWS)
+    if all((train_features[start : start + _BLOCK_ROWS] == first).all() for start in blocks):
+        msg = (
+            f"All {n_train} training images have the same {features} features: there is nothing "
+            "to learn. Check that the images differ and that the model has trained weights."
+        )
+        raise DataError(msg)
+
+
+def _check_split(title: str, values: NDArray[np.floating[Any]], labels: LabelArray) -> None:
+    """Raise DataError unless *values* are finite features with one label per row."""
+    if values.ndim != 2:  # noqa: PLR2004 - rows and columns
+        msg = (
+            f"{title} have shape {values.shape}; expected (n_images, n_features). Flatten each "
+            "image's features."
+        )
+        raise DataError(msg)
+    if values.size == 0:
+        msg = f"{title} are empty: shape {values.shape}. Add images, or choose another layer."
+        raise DataError(msg)
+    if labels.shape != (len(values),):
+        msg = (
+            f"{title} have {len(values)} rows, but the labels have shape {labels.shape}; expected "
+            "one label per row. Extract the features again."
+        )
+        raise DataError(msg)
+    for start in range(0, len(values), _BLOCK_ROWS):
+        bad = np.flatnonzero(~np.isfinite(values[start : start + _BLOCK_ROWS]).all(axis=1))
+        if len(bad):
+            msg = (
+                f"{title} contain NaN or infinity, first in row {start + int(bad[0])}. "
+                "Check the model's precision and preprocessing with `tlbench inspect`."
+            )
+            raise DataError(msg)

@@ -1,77 +1,122 @@
-"""Stratified cross-validation of a head on given features."""
+"""Stratified cross-validation of a head on given features, and the single fit that it repeats."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
 from tlbench.core.arrays import FloatArray, LabelArray
-from tlbench.core.errors import ConfigError
-from tlbench.heads.fit import FittableHead
-from tlbench.heads.fold_fit import FoldFit, fit_part, notes_of, without_searched
-from tlbench.heads.search import Range
-from tlbench.records import CrossValidation, Fold, Interval
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.heads.base import Head, SearchSpace
+from tlbench.heads.fit import FitResult, check_features, fit_and_predict
+from tlbench.heads.search import can_search, search_notes, search_parameter
+from tlbench.records import CrossValidation, Fold, Interval, Search
 from tlbench.stats import corrected_resampled_interval, wilson_interval
+
+Labelled = tuple[FloatArray, LabelArray]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FoldFit:
+    """One fit of a protocol: a fold of a cross-validation, or a point of a learning curve."""
+
+    fitted: FitResult
+    search: Search | None  # on the training images of this fit alone
+    n_correct: int
+    notes: tuple[str, ...]
+
+
+def fit_fold(
+    head: Head,
+    params: Mapping[str, Any],
+    train: Labelled,
+    test: Labelled,
+    *,
+    title: str,
+    features: str,
+    space: SearchSpace | None,
+    seed: int,
+    on_value: Callable[[], None],
+) -> FoldFit:
+    """Choose the parameter in *space* on the train rows, fit the head, score it on the test rows.
+
+    The message of an error begins with *title*.
+    """
+    try:
+        check_features(features, *train, *test)
+        search: Search | None = None
+        notes: tuple[str, ...] = ()
+        if space is not None and can_search(train[1]):
+            search = search_parameter(head, space, params, *train, seed=seed, on_value=on_value)
+            params = {**params, space.parameter: search.chosen}
+        elif space is not None:
+            text = (
+                f"{len(train[1])} training images are too few to hold any out for a search: there, "
+                f"{space.parameter} keeps the given value, {params[space.parameter]}."
+            )
+            notes = (text,)
+        fitted = fit_and_predict(head, params, *train, test[0], seed=seed)
+    except (ConfigError, DataError) as error:
+        raise type(error)(f"{title}: {error}") from error
+    return FoldFit(
+        fitted=fitted,
+        search=search,
+        n_correct=int(np.count_nonzero(fitted.predictions == test[1])),
+        notes=(*notes, *fitted.notes),
+    )
+
+
+def notes_of(fits: Sequence[FoldFit]) -> tuple[str, ...]:
+    """Return the notes of all searches taken together, then those of all fits, each once."""
+    searches = [fit.search for fit in fits if fit.search is not None]
+    return (*search_notes(searches), *dict.fromkeys(note for fit in fits for note in fit.notes))
+
+
+def without_searched(params: Mapping[str, Any], space: SearchSpace | None) -> dict[str, Any]:
+    """Return the parameters that are the same in all fits."""
+    searched = None if space is None else space.parameter
+    return {name: value for name, value in params.items() if name != searched}
 
 
 def check_folds(labels: LabelArray, n_folds: int, seed: int) -> None:
-    """Raise ConfigError unless every fold leaves two classes to learn.
+    """Raise ConfigError unless the images outside each fold are of at least two classes.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n_images,), int64
-        Labels of train and test together.
-    n_folds, seed : int
-        See `assign_folds`.
+    *labels* are those of train and test together.
     """
     folds = assign_folds(labels, n_folds, seed)
     for number in range(n_folds):
         rest = np.unique(labels[folds != number])
-        if len(rest) < 2:  # noqa: PLR2004 - a classifier tells two apart
+        if len(rest) < 2:  # noqa: PLR2004 - a classifier tells at least two classes apart
             msg = (
-                f"--folds {n_folds}: all images outside of fold {number + 1} are of class "
-                f"{rest[0]}, for every other class has one image only. Add images, or leave "
-                "--folds out."
+                f"folds={n_folds} leaves only images of class {rest[0]} outside fold {number + 1}, "
+                "because every other class has a single image. Add images, or do without "
+                "cross-validation."
             )
             raise ConfigError(msg)
 
 
 def assign_folds(labels: LabelArray, n_folds: int, seed: int) -> LabelArray:
-    """Deal images out to folds, class by class.
+    """Return the fold of each image, 0 to ``n_folds - 1``, (n_images,) int64.
 
-    Parameters
-    ----------
-    labels : ndarray of shape (n_images,), int64
-    n_folds : int
-        Two or more, and no more than images.
-    seed : int
-        Decides which images of a class go together.
-
-    Returns
-    -------
-    ndarray of shape (n_images,), int64
-        Fold of each image, 0 to ``n_folds - 1``. The number of images differs by at most one
-        between folds, and so does that of each class: 60,000 images make six folds of 10,000.
-
-    Raises
-    ------
-    ConfigError
-        If there are more folds than images.
+    The number of images differs by at most one between folds, and so does that of each class:
+    60,000 images make six folds of 10,000. Raise ConfigError if there are more folds than images.
     """
     if n_folds > len(labels):
-        msg = f"--folds {n_folds} is more than the {len(labels)} images there are. Use fewer."
+        msg = f"folds must be at most {len(labels)}, the number of images, got {n_folds}."
         raise ConfigError(msg)
     order = np.random.default_rng(seed).permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     folds = np.empty(len(labels), dtype=np.int64)
-    # As cards are dealt, going on from class to class: no fold is served first in every class.
+    # Round-robin on from class to class, so that no fold gets the extra image of every class. Not
+    # StratifiedKFold: its assignment differs, and so do the sizes of its folds by more than one.
     folds[by_class] = np.arange(len(labels)) % n_folds
     return folds
 
 
 def cross_validate(
-    head: FittableHead,
+    head: Head,
     params: Mapping[str, Any],
     parts: Sequence[FloatArray],
     labels: LabelArray,
@@ -80,19 +125,19 @@ def cross_validate(
     features: str,
     baseline: bool,
     seed: int,
-    space: Range | None = None,
+    space: SearchSpace | None = None,
     on_fit: Callable[[], None] = lambda: None,
 ) -> CrossValidation:
-    """Fit a head on all folds but one, score it on that one, for each fold.
+    """Fit a head on all folds but one and score it on that one, for each fold.
 
     Parameters
     ----------
     head : Head
-        What to fit.
     params : mapping
         Every parameter of the head.
     parts : sequence of ndarray of shape (n_part, n_features), float32
-        The features, part after part: those of train and test, without a copy of the whole.
+        The features in consecutive arrays, such as those of train and test: no copy of the whole
+        is made.
     labels : ndarray of shape (n_images,), int64
         Labels of all parts, in the same order.
     n_folds, seed : int
@@ -100,8 +145,8 @@ def cross_validate(
     features, baseline : str, bool
         What the features are, for the record.
     space : SearchSpace or None
-        A parameter that each fold chooses on a fifth of its training images, as
-        `tlbench.heads.search_parameter` does: no image of the fold has a say in it.
+        A parameter that each fold chooses on a fifth of its training images; no image of the fold
+        itself takes part.
     on_fit : callable
         Called after each value of a search and after each fold.
 
@@ -115,7 +160,7 @@ def cross_validate(
     fits: list[FoldFit] = []
     for number in range(n_folds):
         train, test = np.flatnonzero(fold_of != number), np.flatnonzero(fold_of == number)
-        part = fit_part(
+        fit = fit_fold(
             head,
             params,
             (_take(parts, train), labels[train]),
@@ -130,12 +175,12 @@ def cross_validate(
             Fold(
                 n_train=len(train),
                 n_test=len(test),
-                n_correct=part.n_correct,
-                fit_s=part.fitted.fit_s,
-                search=part.search,
+                n_correct=fit.n_correct,
+                fit_s=fit.fitted.fit_s,
+                search=fit.search,
             )
         )
-        fits.append(part)
+        fits.append(fit)
         on_fit()
     accuracies = [fold.n_correct / fold.n_test for fold in folds]
     test_to_train = mean(fold.n_test / fold.n_train for fold in folds)
@@ -153,15 +198,15 @@ def cross_validate(
         interval=interval,
         baseline=baseline,
         notes=(
-            *_thin_classes(labels, n_folds),
-            *_narrow(interval, n_correct, len(labels)),
+            *_small_classes(labels, n_folds),
+            *_narrow_interval(interval, n_correct, len(labels)),
             *notes_of(fits),
         ),
     )
 
 
 def _take(parts: Sequence[FloatArray], rows: LabelArray) -> FloatArray:
-    """Return increasing *rows* of the parts laid end to end."""
+    """Return increasing *rows* of the concatenated parts."""
     taken, start = [], 0
     for part in parts:
         inside = rows[(rows >= start) & (rows < start + len(part))]
@@ -170,25 +215,30 @@ def _take(parts: Sequence[FloatArray], rows: LabelArray) -> FloatArray:
     return np.concatenate(taken)
 
 
-def _thin_classes(labels: LabelArray, n_folds: int) -> list[str]:
+def _small_classes(labels: LabelArray, n_folds: int) -> list[str]:
     counts = np.unique(labels, return_counts=True)[1]
     notes = []
-    if n_thin := int(np.count_nonzero(counts < n_folds)):
+    if n_small := int(np.count_nonzero(counts < n_folds)):
         notes.append(
-            f"{n_thin} classes have fewer images than there are folds: not every fold has them."
+            f"{_classes(n_small)} fewer images than there are folds: some folds have no image of "
+            f"{'it' if n_small == 1 else 'them'}."
         )
     if n_single := int(np.count_nonzero(counts == 1)):
         notes.append(
-            f"{n_single} classes have one image only: no head can find it in the fold that tests "
-            "it, for it was fitted without."
+            f"{_classes(n_single)} a single image: in the fold that tests it, no head can predict "
+            "its class."
         )
     return notes
 
 
-def _narrow(interval: Interval, n_correct: int, n_images: int) -> list[str]:
-    """Return a note where the folds agree more closely than independent images could.
+def _classes(count: int) -> str:
+    return "1 class has" if count == 1 else f"{count} classes have"
 
-    For every image is tested once: were the heads of all folds the same, the mean would still be as
+
+def _narrow_interval(interval: Interval, n_correct: int, n_images: int) -> list[str]:
+    """Return a note if the folds agree more closely than independent images could.
+
+    Every image is tested once: even if the heads of all folds were the same, the mean would be as
     uncertain as any accuracy on so many images.
     """
     low, high = wilson_interval(n_correct, n_images)
@@ -196,6 +246,6 @@ def _narrow(interval: Interval, n_correct: int, n_images: int) -> list[str]:
         return []
     text = (
         f"The interval of the mean is narrower than that of an accuracy on {n_images} images, "
-        f"{100 * low:.1f} to {100 * high:.1f} %: the folds agree by chance, believe the wider one."
+        f"{100 * low:.1f} to {100 * high:.1f} %: the folds agree by chance; use the wider interval."
     )
     return [text]

@@ -1,4 +1,4 @@
-"""Heads that are trained in epochs: dense, convolutional, and a network from scratch."""
+"""Heads that are trained in epochs: dense, convolutional, and a network trained from scratch."""
 
 import re
 from math import ceil, prod
@@ -9,12 +9,21 @@ import numpy as np
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ConfigError
 from tlbench.heads.base import Classifier, Head, Params, ParamValue
-from tlbench.heads.training import Conv, Dense, Dropout, Flatten, GlobalAveragePool, Layer, MaxPool
+from tlbench.heads.training import (
+    TRAINERS,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalAveragePool,
+    Layer,
+    MaxPool,
+)
 
 _REQUIRES = ("tensorflow", "keras", "tf2onnx")
 _SHAPE = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
 
-# Common to the three, after what each of them is.
+# Parameters that all three heads have.
 _TRAINING: dict[str, ParamValue] = {
     "validation_fraction": 0.0,
     "validation": "random",
@@ -25,12 +34,11 @@ _TRAINING: dict[str, ParamValue] = {
 
 def _classifier(layers: tuple[Layer, ...], params: Params, seed: int) -> Classifier:
     from tlbench.heads.estimators.network import NetworkClassifier
-    from tlbench.heads.training import TRAINERS
 
     _word(params, "validation", ("random", "last"))
     _word(params, "rules", ("keras-3", "keras-2"))
     trainer = "keras"
-    # The seconds of the import belong to no fit.
+    # Imported here, so that the import is not part of the time of a fit.
     TRAINERS.load(trainer).ready()
     names = ("optimizer", "learning_rate", "epochs", "batch_size", *_TRAINING)
     settings: dict[str, Any] = {name: params[name] for name in names}
@@ -43,23 +51,23 @@ def _classifier(layers: tuple[Layer, ...], params: Params, seed: int) -> Classif
 
 
 def _dense(params: Params, seed: int) -> Classifier:
-    """One hidden layer of ReLU units with dropout, on the features as they are.
+    """Return one hidden layer of ReLU units with dropout, on raw features.
 
-    Published: 1,024 units, dropout 0.5, softmax, RMSprop with 2e-5, 30 epochs
-    (``cifar100-capstone-2018``). The size of its batches is not known: 32 is Keras's default.
+    Published (``cifar100-capstone-2018``): 1,024 units, dropout 0.5, softmax, RMSprop with learning
+    rate 2e-5, 30 epochs. The batch size is unknown: 32 is Keras's default.
     """
     layers = (Dense(_whole(params, "hidden")), Dropout(_number(params, "dropout")))
     return _classifier(layers, params, seed)
 
 
 def _conv(params: Params, seed: int) -> Classifier:
-    """One convolution over the unpooled map, dropout, mean over the map, dropout, softmax.
+    """Return one convolution over the unpooled map, dropout, mean over the map, dropout, softmax.
 
     Published (``keras-shallow-2017``): 100 filters of 2 x 2 without an activation, dropout 0.4 and
-    0.3, RMSprop with Keras's 1e-3, batches of 50, 50 epochs, the last fifth of the training images
-    held out and the weights of the epoch with the lowest loss on it kept. Here the held-out fifth
-    is drawn by seed, of each class alike, unless ``validation=last``, and the training is that of
-    Keras 3 unless ``rules=keras-2``; ``activation=relu`` puts a ReLU after the convolution.
+    0.3, RMSprop with Keras's learning rate of 1e-3, batches of 50, 50 epochs, the last fifth of the
+    training images held out, the weights of the epoch with the lowest loss on it kept. Here the
+    held-out fifth is a stratified random draw unless ``validation=last``, and the training follows
+    Keras 3 unless ``rules=keras-2``; ``activation=relu`` adds a ReLU after the convolution.
     """
     activation = _word(params, "activation", ("linear", "relu"))
     layers = (
@@ -76,12 +84,12 @@ def _conv(params: Params, seed: int) -> Classifier:
 
 
 def _cnn4(params: Params, seed: int) -> Classifier:
-    """Four convolutions in two blocks, each with pooling and dropout, then a dense layer.
+    """Return four convolutions in two blocks, each with pooling and dropout, then a dense layer.
 
-    The rival "four-layer CNN from scratch" of ``cifar100-capstone-2018``, for raw pixels: filters
-    (32, 32, 64, 64, of 3 x 3), dropout (0.25, 0.25, 0.5), 512 dense units and RMSprop with 1e-4 as
-    in its script, which took them from an example of Keras. It is trained without the script's
-    shifted and mirrored images and without its decay of the learning rate.
+    The "four-layer CNN from scratch" that ``cifar100-capstone-2018`` compares with, for raw pixels:
+    filters (32, 32, 64, 64, all 3 x 3), dropout (0.25, 0.25, 0.5), 512 dense units and RMSprop with
+    learning rate 1e-4 as in its script, which follows an example of Keras. It is trained without
+    the script's shifted and mirrored images and without its learning rate decay.
     """
     n_filters, dropout = _whole(params, "filters"), _number(params, "dropout")
     blocks: list[Layer] = []
@@ -94,7 +102,7 @@ def _cnn4(params: Params, seed: int) -> Classifier:
 def _word(params: Params, name: str, words: tuple[str, str]) -> str:
     value = params[name]
     if value not in words:
-        msg = f"Parameter {name} is {words[0]} or {words[1]}, not {value!r}."
+        msg = f"Parameter {name} must be {words[0]} or {words[1]}, got {value!r}."
         raise ConfigError(msg)
     return str(value)
 
@@ -102,7 +110,7 @@ def _word(params: Params, name: str, words: tuple[str, str]) -> str:
 def _whole(params: Params, name: str) -> int:
     value = params[name]
     if not isinstance(value, int) or value < 1:
-        msg = f"Parameter {name} must be a whole number of 1 or more, not {value!r}."
+        msg = f"Parameter {name} must be a whole number of at least 1, got {value!r}."
         raise ConfigError(msg)
     return value
 
@@ -110,7 +118,7 @@ def _whole(params: Params, name: str) -> int:
 def _number(params: Params, name: str) -> float:
     value = params[name]
     if not isinstance(value, int | float) or not 0 <= value < 1:
-        msg = f"Parameter {name} is a probability from 0 to below 1, not {value!r}."
+        msg = f"Parameter {name} must be at least 0 and below 1, got {value!r}."
         raise ConfigError(msg)
     return float(value)
 
@@ -120,8 +128,8 @@ def _shape(params: Params) -> tuple[int, int, int]:
     found = _SHAPE.fullmatch(str(params["shape"]))
     if found is None:
         msg = (
-            f"This head needs the shape of the map that a row of features holds, such as "
-            f"shape=8x8x2048 (height, width, channels), not {params['shape']!r}."
+            "Parameter shape must be height, width and channels of the feature map, such as "
+            f"shape=8x8x2048, got {params['shape']!r}."
         )
         raise ConfigError(msg)
     height, width, channels = (int(size) for size in found.groups())
@@ -130,12 +138,14 @@ def _shape(params: Params) -> tuple[int, int, int]:
 
 def _map_of(name: str, least: int, params: Params, features: tuple[int, ...] | None) -> Params:
     """Keep the shape of the map; raise ConfigError for a vector or a map that is too small."""
-    advice = "Export the backbone with --pooling none, or fit the head on the pixels baseline."
+    advice = (
+        "Export the backbone with pooling='none', or fit the head on the feature baseline 'pixels'."
+    )
     if params["shape"] is None:
         if features is None or len(features) != 3:  # noqa: PLR2004 - height, width, channels
             found = "of unknown shape" if features is None else f"vectors of {prod(features)}"
             msg = (
-                f"Head {name!r} needs a map of features (height, width, channels); these are "
+                f"Head {name!r} needs a feature map (height, width, channels); these features are "
                 f"{found}. {advice}"
             )
             raise ConfigError(msg)
@@ -143,14 +153,14 @@ def _map_of(name: str, least: int, params: Params, features: tuple[int, ...] | N
     shape = _shape(params)
     if features is not None and prod(shape) != prod(features):
         msg = (
-            f"Head {name!r} is told shape={params['shape']}, {prod(shape)} values; these features "
-            f"have {prod(features)}. Leave the shape out, or correct it."
+            f"Head {name!r} was given shape={params['shape']}, {prod(shape)} values; these "
+            f"features have {prod(features)}. Correct the shape, or leave it out."
         )
         raise ConfigError(msg)
     if min(shape[:2]) < least:
         msg = (
-            f"Head {name!r} needs a map of {least} x {least} cells or more; this one is "
-            f"{params['shape']}. Export with a larger --input-size, or take an earlier --layer."
+            f"Head {name!r} needs a map of at least {least} x {least} cells; this one is "
+            f"{params['shape']}. Export with a larger input_size, or from an earlier layer."
         )
         raise ConfigError(msg)
     return params
@@ -161,12 +171,12 @@ def _conv_shape(params: Params, features: tuple[int, ...] | None) -> Params:
 
 
 def _cnn4_shape(params: Params, features: tuple[int, ...] | None) -> Params:
-    # (n - 2) // 2 twice: one cell is left of ten
+    # (n - 2) // 2 twice leaves one cell of ten
     return _map_of("cnn4", 10, params, features)
 
 
 def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
-    """Raise ConfigError where holding images out would leave a class without any."""
+    """Raise ConfigError if holding images out would leave a class without training images."""
     fraction = params["validation_fraction"]
     n_classes = len(np.unique(labels))
     if isinstance(fraction, int | float) and 0 < fraction < 1:
@@ -174,15 +184,15 @@ def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tup
         n_left = len(np.unique(labels[:left]))
         if params["validation"] == "last" and n_left < n_classes:
             msg = (
-                f"validation=last holds out the last {len(labels) - left} training images, with "
-                f"all those of {n_classes - n_left} of the {n_classes} classes. Take "
-                "validation=random, or lower validation_fraction with --head-param."
+                f"validation=last holds out the last {len(labels) - left} training images, which "
+                f"include all images of {n_classes - n_left} of the {n_classes} classes. Set "
+                "validation=random, or lower validation_fraction."
             )
             raise ConfigError(msg)
         if left < n_classes:
             msg = (
                 f"validation_fraction={fraction} leaves {left} of {len(labels)} training images "
-                f"for {n_classes} classes. Lower it with --head-param, or add training images."
+                f"for {n_classes} classes. Lower it, or add training images."
             )
             raise ConfigError(msg)
     return params, ()
@@ -233,7 +243,7 @@ CONV = Head(
 
 CNN4 = Head(
     name="cnn4",
-    summary="Four convolutions from scratch, the rival on raw pixels (needs export).",
+    summary="Four convolutions trained from scratch, for raw pixels (needs export).",
     defaults={
         "shape": None,
         "filters": 32,

@@ -1,4 +1,4 @@
-"""How accurate a head is on given features."""
+"""Score a head: accuracy with its interval, and the metrics that docs/accuracy.md defines."""
 
 import time
 import warnings
@@ -9,42 +9,32 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.core.arrays import FloatArray, LabelArray
-from tlbench.core.errors import DataError
-from tlbench.heads.fit import FittableHead, FittedHead, fit_and_predict, quiet_blas, warning_notes
-from tlbench.heads.metrics import (
-    CALIBRATION_BINS,
-    calibration_error,
-    class_scores,
-    macro_f1,
-    top_k_hits,
+from tlbench.core.arrays import BoolArray, FloatArray, LabelArray
+from tlbench.heads.base import Head
+from tlbench.heads.fit import (
+    FitResult,
+    check_features,
+    fit_and_predict,
+    limited_blas,
+    warning_notes,
 )
 from tlbench.records import AccuracyResult, ClassScore, Epoch, GroupedScore, Interval, Metrics
 from tlbench.stats import wilson_interval
 
-# Rows looked at together when features are checked: a memory-mapped file is never copied whole.
-_BLOCK_ROWS = 1024
-
+CALIBRATION_BINS = 15  # of Guo et al. (2017)
 _TOP = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """One head's result, and what it predicted.
-
-    Attributes
-    ----------
-    result : AccuracyResult
-    predictions : ndarray of shape (n_test,), int64
-        Predicted label of each test row.
-    """
+    """One head's result, and its prediction for each test row, (n_test,) int64."""
 
     result: AccuracyResult
     predictions: LabelArray
 
 
 def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-learn's order
-    head: FittableHead,
+    head: Head,
     params: Mapping[str, Any],
     train_features: FloatArray,
     train_labels: LabelArray,
@@ -63,45 +53,44 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     Parameters
     ----------
     head : Head
-        What to fit.
     params : mapping
         Every parameter of the head, from `tlbench.heads.resolve_params`.
     train_features, test_features : ndarray of shape (n_train | n_test, n_features), float32
         May be read-only memory maps.
     train_labels, test_labels : ndarray of shape (n_train | n_test,), int64
     features : str
-        What the features are, for the record: ``"backbone"`` or a baseline's name.
+        Name of the feature set, for the record: ``"backbone"`` or that of a feature baseline.
     baseline : bool
-        Whether they are those of a baseline, for the record.
+        Whether it is a feature baseline, for the record.
     seed : int
         For heads that draw random numbers.
     n_classes : int or None
-        Classes of the dataset, those without images included; None for as many as the labels say.
+        Classes of the dataset, those without images included; None to take it from the labels.
     groups : mapping or None
-        For each grouping of the classes its name and the group of each class (n_classes,), int64.
+        For each grouping of the classes its name and the group of each class, (n_classes,) int64.
     clock : callable
         Seconds since some fixed moment.
 
     Returns
     -------
     Evaluation
-        The notes of its result hold whatever the head changed, and each warning of the solver.
+        The notes of its result say what the head changed, and repeat each warning of the solver.
 
     Raises
     ------
     DataError
-        If the features are empty, not finite or all the same, do not fit together or their labels,
-        or are of one class only.
+        If the features are empty, not finite or all the same, do not match each other or their
+        labels, or are of one class only.
     ConfigError
         If the head refuses its parameters on these data.
 
     Notes
     -----
     The interval is Wilson's, at 95 %: see `tlbench.stats.wilson_interval`. BLAS runs on one thread
-    during fit and prediction, so that their times and results do not depend on the number of cores.
-    The times are those of ``fit`` and ``predict``; the scores that top-5 and the calibration error
-    need are asked for afterwards. An estimator that is trained in epochs keeps each in
-    ``history_``, a mapping of `Epoch`'s fields.
+    in fit and prediction, so that times and results do not depend on the number of cores. Only
+    ``fit`` and ``predict`` are timed; the scores for top-5 accuracy and calibration error are
+    computed afterwards. An estimator that is trained in epochs has them in ``history_``, mappings
+    of the fields of `Epoch`.
     """
     check_features(features, train_features, train_labels, test_features, test_labels)
     fitted = fit_and_predict(
@@ -110,7 +99,7 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     if n_classes is None:
         n_classes = 1 + int(max(train_labels.max(), test_labels.max()))
     per_class = class_scores(test_labels, fitted.predictions, n_classes)
-    metrics, notes = _metrics(fitted, test_features, test_labels, per_class)
+    metrics, notes = _metrics(fitted, test_features, test_labels)
     n_correct, n_test = sum(one.n_correct for one in per_class), len(test_labels)
     result = AccuracyResult(
         features=features,
@@ -139,16 +128,9 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
 def score_groups(
     name: str, group_of: LabelArray, labels: LabelArray, predictions: LabelArray
 ) -> GroupedScore:
-    """Score the group of the predicted class, for example coarse labels from fine predictions.
+    """Score the group of the predicted class, such as coarse labels from fine predictions.
 
-    Parameters
-    ----------
-    name : str
-        Name of the grouping.
-    group_of : ndarray of shape (n_classes,), int64
-        Group of each class.
-    labels, predictions : ndarray of shape (n_images,), int64
-        True and predicted class.
+    *group_of* is the group of each class, (n_classes,) int64.
     """
     n_correct = int(np.count_nonzero(group_of[labels] == group_of[predictions]))
     return GroupedScore(
@@ -166,106 +148,87 @@ def _interval(n_correct: int, n_images: int) -> Interval:
 
 
 def _metrics(
-    fitted: FittedHead,
-    features: FloatArray,
-    labels: LabelArray,
-    per_class: tuple[ClassScore, ...],
+    fitted: FitResult, features: FloatArray, labels: LabelArray
 ) -> tuple[Metrics, tuple[str, ...]]:
-    """Return the figures besides accuracy, and what was to be said about the head's scores."""
+    """Return the metrics besides accuracy, and notes on the head's scores."""
+    from sklearn.metrics import f1_score
+
     estimator = fitted.estimator
+    # Over the classes that have images or predictions; one that has only either counts as 0.
+    macro_f1 = float(f1_score(labels, fitted.predictions, average="macro"))
     classes = getattr(estimator, "classes_", ())
-    is_ranked = len(classes) > _TOP  # of five known classes every one is among the first five
-    top5 = error = None
+    is_ranked = len(classes) > _TOP  # five known classes would all be among the top five
+    probabilities = scores = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        with quiet_blas():
-            probabilities = scores = None
+        with limited_blas():
             if hasattr(estimator, "predict_proba"):
                 probabilities = scores = np.asarray(estimator.predict_proba(features))
             elif is_ranked and hasattr(estimator, "decision_function"):
                 scores = np.asarray(estimator.decision_function(features))
     notes = warning_notes(caught)
     if scores is not None and not np.isfinite(scores).all():
-        unusable = "The head's scores are not finite: neither top-5 nor calibration error."
-        return Metrics(macro_f1_fraction=macro_f1(per_class)), (*notes, unusable)
+        unusable = "The head's scores are not finite: no top-5 accuracy and no calibration error."
+        return Metrics(macro_f1_fraction=macro_f1), (*notes, unusable)
+    top5 = error = None
     if scores is not None and is_ranked:
-        hits = top_k_hits(scores, np.asarray(classes), labels, _TOP)
-        top5 = float(np.mean(hits))
+        top5 = float(np.mean(top_k_hits(scores, np.asarray(classes), labels, _TOP)))
     if probabilities is not None:
-        confidences = probabilities.max(axis=1)
-        error = calibration_error(confidences, labels == fitted.predictions)
+        error = calibration_error(probabilities.max(axis=1), labels == fitted.predictions)
     return Metrics(
-        macro_f1_fraction=macro_f1(per_class),
+        macro_f1_fraction=macro_f1,
         top5_fraction=top5,
         calibration_error_fraction=error,
         calibration_bins=None if error is None else CALIBRATION_BINS,
     ), notes
 
 
-def check_features(
-    features: str,
-    train_features: FloatArray,
-    train_labels: LabelArray,
-    test_features: FloatArray,
-    test_labels: LabelArray,
-) -> None:
-    """Raise DataError unless something can be learnt from *train* and tried on *test*."""
-    _check_split("train", features, train_features, train_labels)
-    _check_split("test", features, test_features, test_labels)
-    _check_pair(features, train_features, train_labels, test_features)
+def class_scores(
+    labels: LabelArray, predictions: LabelArray, n_classes: int
+) -> tuple[ClassScore, ...]:
+    """Count images, hits and predictions of each class, in order; classes may have no images."""
+    counts = [
+        np.bincount(found, minlength=n_classes).tolist()
+        for found in (labels, labels[labels == predictions], predictions)
+    ]
+    return tuple(
+        ClassScore(n_test=n_test, n_correct=n_correct, n_predicted=n_predicted)
+        for n_test, n_correct, n_predicted in zip(*counts, strict=True)
+    )
 
 
-def _check_split(
-    split: str, features: str, values: NDArray[np.floating[Any]], labels: LabelArray
-) -> None:
-    """Raise DataError unless *values* are finite features with a label each."""
-    title = f"The {split} split's {features} features"
-    if values.ndim != 2:  # noqa: PLR2004 - rows and columns
-        msg = f"{title} have shape {values.shape}; need (n_images, n_features). Flatten each image."
-        raise DataError(msg)
-    if values.size == 0:
-        msg = f"{title} are empty: shape {values.shape}. Add images, or choose another layer."
-        raise DataError(msg)
-    if labels.shape != (len(values),):
-        msg = (
-            f"{title} have {len(values)} rows, the labels have shape {labels.shape}: need one "
-            "label a row. Extract the features again."
-        )
-        raise DataError(msg)
-    for start in range(0, len(values), _BLOCK_ROWS):
-        bad = np.flatnonzero(~np.isfinite(values[start : start + _BLOCK_ROWS]).all(axis=1))
-        if len(bad):
-            msg = (
-                f"{title} hold NaN or infinity, first in row {start + int(bad[0])}. "
-                "Check the model's precision and preprocessing with tlbench inspect."
-            )
-            raise DataError(msg)
+def top_k_hits(
+    scores: NDArray[np.floating], columns: LabelArray, labels: LabelArray, k: int
+) -> BoolArray:
+    """Return for each image whether its class is among the *k* with the highest scores.
+
+    *scores* are (n_images, n_columns), *columns* the class of each column, increasing. An image of
+    a class without a column is a miss, and of equal scores the lower class ranks higher, as in a
+    prediction by ``argmax``: scikit-learn's ``top_k_accuracy_score`` refuses the one and reverses
+    the other.
+    """
+    place = np.minimum(np.searchsorted(columns, labels), len(columns) - 1)
+    known = columns[place] == labels
+    own = np.take_along_axis(scores, place[:, None], axis=1)
+    before = np.arange(len(columns)) < place[:, None]
+    rank = np.count_nonzero((scores > own) | ((scores == own) & before), axis=1)
+    found: BoolArray = known & (rank < k)
+    return found
 
 
-def _check_pair(
-    features: str,
-    train: NDArray[np.floating[Any]],
-    train_labels: LabelArray,
-    test: NDArray[np.floating[Any]],
-) -> None:
-    """Raise DataError unless something can be learnt from *train* and tried on *test*."""
-    if train.shape[1] != test.shape[1]:
-        msg = (
-            f"The {features} features have {train.shape[1]} values an image in train, "
-            f"{test.shape[1]} in test. Extract both with the same model."
-        )
-        raise DataError(msg)
-    present = np.unique(train_labels)
-    if len(present) == 1:
-        msg = (
-            f"All {len(train_labels)} training images are of class {present[0]}; a classifier "
-            "needs two classes or more. Add images of other classes, or use more of the data."
-        )
-        raise DataError(msg)
-    blocks = range(0, len(train), _BLOCK_ROWS)
-    if all((train[start : start + _BLOCK_ROWS] == train[0]).all() for start in blocks):
-        msg = (
-            f"All {len(train)} training images have the same {features} features: there is nothing "
-            "to learn from. Check that the images differ and that the model has trained weights."
-        )
-        raise DataError(msg)
+def calibration_error(
+    confidences: NDArray[np.floating], correct: BoolArray, n_bins: int = CALIBRATION_BINS
+) -> float:
+    """Return the expected calibration error, a fraction in [0, 1].
+
+    *confidences* are the probabilities of the predicted classes, *correct* whether they were right,
+    both (n_images,). The error is the sum over bins of (share of images) |accuracy - mean
+    confidence|, with bins of equal width over (0, 1], each without its lower end. Guo, Pleiss, Sun
+    and Weinberger (2017), *On Calibration of Modern Neural Networks*, arXiv:1706.04599. On few
+    images it is biased upwards, because chance differences count too.
+    """
+    edges = np.linspace(0, 1, n_bins + 1)
+    # Edge i is the upper end of bin i - 1; a confidence of 0, which is in no bin, joins the first.
+    bins = np.clip(np.digitize(confidences, edges, right=True) - 1, 0, n_bins - 1)
+    gaps = np.bincount(bins, weights=correct - confidences.astype(np.float64), minlength=n_bins)
+    return float(np.abs(gaps).sum() / len(correct))

@@ -1,39 +1,23 @@
-"""Choose one parameter of a head on validation images, as studies of linear probes do."""
+"""Choose one parameter of a head on held-out training images, as studies of linear probes do."""
 
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import DataError
-from tlbench.heads.fit import FittableHead, head_errors, quiet_blas
-from tlbench.heads.splits import limit_rows
+from tlbench.heads.base import Head, SearchSpace
+from tlbench.heads.fit import head_errors, limit_rows, limited_blas
 from tlbench.records import Search
 
 VALIDATION_FRACTION = 0.2  # of the training images, held out of the search's fits
 
 # With fewer held-out images the standard error of an accuracy is above some three points, which is
-# more than neighbouring values differ by.
+# more than the difference between neighbouring values.
 _FEW_HELD_OUT = 100
-
-
-class Range(Protocol):
-    """The part of `tlbench.heads.SearchSpace` that is needed here."""
-
-    @property
-    def parameter(self) -> str:
-        """Name of the head's parameter."""
-
-    @property
-    def values(self) -> tuple[float, ...]:
-        """What is tried, in this order."""
-
-    @property
-    def warm_argument(self) -> str:
-        """The last step's name for the parameter, if each fit may begin where the last ended."""
 
 
 def can_search(labels: LabelArray) -> bool:
@@ -42,19 +26,15 @@ def can_search(labels: LabelArray) -> bool:
 
 
 def validation_rows(labels: LabelArray, seed: int) -> LabelArray:
-    """Return the training rows that are held out, increasing, classes in proportion.
+    """Return the training rows that are held out, increasing, with the classes in proportion.
 
-    The last image of a class is never held out: no value could find it then.
-
-    Raises
-    ------
-    DataError
-        If there are too few images to hold a fifth of them out.
+    The last image of a class is never held out, because no head could predict it then. Raise
+    DataError if there are too few images.
     """
     if not can_search(labels):
         msg = (
-            f"A search holds a fifth of the training images out; of {len(labels)} that leaves too "
-            "few. Use more of the training images, or leave --search out."
+            f"A search holds out a fifth of the training images; {len(labels)} are too few for "
+            "that. Use more training images, or fit without a search."
         )
         raise DataError(msg)
     spared = _spared(labels)
@@ -63,18 +43,18 @@ def validation_rows(labels: LabelArray, seed: int) -> LabelArray:
 
 
 def _spared(labels: LabelArray) -> LabelArray:
-    """Return the rows of classes that have another image."""
+    """Return the rows of classes with more than one image."""
     return np.flatnonzero(np.bincount(labels)[labels] > 1)
 
 
 def _n_held_out(labels: LabelArray) -> int:
-    # Up to half of the spared rows, a proportional share never takes a class whole.
+    # A proportional share of up to half of the spared rows never takes a whole class.
     return min(round(VALIDATION_FRACTION * len(labels)), len(_spared(labels)) // 2)
 
 
 def search_parameter(
-    head: FittableHead,
-    space: Range,
+    head: Head,
+    space: SearchSpace,
     params: Mapping[str, Any],
     features: FloatArray,
     labels: LabelArray,
@@ -83,21 +63,20 @@ def search_parameter(
     on_value: Callable[[], None] = lambda: None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Search:
-    """Fit a head with each value of one parameter, count what it gets right on held-out images.
+    """Fit a head with each value of one parameter and score it on held-out training images.
 
     Parameters
     ----------
     head : Head
-        What to fit.
     space : SearchSpace
-        Which parameter, and its values.
+        The parameter and its values.
     params : mapping
         Every parameter of the head; the searched one is replaced.
     features : ndarray of shape (n_train, n_features), float32
-        Training features. No test image comes near.
+        Training features only.
     labels : ndarray of shape (n_train,), int64
     seed : int
-        Decides which images are held out; also the head's.
+        Decides which images are held out; also the head's seed.
     on_value : callable
         Called after each value.
     clock : callable
@@ -106,12 +85,12 @@ def search_parameter(
     Returns
     -------
     Search
-        Of equal values the first that was tried, the strongest penalty, is chosen.
+        Of equally good values the first one is chosen, which has the strongest penalty.
 
     Raises
     ------
     DataError
-        As `validation_rows`.
+        If there are too few images to hold out a fifth.
     ConfigError
         If the head refuses its parameters on these data.
     """
@@ -120,7 +99,7 @@ def search_parameter(
     rest = np.delete(np.arange(len(labels)), held_out)
     params, _ = head.adapt(params, labels[rest])
     n_correct, n_unconverged = [], 0
-    with head_errors(head, params), quiet_blas():
+    with head_errors(head, params), limited_blas():
         fits = _fits(head, space, params, (features[rest], labels[rest], features[held_out]), seed)
         for predicted, converged in fits:
             n_correct.append(int(np.count_nonzero(predicted == labels[held_out])))
@@ -139,58 +118,21 @@ def search_parameter(
     )
 
 
-def search_notes(searches: Sequence[Search]) -> tuple[str, ...]:
-    """Return what a reader must know of one search, or of those of all folds together.
-
-    Parameters
-    ----------
-    searches : sequence of Search
-        Of one parameter.
-    """
-    notes = []
-    several = f" in {{}} of {len(searches)} searches" if len(searches) > 1 else ""
-    edges = [one for one in searches if one.at_edge]
-    if edges:
-        chosen = sorted({one.chosen for one in edges})
-        sides = ["first" if value == edges[0].values[0] else "last" for value in chosen]
-        values = " or ".join(f"{edges[0].parameter}={value:.3g}" for value in chosen)
-        notes.append(
-            f"The best {values} is the {' or '.join(sides)} of the values tried"
-            f"{several.format(len(edges))}: a better one may lie beyond."
-        )
-    if n_unconverged := sum(one.n_unconverged for one in searches):
-        n_values = sum(len(one.values) for one in searches)
-        notes.append(f"The solver did not converge for {n_unconverged} of {n_values} values tried.")
-    few = [one for one in searches if one.n_validation < _FEW_HELD_OUT]
-    if few:
-        fewest = min(one.n_validation for one in few)
-        n_best = max(one.n_correct.count(max(one.n_correct)) for one in few)
-        how = (
-            f"up to {n_best} of them did equally well, and the first of these, the strongest "
-            "penalty, was taken"
-        )
-        notes.append(
-            f"Values were compared on {'as few as ' if len(searches) > 1 else ''}{fewest} "
-            f"held-out images: {how if n_best > 1 else 'chance decides between close ones'}."
-        )
-    return tuple(notes)
-
-
 def _fits(
-    head: FittableHead,
-    space: Range,
+    head: Head,
+    space: SearchSpace,
     params: Mapping[str, Any],
     data: tuple[FloatArray, LabelArray, FloatArray],
     seed: int,
 ) -> Iterator[tuple[LabelArray, bool]]:
-    """Yield for each value what it predicts, and whether its solver converged."""
+    """Yield for each value the predictions, and whether the solver converged."""
     from sklearn.exceptions import ConvergenceWarning
 
     train, labels, held_out = data
-    estimator = head.build({**params, space.parameter: space.values[0]}, seed)
+    estimator: Any = head.build({**params, space.parameter: space.values[0]}, seed)
     is_warm = bool(space.warm_argument)
     if is_warm:
-        # What comes before the last step does not depend on the parameter.
+        # The steps before the last one do not depend on the parameter.
         front, estimator = estimator[:-1], estimator[-1].set_params(warm_start=True)
         if len(front):
             train, held_out = front.fit_transform(train), front.transform(held_out)
@@ -204,3 +146,34 @@ def _fits(
             estimator.fit(train, labels)
             predicted = np.asarray(estimator.predict(held_out), dtype=np.int64)
         yield predicted, not any(issubclass(w.category, ConvergenceWarning) for w in caught)
+
+
+def search_notes(searches: Sequence[Search]) -> tuple[str, ...]:
+    """Return the warnings about one search, or about the searches of all folds together."""
+    notes = []
+    several = f" in {{}} of {len(searches)} searches" if len(searches) > 1 else ""
+    edges = [one for one in searches if one.at_edge]
+    if edges:
+        chosen = sorted({one.chosen for one in edges})
+        ends = ["first" if value == edges[0].values[0] else "last" for value in chosen]
+        values = " or ".join(f"{edges[0].parameter}={value:.3g}" for value in chosen)
+        notes.append(
+            f"The best value, {values}, is the {' or '.join(ends)} of those tried"
+            f"{several.format(len(edges))}: a better one may lie beyond."
+        )
+    if n_unconverged := sum(one.n_unconverged for one in searches):
+        n_values = sum(len(one.values) for one in searches)
+        notes.append(f"The solver did not converge for {n_unconverged} of {n_values} values tried.")
+    few = [one for one in searches if one.n_validation < _FEW_HELD_OUT]
+    if few:
+        fewest = min(one.n_validation for one in few)
+        n_best = max(one.n_correct.count(max(one.n_correct)) for one in few)
+        reliability = (
+            f"up to {n_best} of them did equally well, and the first of these, which has the "
+            "strongest penalty, was chosen"
+        )
+        notes.append(
+            f"Values were compared on {'as few as ' if len(searches) > 1 else ''}{fewest} held-out "
+            f"images: {reliability if n_best > 1 else 'chance decides between close ones'}."
+        )
+    return tuple(notes)

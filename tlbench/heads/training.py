@@ -1,17 +1,22 @@
-"""What a small network is, and the contract of the library that trains it.
+"""The layers of a small network, its forward pass, and the contract of the library that trains it.
 
-A head says which layers it wants, a trainer returns their weights and the curve of the epochs. The
-trainers come through entry points: no other code needs the library that they use.
+A head says which layers it wants; a trainer returns their weights and the figures of each epoch.
+Trainers come through entry points: no other code needs the library that they use.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
+
+import numpy as np
 
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.registry import Registry
 
 Activation: TypeAlias = Literal["linear", "relu", "softmax"]
+
+# Images that go through the layers together: a convolution needs side squared times its input.
+_BLOCK_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,24 +29,29 @@ class Dense:
 
 @dataclass(frozen=True, slots=True)
 class Conv:
-    """A convolution over height and width in steps of one, a bias, an activation."""
+    """A convolution over height and width with stride 1, a bias, an activation."""
 
     filters: int
     side: int  # of the square kernel, in cells of the map
     padding: Literal["valid", "same"] = "valid"
     activation: Activation = "relu"
 
+    @property
+    def margins(self) -> tuple[int, int]:
+        """Cells of padding before and after: an even kernel has the odd cell below and right."""
+        return ((self.side - 1) // 2, self.side // 2) if self.padding == "same" else (0, 0)
+
 
 @dataclass(frozen=True, slots=True)
 class Dropout:
-    """While training, each value is zero with this probability; the others grow accordingly."""
+    """Zeroes each value with this probability, in training only, and scales up the others."""
 
     fraction: float
 
 
 @dataclass(frozen=True, slots=True)
 class MaxPool:
-    """The largest value of each square, side by side; an incomplete square is left out."""
+    """The maximum of each square, without overlap; incomplete squares are dropped."""
 
     side: int
 
@@ -71,21 +81,22 @@ class TrainingSpec:
     shape : tuple of int
         Shape of one example: (n_features,), or (H, W, C).
     layers : tuple of Layer
-        The last one is a Dense with softmax, of a unit for each class.
+        The last one is a Dense with softmax and one unit per class.
     optimizer : {"rmsprop", "adam"}
     learning_rate : float
     epochs : int
     batch_size : int
-        Examples of a step; the last of an epoch may have fewer.
+        Examples per step; the last step of an epoch may have fewer.
     keep_best : bool
-        Whether the weights are those after the epoch of the lowest validation loss, not the last.
+        Whether to keep the weights after the epoch with the lowest validation loss instead of the
+        last ones.
     rules : {"keras-3", "keras-2"}
-        Where the two differ. RMSprop of Keras 2 divides by root + 1e-7, that of Keras 3 by the root
-        of the mean square + 1e-7, so that it takes small steps where gradients are below 3e-4; and
-        in Keras 2 a probability counts as 1e-7 to 1 - 1e-7, so that an example which is hopelessly
-        wrong teaches nothing and its loss is 16.1.
+        RMSprop of Keras 2 divides by the root of the mean square, plus 1e-7, that of Keras 3 by the
+        root of the mean square plus 1e-7, which shortens the steps where gradients are below 3e-4.
+        Keras 2 also clips probabilities to 1e-7 and 1 - 1e-7, so that a hopelessly wrong example
+        has no gradient and a loss of 16.1.
     seed : int
-        For initial weights, dropout and the order of the examples, which changes at each epoch.
+        For initial weights, dropout and the order of the examples, which changes in each epoch.
     """
 
     shape: tuple[int, ...]
@@ -101,7 +112,7 @@ class TrainingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:
-    """What is left of a training.
+    """The result of a training.
 
     Attributes
     ----------
@@ -125,13 +136,7 @@ class Trainer(Protocol):
         """Name of the trainer."""
 
     def ready(self) -> None:
-        """Import the library.
-
-        Raises
-        ------
-        MissingDependencyError
-            If it is not installed.
-        """
+        """Import the library; raise MissingDependencyError if it is not installed."""
 
     def train(
         self,
@@ -144,8 +149,8 @@ class Trainer(Protocol):
         Parameters
         ----------
         examples, validation : tuple of ndarray
-            Rows of shape (n, product of ``spec.shape``), float32, and the number of each row's
-            class from 0, int64. The rows may be a read-only memory map.
+            Rows of shape (n, product of ``spec.shape``), float32, and each row's class index, int64
+            (n,). The rows may be a read-only memory map.
 
         Raises
         ------
@@ -155,3 +160,67 @@ class Trainer(Protocol):
 
 
 TRAINERS: Registry[Trainer] = Registry("trainers")
+
+
+def forward(
+    rows: FloatArray,
+    shape: tuple[int, ...],
+    layers: Sequence[Layer],
+    weights: Sequence[LayerWeights],
+) -> FloatArray:
+    """Return the last layer's output for each row, computed by numpy alone, float32.
+
+    *shape* is that of one example; *weights* are those of each Dense and Conv in order.
+    """
+    blocks = []
+    for start in range(0, len(rows), _BLOCK_ROWS):
+        values = np.asarray(rows[start : start + _BLOCK_ROWS], dtype=np.float32)
+        blocks.append(_pass(values.reshape(-1, *shape), layers, iter(weights)))
+    return np.concatenate(blocks)
+
+
+def _pass(
+    values: FloatArray, layers: Sequence[Layer], weights: Iterator[LayerWeights]
+) -> FloatArray:
+    for layer in layers:
+        match layer:
+            case Dense(activation=activation):
+                kernel, bias = next(weights)
+                values = _activate(values @ kernel + bias, activation)
+            case Conv(activation=activation):
+                values = _activate(_convolve(values, *next(weights), layer.margins), activation)
+            case MaxPool(side):
+                n, rows, columns, channels = values.shape
+                rows, columns = rows // side, columns // side
+                squares = values[:, : rows * side, : columns * side].reshape(
+                    n, rows, side, columns, side, channels
+                )
+                values = squares.max(axis=(2, 4))
+            case GlobalAveragePool():
+                values = values.mean(axis=(1, 2), dtype=np.float32)
+            case Flatten():
+                values = values.reshape(len(values), -1)
+            case Dropout():
+                pass  # acts in training only
+    return values
+
+
+def _convolve(
+    values: FloatArray, kernel: FloatArray, bias: FloatArray, margins: tuple[int, int]
+) -> FloatArray:
+    if any(margins):
+        values = np.pad(values, ((0, 0), margins, margins, (0, 0)))
+    # (n, H, W, C, side, side), a view
+    windows = np.lib.stride_tricks.sliding_window_view(values, kernel.shape[:2], axis=(1, 2))
+    found: FloatArray = np.tensordot(windows, kernel, axes=([4, 5, 3], [0, 1, 2])) + bias
+    return found
+
+
+def _activate(values: FloatArray, activation: Activation) -> FloatArray:
+    if activation == "relu":
+        return np.maximum(values, np.float32(0))
+    if activation == "softmax":
+        powers = np.exp(values - values.max(axis=1, keepdims=True))
+        shares: FloatArray = powers / powers.sum(axis=1, keepdims=True)
+        return shares
+    return values

@@ -1,6 +1,3 @@
-"""Estimators that scikit-learn lacks, on its base classes: imported by the first fit, never before.
-
-Nothing is gathered here: importing this package must not import scikit-learn.
-"""
+"""Estimators that scikit-learn lacks, on its base classes. Only a fit imports its modules."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A small network, trained elsewhere, as a scikit-learn classifier."""
+"""A small network as a scikit-learn classifier; a trainer computes its weights."""
 
 from math import prod
 from typing import Any, Literal, Self
@@ -10,49 +10,24 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from tlbench.core.arrays import FloatArray
-from tlbench.heads.estimators.classes import class_codes
-from tlbench.heads.forward import forward
-from tlbench.heads.training import TRAINERS, Dense, Layer, TrainingSpec
+from tlbench.heads.estimators.pairwise import class_codes
+from tlbench.heads.training import TRAINERS, Dense, Layer, TrainingSpec, forward
 
 
 class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # no stubs
-    """Layers of one's choice and a softmax over the classes, trained by gradient descent.
+    """Chosen layers and a softmax over the classes, trained by gradient descent.
 
-    A trainer of the group ``tlbench.trainers`` computes the weights; predictions are numpy's, so
-    that a fitted head needs no training library, and none of its threads, to be used or pickled.
+    A trainer of the group ``tlbench.trainers`` computes the weights. Predictions use numpy alone: a
+    fitted head can be used and unpickled without the training library.
 
-    Parameters
-    ----------
-    layers : tuple of Layer
-        All but the last one, which is made for the classes of the labels.
-    shape : tuple of int or None
-        Shape that each row is given, (H, W, C); None leaves it a vector.
-    optimizer : {"rmsprop", "adam"}
-    learning_rate : float
-    epochs, batch_size : int
-    validation_fraction : float
-        Share of the training rows that is held out to be watched; 0 for none.
-    validation : {"random", "last"}
-        Which rows those are: drawn by seed, of each class alike where all have two rows, or the
-        last ones as they come.
-    keep_best : bool
-        Whether the weights are those of the epoch with the lowest validation loss.
-    rules : {"keras-3", "keras-2"}
-        Which Keras's RMSprop and cross-entropy; see `tlbench.heads.training.TrainingSpec`.
-    random_state : int
-        For initial weights, dropout, the order of the rows, and which are held out. An int: a run's
-        seed, not a generator with a state.
-    trainer : str
-        Name of the trainer.
+    The last layer is not among ``layers``: it is made for the classes of the labels. ``shape`` is
+    the (H, W, C) of each row, None for vectors. ``validation_fraction`` of the training rows is
+    held out: a random draw, stratified where every class has two rows, or with
+    ``validation="last"`` the last ones. ``random_state`` is a run's seed, not a generator with a
+    state. The other parameters are those of `tlbench.heads.TrainingSpec`.
 
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-    weights_ : tuple of (kernel, bias)
-        Of each layer that has them, the last one included, float32.
-    history_ : list of dict
-        For each epoch ``loss`` and ``accuracy_fraction``, and ``validation_loss`` and
-        ``validation_accuracy_fraction`` where rows are held out.
+    Fitted: ``classes_``; ``weights_``, kernel and bias (float32) of each layer that has them,
+    including the last; ``history_``, a dict for each epoch, as in `tlbench.heads.Trained`.
     """
 
     def __init__(
@@ -85,20 +60,10 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.trainer = trainer
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
-        """Train the network.
+        """Train the network on rows (n_images, n_features) and labels of at least two classes.
 
-        Parameters
-        ----------
-        X : array of shape (n_images, n_features)
-        y : array of shape (n_images,)
-            Labels of any kind, of two classes or more.
-
-        Raises
-        ------
-        ValueError
-            If there is one class only, or a parameter makes no sense.
-        MissingDependencyError
-            If the trainer's library is not installed.
+        Raise ValueError for a single class or an unusable parameter, and MissingDependencyError if
+        the trainer's library is not installed.
         """
         rows, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_, codes = class_codes(y)
@@ -122,7 +87,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.history_ = [dict(epoch) for epoch in trained.history]
         for number, epoch in enumerate(self.history_, 1):
             if not np.isfinite(epoch["loss"]):
-                msg = f"The loss is {epoch['loss']} in epoch {number}: lower learning_rate."
+                msg = f"The loss is {epoch['loss']} in epoch {number}; lower learning_rate."
                 raise ValueError(msg)
         self.weights_ = trained.weights
         self.n_iter_ = len(self.history_)
@@ -135,44 +100,45 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         return (*self.layers, Dense(len(self.classes_), "softmax"))
 
     def _check(self, n_features: int) -> None:
-        """Raise ValueError for a parameter that makes no sense."""
+        """Raise ValueError for a parameter with an unusable value."""
         wrong = None
         if prod(self._shape(n_features)) != n_features:
             wrong = f"shape={self.shape} needs rows of {prod(self._shape(n_features))} values"
             wrong += f", these have {n_features}"
         elif self.optimizer not in {"rmsprop", "adam"}:
-            wrong = f"optimizer={self.optimizer!r} is neither 'rmsprop' nor 'adam'"
+            wrong = f"optimizer must be 'rmsprop' or 'adam', got {self.optimizer!r}"
         elif not self.learning_rate > 0:
-            wrong = f"learning_rate={self.learning_rate} is not above 0"
+            wrong = f"learning_rate must be above 0, got {self.learning_rate}"
         elif self.epochs < 1 or self.batch_size < 1:
-            wrong = f"epochs={self.epochs} and batch_size={self.batch_size} must be 1 or more"
+            wrong = "epochs and batch_size must be at least 1"
+            wrong += f", got {self.epochs} and {self.batch_size}"
         elif not 0 <= self.validation_fraction < 1:
-            wrong = f"validation_fraction={self.validation_fraction} is not in [0, 1)"
+            wrong = f"validation_fraction must be in [0, 1), got {self.validation_fraction}"
         elif self.validation not in {"random", "last"}:
-            wrong = f"validation={self.validation!r} is neither 'random' nor 'last'"
+            wrong = f"validation must be 'random' or 'last', got {self.validation!r}"
         elif self.rules not in {"keras-3", "keras-2"}:
-            wrong = f"rules={self.rules!r} is neither 'keras-3' nor 'keras-2'"
+            wrong = f"rules must be 'keras-3' or 'keras-2', got {self.rules!r}"
         elif self.keep_best and not self.validation_fraction:
-            wrong = "keep_best chooses by the validation loss: validation_fraction must be above 0"
+            wrong = "keep_best needs a validation loss: validation_fraction must be above 0"
         if wrong:
             raise ValueError(f"{wrong}.")
 
     def _split(
         self, codes: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]] | tuple[None, None]:
-        """Return the rows to learn from and those held out; None for all, and none."""
+        """Return the rows to train on and those held out; None and None if no row is."""
         if not self.validation_fraction:
             return None, None
         n_held = int(np.ceil(self.validation_fraction * len(codes)))
         if self.validation == "last":
             rows = np.arange(len(codes))
             return rows[:-n_held], rows[-n_held:]
-        thin = np.bincount(codes).min() < 2 or n_held < len(self.classes_)  # noqa: PLR2004
+        too_few = np.bincount(codes).min() < 2 or n_held < len(self.classes_)  # noqa: PLR2004
         chosen, held_out = train_test_split(
             np.arange(len(codes)),
             test_size=n_held,
             random_state=self.random_state,
-            stratify=None if thin else codes,
+            stratify=None if too_few else codes,
         )
         return chosen, held_out
 

@@ -1,4 +1,4 @@
-"""The linear SVM of LIBSVM, one pair of classes at a time from a kernel that BLAS computed."""
+"""LIBSVM's linear SVM, fitted one pair of classes at a time from a kernel computed by BLAS."""
 
 import warnings
 from collections.abc import Iterator
@@ -10,54 +10,43 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.svm import SVC
 from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
-
-from tlbench.heads.estimators.classes import class_codes
 
 _Array = NDArray[np.float64]
 
 _KERNEL_BYTES = 2 << 30
 
 
+def class_codes(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the sorted classes, and for each label the index of its class.
+
+    Raise ValueError unless these are labels of at least two classes.
+    """
+    check_classification_targets(y)
+    classes, codes = np.unique(y, return_inverse=True)
+    if len(classes) < 2:  # noqa: PLR2004 - a choice
+        msg = f"The number of classes has to be greater than one; got {len(classes)} class."
+        raise ValueError(msg)
+    return classes, codes
+
+
 class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # no stubs
-    """``SVC(kernel="linear")``: the same support vectors, coefficients and votes, sooner.
+    """``SVC(kernel="linear")``: the same support vectors, coefficients and votes, but faster.
 
-    LIBSVM computes a linear kernel row by row, for each pair of classes again, and predicts by a
-    product with every support vector. Here one matrix product a pair computes the kernel, LIBSVM
-    solves the pair from it, and a prediction is a product with one weight vector a pair.
+    LIBSVM computes a linear kernel row by row, again for each pair of classes, and predicts by a
+    product with every support vector. Here one matrix product per pair computes the kernel, LIBSVM
+    solves the pair from it, and a prediction is a product with one weight vector per pair.
 
-    Parameters
-    ----------
-    C : float
-        Inverse strength of the penalty.
-    class_weight : dict, "balanced" or None
-        Factor on C for each class, as for SVC.
-    tol : float
-        Tolerance of LIBSVM's stopping rule.
-    max_iter : int
-        Limit on LIBSVM's iterations for one pair; -1 for none.
-    kernel_bytes : int
-        Largest kernel of one pair. A larger pair is solved from its features, with a warning: the
-        same solution, slower.
+    ``C``, ``class_weight``, ``tol`` and ``max_iter`` are those of SVC. A pair whose kernel would be
+    larger than ``kernel_bytes`` is solved from its features, with a warning: the same solution,
+    slower. The fitted attributes have the names, shapes and layout of SVC's: ``coef_`` and
+    ``intercept_`` hold the pairs in the order 0 against 1, 0 against 2, ..., 1 against 2, ...; a
+    positive value is a vote for the first class of a pair or, with two classes, for the second.
 
-    Attributes
-    ----------
-    classes_ : ndarray of shape (n_classes,)
-    coef_ : ndarray of shape (n_pairs, n_features), float64
-    intercept_ : ndarray of shape (n_pairs,), float64
-        Pairs in SVC's order: 0 against 1, 0 against 2, ..., 1 against 2, ... Above zero is a vote
-        for the first class of a pair; with two classes in all, as in SVC, for the second.
-    support_ : ndarray of shape (n_support,), int64
-        Rows of the support vectors, grouped by class.
-    n_support_ : ndarray of shape (n_classes,), int32
-    dual_coef_ : ndarray of shape (n_classes - 1, n_support), float64
-    n_iter_ : ndarray of shape (n_pairs,), int32
-
-    Notes
-    -----
-    Memory: the features of two classes in float64, their kernel, and the part of it that one class
-    has with itself. The whole kernel of 50,000 images would be 20 GB; that of two of
-    ten classes is 0.8 GB. Chang and Lin (2011), doi:10.1145/1961189.1961199, section 7.
+    Memory: the features of two classes in float64, their kernel, and its part for one class. The
+    whole kernel of 50,000 images would take 20 GB, that of two of ten classes takes 0.8 GB. Chang
+    and Lin (2011), doi:10.1145/1961189.1961199, section 7.
     """
 
     def __init__(
@@ -76,25 +65,13 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.kernel_bytes = kernel_bytes
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
-        """Solve every pair of classes.
-
-        Parameters
-        ----------
-        X : array of shape (n_images, n_features)
-        y : array of shape (n_images,)
-            Labels of any kind, of two classes or more.
-
-        Raises
-        ------
-        ValueError
-            If there is one class only, or a parameter makes no sense.
-        """
+        """Solve every pair of classes, of labels of at least two classes."""
         rows, y = validate_data(self, X, y, dtype=[np.float64, np.float32])
         self.classes_, codes = class_codes(y)
         n_classes = len(self.classes_)
         weights = compute_class_weight(self.class_weight, classes=self.classes_, y=y)
         groups = [np.flatnonzero(codes == code) for code in range(n_classes)]
-        # LIBSVM's layout: coefficients against class j stand in row j, or j - 1 above the own class
+        # LIBSVM's layout: coefficients against class j are in row j, or j - 1 above the own class.
         dual = np.zeros((n_classes - 1, len(rows)))
         pairs = list(combinations(range(n_classes), 2))
         self.coef_ = np.empty((len(pairs), rows.shape[1]))
@@ -103,7 +80,7 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         for position, ((one, two), features, kernel) in enumerate(self._pairs(rows, groups)):
             solved = self._solve(features, kernel, len(groups[one]), weights[[one, two]])
             alphas = np.zeros(len(features))
-            # SVC turns the sign where there are two classes: above zero is the second.
+            # SVC reverses the sign for two classes: a positive value is the second one.
             alphas[solved.support_] = -solved.dual_coef_[0]
             dual[two - 1, groups[one]] = alphas[: len(groups[one])]
             dual[one, groups[two]] = alphas[len(groups[one]) :]
@@ -122,15 +99,15 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
     def _pairs(
         self, rows: NDArray[Any], groups: list[NDArray[np.int64]]
     ) -> Iterator[tuple[tuple[int, int], _Array, _Array | None]]:
-        """Yield the codes of two classes, their features, and their kernel if it is not too big."""
-        too_big = 0
+        """Yield two classes, their features, and their kernel unless it is too large."""
+        n_large = 0
         for one, first in enumerate(groups[:-1]):
             own = None
             for two, second in enumerate(groups[one + 1 :], one + 1):
                 n_rows, n_first = len(first) + len(second), len(first)
                 features = np.concatenate([rows[first], rows[second]]).astype(np.float64)
                 if 8 * n_rows**2 > self.kernel_bytes:
-                    too_big += 1
+                    n_large += 1
                     yield (one, two), features, None
                     continue
                 kernel = np.empty((n_rows, n_rows))
@@ -141,9 +118,9 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
                 kernel[:n_first, n_first:] = above @ below.T
                 kernel[n_first:, :n_first] = kernel[:n_first, n_first:].T
                 yield (one, two), features, kernel
-        if too_big:
+        if n_large:
             msg = (
-                f"The kernels of {too_big} pairs of classes are larger than {self.kernel_bytes:,} "
+                f"The kernels of {n_large} pairs of classes are larger than {self.kernel_bytes:,} "
                 "bytes; these pairs were solved from their features: the same solution, slower."
             )
             warnings.warn(msg, UserWarning, stacklevel=3)
@@ -180,12 +157,9 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         return votes, sums
 
     def decision_function(self, X: ArrayLike) -> _Array:  # noqa: N803
-        """Return SVC's scores: votes, with ties broken by the summed values of the pairs.
+        """Return SVC's scores, (n_images, n_classes): votes, ties broken by the summed values.
 
-        Returns
-        -------
-        ndarray of shape (n_images, n_classes), float64
-            With two classes of shape (n_images,): the value of the one pair.
+        With two classes, the value of the one pair, (n_images,).
         """
         values = self._values(X)
         if len(self.classes_) == 2:  # noqa: PLR2004
@@ -196,7 +170,7 @@ class PairwiseLinearSVC(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         return scores
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:  # noqa: N803
-        """Return the class with the most votes of each image; of equal ones the first, as SVC."""
+        """Return each image's class with the most votes, the first of equal ones, as SVC does."""
         values = self._values(X)
         if len(self.classes_) == 2:  # noqa: PLR2004
             values = -values

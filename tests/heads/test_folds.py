@@ -51,7 +51,7 @@ def test_the_seed_decides():
 
 
 def test_more_folds_than_images_are_refused():
-    with pytest.raises(ConfigError, match="--folds 6 is more than the 5 images"):
+    with pytest.raises(ConfigError, match="folds must be at most 5, the number of images, got 6"):
         assign_folds(np.zeros(5, dtype=np.int64), 6, 0)
 
 
@@ -128,7 +128,7 @@ def test_a_class_smaller_than_the_number_of_folds_is_said(data):
     parts, labels = data
     labels = np.where(np.arange(130) < 4, 3, labels)
     found = validate(HEADS.load("centroid"), (parts, labels))
-    expected = ("1 classes have fewer images than there are folds: not every fold has them.",)
+    expected = ("1 class has fewer images than there are folds: some folds have no image of it.",)
     assert found.notes == expected
 
 
@@ -137,14 +137,14 @@ def test_a_class_of_one_image_is_said(data):
     parts, labels = data
     labels = np.where(np.arange(130) < 1, 3, labels)
     found = validate(HEADS.load("centroid"), (parts, labels))
-    assert found.notes[1].startswith("1 classes have one image only: no head can find it")
+    assert found.notes[1].startswith("1 class has a single image: in the fold that")
 
 
 @pytest.mark.parametrize("counts", [(9, 1), (1, 6)])
 def test_a_fold_that_leaves_one_class_to_learn_is_refused(counts):
     """All but one class have a single image, and it lies in the fold that is tested."""
     labels = np.repeat([0, 1], counts)
-    with pytest.raises(ConfigError, match=f"are of class {int(np.argmax(counts))}, for every"):
+    with pytest.raises(ConfigError, match=f"only images of class {np.argmax(counts)} outside fold"):
         check_folds(labels, 3, 0)
     check_folds(np.append(labels, [0, 1]), 3, 0)
 

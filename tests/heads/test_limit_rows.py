@@ -60,7 +60,7 @@ def test_equal_classes_have_equal_shares():
 @pytest.mark.parametrize("limit", [0, -5])
 def test_a_limit_below_one_is_refused(limit):
     """No images are no subset."""
-    with pytest.raises(ConfigError, match=f"not {limit}"):
+    with pytest.raises(ConfigError, match=f"at least 1, got {limit}"):
         limit_rows(np.array([0, 1]), 2, limit, 0)
 
 
@@ -76,7 +76,7 @@ def test_every_class_with_training_images_leaves_nothing_to_report():
 
 def test_training_images_of_one_class_are_an_error_that_names_it():
     """There is nothing to tell apart."""
-    with pytest.raises(DataError, match=r"two classes or more; the 3 here are of 'dog'"):
+    with pytest.raises(DataError, match=r"at least two classes; the 3 here are of 'dog'"):
         check_training(np.array([1, 1, 1]), ("cat", "dog"))
 
 

@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import f1_score, top_k_accuracy_score
 
 from tlbench.heads import HEADS, Head, evaluate_head, resolve_params
-from tlbench.heads.metrics import calibration_error
+from tlbench.heads.score import calibration_error
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_top5_of_a_head_with_a_decision_function(blobs, name):
 
 @pytest.mark.parametrize("name", ["svm-linear", "svm-linear-fast"])
 def test_without_probabilities_there_is_no_calibration_error(blobs, name):
-    """A distance is no confidence."""
+    """A distance is not a confidence."""
     metrics = evaluate(HEADS.load(name), blobs).result.metrics
     assert metrics.calibration_error_fraction is None
     assert metrics.calibration_bins is None
@@ -128,13 +128,13 @@ def scorer_head(scores):
     return Head(name="scorer", summary="", defaults={}, build=lambda _params, _seed: Scorer(scores))
 
 
-def test_scores_that_are_no_numbers_are_said_and_not_used(blobs):
+def test_scores_that_are_not_finite_are_noted_and_not_used(blobs):
     """A figure from NaN would look like a figure."""
     result = evaluate(scorer_head(np.nan), blobs).result
     assert result.metrics.top5_fraction is None
     assert result.metrics.calibration_error_fraction is None
     assert result.notes == (
-        "The head's scores are not finite: neither top-5 nor calibration error.",
+        "The head's scores are not finite: no top-5 accuracy and no calibration error.",
     )
 
 

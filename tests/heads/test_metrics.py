@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix, f1_score, top_k_accuracy_score
+from sklearn.metrics import confusion_matrix, top_k_accuracy_score
 
-from tlbench.heads.metrics import calibration_error, class_scores, macro_f1, top_k_hits
+from tlbench.heads import Head, evaluate_head
+from tlbench.heads.score import calibration_error, class_scores, top_k_hits
 
 N_CLASSES = 7
 LABELS = st.integers(0, N_CLASSES - 1)
@@ -29,13 +30,40 @@ def test_class_counts_are_those_of_the_confusion_matrix(pair):
     assert [score.n_predicted for score in scores] == table.sum(axis=0).tolist()
 
 
+class Fixed:
+    """An estimator that predicts what it is given."""
+
+    def __init__(self, predictions):
+        self.predictions = predictions
+
+    def fit(self, _features, _labels):
+        return self
+
+    def predict(self, _features):
+        return self.predictions
+
+
 @given(PAIRS)
-def test_macro_f1_is_scikit_learns(pair):
-    """The mean over classes that are there or were predicted, as scikit-learn's default has it."""
+def test_macro_f1_is_the_mean_over_the_classes_with_images_or_predictions(pair):
+    """F1 of a class is 2 hits / (images + predictions); a class with only one of these has 0."""
     labels, predictions = pair
+    head = Head(name="fixed", summary="", defaults={}, build=lambda *_: Fixed(predictions))
+    train = np.eye(2, dtype=np.float32), np.array([0, 1])
+    test = np.ones((len(labels), 2), dtype=np.float32), labels
+    found = evaluate_head(
+        head,
+        {},
+        *train,
+        *test,
+        features="backbone",
+        baseline=False,
+        seed=0,
+        n_classes=N_CLASSES,
+    ).result
+    sizes = [(one.n_correct, one.n_test + one.n_predicted) for one in found.per_class]
+    scores = [2 * hits / size for hits, size in sizes if size]
     # rounding of a mean of at most seven ratios
-    expected = pytest.approx(f1_score(labels, predictions, average="macro"), abs=1e-12)
-    assert macro_f1(class_scores(labels, predictions, N_CLASSES)) == expected
+    assert found.metrics.macro_f1_fraction == pytest.approx(np.mean(scores), abs=1e-12)
 
 
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))

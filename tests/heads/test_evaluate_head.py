@@ -101,7 +101,7 @@ def test_a_real_head_that_does_not_converge_says_so_in_its_notes(recwarn):
     arrays = (rng.normal(size=(40, 5)).astype(np.float32), np.arange(40) % 2) * 2
     result = evaluate(HEADS.load("softmax"), arrays, {"max_iter": 1, "C": 1}).result
     assert len(result.notes) == 1
-    assert "did not converge; raise max_iter with --head-param" in result.notes[0]
+    assert "did not converge; raise max_iter. Its message" in result.notes[0]
     assert "\n" not in result.notes[0]
     assert len(recwarn) == 0
 
@@ -142,7 +142,7 @@ def test_what_the_head_had_to_change_is_in_the_record():
 
 def test_a_parameter_that_the_estimator_refuses_is_an_error_of_the_user():
     """The message names head and parameters, says what was refused, on one line."""
-    with pytest.raises(ConfigError, match=r"'softmax'.*C=-1\.0.*--head-param") as caught:
+    with pytest.raises(ConfigError, match=r"'softmax'.*C=-1\.0.*head_params") as caught:
         evaluate(HEADS.load("softmax"), params={"C": -1})
     assert "\n" not in str(caught.value)
 
@@ -182,8 +182,8 @@ REFUSED = {
     "no test rows": ((X, Y, X[:0], Y[:0]), r"test split.*empty: shape \(0, 2\)"),
     "no columns": ((X[:, :0], Y, X[:, :0], Y), r"empty: shape \(4, 0\)"),
     "three axes": ((X[:, :, None], Y, X, Y), r"shape \(4, 2, 1\)"),
-    "labels too short": ((X, Y[:3], X, Y), r"4 rows, the labels have shape \(3,\)"),
-    "widths differ": ((X, Y, X[:, :1], Y), "2 values an image in train, 1 in test"),
+    "labels too short": ((X, Y[:3], X, Y), r"4 rows, but the labels have shape \(3,\)"),
+    "widths differ": ((X, Y, X[:, :1], Y), "2 values per image in train, 1 in test"),
     "one class": ((X, Y * 0 + 5, X, Y), "All 4 training images are of class 5"),
     "constant": ((X * 0 + 3, Y, X, Y), "All 4 training images have the same backbone features"),
 }

@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tlbench.core.errors import ConfigError, DataError
@@ -33,7 +33,6 @@ def search(head, space, data, **options):
 
 
 @given(st.lists(st.integers(0, 5), min_size=12, max_size=200), st.integers(0, 2**32 - 1))
-@settings(deadline=None)
 def test_a_fifth_of_every_class_is_held_out(labels, seed):
     """Proportional, rounded up or down, and never a class whole that has two images or more."""
     labels = np.array([0, 0, 1, 1, *labels])
@@ -55,7 +54,7 @@ def test_the_last_image_of_a_class_is_not_held_out():
 
 @pytest.mark.parametrize("labels", [[0, 1], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0], list(range(10))])
 def test_too_few_images_are_refused(labels):
-    with pytest.raises(DataError, match="holds a fifth of the training images out"):
+    with pytest.raises(DataError, match="holds out a fifth of the training images"):
         validation_rows(np.array(labels), 0)
 
 
@@ -127,7 +126,7 @@ def test_the_best_value_is_chosen_and_an_edge_is_said(scores, chosen, edge):
     notes = search_notes([found])
     assert found.n_correct == scores
     assert (found.chosen, found.at_edge) == (chosen, edge is not None)
-    expected = f"The best C={chosen:.3g} is the {edge} of the values tried"
+    expected = f"The best value, C={chosen:.3g}, is the {edge} of those tried"
     assert [expected in note for note in notes[:-1]] == ([True] if edge else [])
     assert notes[-1].startswith("Values were compared on 20 held-out images")
 
@@ -163,7 +162,7 @@ def test_several_searches_are_summed_up():
     )
     edges, few = search_notes([first, inner, last, first])
     assert edges.startswith(
-        "The best C=1 or C=100 is the first or last of the values tried in 3 of"
+        "The best value, C=1 or C=100, is the first or last of those tried in 3 of"
     )
     assert few.startswith("Values were compared on as few as 20 held-out images")
     assert few.endswith("20 held-out images: chance decides between close ones.")
