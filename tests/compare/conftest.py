@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from saved_runs import GOLDEN, few_images, images, old_run, save  # noqa: F401 - fixtures
+from saved_runs import GOLDEN, few_images, images, save, saved_run  # noqa: F401 - fixtures
 
 from tlbench.compare import ComparedRun
 from tlbench.records import decode_run

@@ -62,47 +62,49 @@ MISMATCHES = {
 
 
 @pytest.mark.parametrize(("name", "case"), MISMATCHES.items(), ids=MISMATCHES)
-def test_each_mismatch_is_refused_with_both_values(old_run, vary, compared, name, case):
+def test_each_mismatch_is_refused_with_both_values(saved_run, vary, compared, name, case):
     """The message names the property, what was found on either side, and the way out."""
     change, one, two = case
-    other = vary(old_run, **change(old_run))
+    other = vary(saved_run, **change(saved_run))
     with pytest.raises(ComparisonError) as caught:
-        compare_runs(compared(old_run, other))
+        compare_runs(compared(saved_run, other))
     message = str(caught.value)
     assert re.search(
         rf"A and B: {name} [^;]*{re.escape(one)}.* against .*{re.escape(two)}", message
     )
     assert "allow_unlike=True" in message
-    assert old_run.id in message
+    assert saved_run.id in message
     assert other.id in message
 
 
 @pytest.mark.parametrize(("name", "case"), MISMATCHES.items(), ids=MISMATCHES)
-def test_each_mismatch_can_be_allowed(old_run, vary, compared, name, case):
+def test_each_mismatch_can_be_allowed(saved_run, vary, compared, name, case):
     """The figures come with what differs."""
     change, _, _ = case
-    found = compare_runs(compared(old_run, vary(old_run, **change(old_run))), allow_unlike=True)
+    found = compare_runs(
+        compared(saved_run, vary(saved_run, **change(saved_run))), allow_unlike=True
+    )
     pairs = (*found.speed_ups, *found.accuracy)
     assert name in {difference.name for pair in pairs for difference in pair.mismatches}
     assert len(found.speed_ups) == 2
     assert len(found.accuracy) == 4
 
 
-def test_one_message_names_every_difference_once(old_run, vary, compared):
+def test_one_message_names_every_difference_once(saved_run, vary, compared):
     """Two timings of one precision are one difference, with both places."""
-    other = vary(old_run, timing={"precision": "fp16"}, accuracy={"n_train": 7})
+    other = vary(saved_run, timing={"precision": "fp16"}, accuracy={"n_train": 7})
     with pytest.raises(ComparisonError) as caught:
-        compare_runs(compared(old_run, other))
+        compare_runs(compared(saved_run, other))
     message = str(caught.value)
     assert message.count("precision fp32 against fp16 (single batch 1, batch batch 32)") == 1
     assert message.count("train images 5085 against 7") == 1
 
 
-def test_machine_provider_and_threads_may_differ(old_run, vary, compared):
+def test_machine_provider_and_threads_may_differ(saved_run, vary, compared):
     """How much they matter is the question."""
-    environment = replace(old_run.environment, cpu="Other CPU", gpus=(), governor="powersave")
-    other = vary(old_run, timing={"provider": "cuda", "threads": 8}, environment=environment)
-    found = compare_runs(compared(old_run, other))
+    environment = replace(saved_run.environment, cpu="Other CPU", gpus=(), governor="powersave")
+    other = vary(saved_run, timing={"provider": "cuda", "threads": 8}, environment=environment)
+    found = compare_runs(compared(saved_run, other))
     assert not any(pair.mismatches for pair in found.speed_ups)
     differing = {one.name: one.values for one in found.properties if one.differs}
     assert differing == {
@@ -114,29 +116,29 @@ def test_machine_provider_and_threads_may_differ(old_run, vary, compared):
     }
 
 
-def test_files_of_one_network_match(old_run, vary, compared):
+def test_files_of_one_network_match(saved_run, vary, compared):
     """An export with another version of the exporter has other bytes and the same card."""
-    found = compare_runs(compared(old_run, vary(old_run, model=_card(old_run, opset=18))))
+    found = compare_runs(compared(saved_run, vary(saved_run, model=_card(saved_run, opset=18))))
     assert not any(pair.mismatches for pair in (*found.speed_ups, *found.accuracy))
     assert next(one for one in found.properties if one.name == "model file").differs
 
 
-def test_one_file_under_two_names_matches(old_run, vary, compared):
+def test_one_file_under_two_names_matches(saved_run, vary, compared):
     """Without a card, too: its bytes say that it is the same."""
-    bare = replace(old_run.model, card=None)
-    renamed = vary(old_run, "renamed", model=replace(bare, path_name="copy.onnx"))
-    found = compare_runs(compared(vary(old_run, model=bare), renamed))
+    bare = replace(saved_run.model, card=None)
+    renamed = vary(saved_run, "renamed", model=replace(bare, path_name="copy.onnx"))
+    found = compare_runs(compared(vary(saved_run, model=bare), renamed))
     assert not any(pair.mismatches for pair in (*found.speed_ups, *found.accuracy))
 
 
-def test_random_weights_of_two_seeds_do_not_match(old_run, vary, compared):
+def test_random_weights_of_two_seeds_do_not_match(saved_run, vary, compared):
     """They have no file whose hash could tell: where they came from does."""
     seeds = [
         vary(
-            old_run,
+            saved_run,
             f"run-{seed}",
             model=replace(
-                _weights(old_run, kind="random", sha256=None, origin=f"seed {seed}"),
+                _weights(saved_run, kind="random", sha256=None, origin=f"seed {seed}"),
                 sha256=str(seed) * 64,
             ),
         )
@@ -146,22 +148,22 @@ def test_random_weights_of_two_seeds_do_not_match(old_run, vary, compared):
         compare_runs(compared(*seeds))
 
 
-def test_the_model_does_not_matter_to_a_feature_baseline(old_run, vary, compared):
+def test_the_model_does_not_matter_to_a_feature_baseline(saved_run, vary, compared):
     """The same head on raw pixels is the same whatever the backbone."""
-    other = vary(old_run, model=_card(old_run, backbone="vgg16", precision="fp16"))
-    found = compare_runs(compared(old_run, other), allow_unlike=True)
+    other = vary(saved_run, model=_card(saved_run, backbone="vgg16", precision="fp16"))
+    found = compare_runs(compared(saved_run, other), allow_unlike=True)
     mismatches = {
         pair.other.features: {one.name for one in pair.mismatches} for pair in found.accuracy
     }
     assert mismatches == {"backbone": {"precision", "backbone"}, "pixels": set()}
 
 
-def test_equal_parameters_in_another_order_match(old_run, vary, compared):
+def test_equal_parameters_in_another_order_match(saved_run, vary, compared):
     """The order of keys in a file says nothing."""
     other = vary(
-        old_run,
+        saved_run,
         accuracies=tuple(
-            replace(one, params=dict(reversed(one.params.items()))) for one in old_run.accuracy
+            replace(one, params=dict(reversed(one.params.items()))) for one in saved_run.accuracy
         ),
     )
-    assert not any(pair.mismatches for pair in compare_runs(compared(old_run, other)).accuracy)
+    assert not any(pair.mismatches for pair in compare_runs(compared(saved_run, other)).accuracy)

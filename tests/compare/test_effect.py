@@ -6,8 +6,8 @@ import json
 import msgspec
 import pytest
 
-from tlbench.compare import compare_runs, compared_timing
-from tlbench.compare.effect import speed_up
+from tlbench.compare import compare_runs
+from tlbench.compare.effect import compared_timing, speed_up
 from tlbench.records import Comparison, plain_value
 from tlbench.records.comparison import COMPARISON_VERSION
 from tlbench.stats import autocorrelation_time, quantile_interval
@@ -22,11 +22,11 @@ FAST = (2.0, 3.5, 1.0, 3.0, 2.0, 4.0, 2.5)
 
 
 @pytest.fixture
-def timed(old_run):
+def timed(saved_run):
     """Return one timing of a ratio."""
 
     def compared(samples_s, run="A", **changes):
-        return compared_timing(replace(old_run.latency[0], samples_s=samples_s, **changes), run)
+        return compared_timing(replace(saved_run.latency[0], samples_s=samples_s, **changes), run)
 
     return compared
 
@@ -102,10 +102,10 @@ def test_energy_ratio_needs_both(timed, one, two, ratio):
     assert speed_up(*pair).energy_ratio == ratio
 
 
-def test_verdicts_stay_with_the_figures(old_run, vary, compared):
+def test_verdicts_stay_with_the_figures(saved_run, vary, compared):
     """An INVALID and an interrupted timing are compared, and say so."""
-    other = vary(old_run, timing={"verdict": None, "complete": False}, complete=False)
-    first, second = compare_runs(compared(old_run, other)).speed_ups
+    other = vary(saved_run, timing={"verdict": None, "complete": False}, complete=False)
+    first, second = compare_runs(compared(saved_run, other)).speed_ups
     assert (first.reference.verdict, second.reference.verdict) == ("VALID", "INVALID")
     assert second.reference.reasons == ("8 samples, p90 needs 64",)
     assert (first.other.verdict, first.other.complete) == (None, False)
@@ -116,28 +116,28 @@ def test_verdicts_stay_with_the_figures(old_run, vary, compared):
     [(0.90, 0.95, False), (0.88, 0.95, True), (0.80, 0.84, False), (0.80, 0.85, True)],
 )
 def test_accuracies_differ_clearly_only_where_intervals_are_apart(
-    old_run, vary, compared, low, high, overlaps
+    saved_run, vary, compared, low, high, overlaps
 ):
     """The first accuracy of the golden run is 87.0 % [84.8, 88.9]."""
-    interval = replace(old_run.accuracy[0].interval, low=low, high=high)
+    interval = replace(saved_run.accuracy[0].interval, low=low, high=high)
     middle = (low + high) / 2
-    other = vary(old_run, accuracy={"interval": interval, "accuracy_fraction": middle})
-    found = compare_runs(compared(old_run, other)).accuracy[0]
+    other = vary(saved_run, accuracy={"interval": interval, "accuracy_fraction": middle})
+    found = compare_runs(compared(saved_run, other)).accuracy[0]
     assert found.intervals_overlap is overlaps
     assert found.difference_fraction == pytest.approx(middle - 885 / 1017)
 
 
-def test_the_record_says_what_the_interval_leaves_out(old_run, vary, compared):
-    """Whoever reads the JSON reads it too."""
-    notes = " ".join(compare_runs(compared(old_run, vary(old_run))).notes)
+def test_the_record_says_what_the_interval_leaves_out(saved_run, vary, compared):
+    """The JSON says it too."""
+    notes = " ".join(compare_runs(compared(saved_run, vary(saved_run))).notes)
     assert "does not cover how machines" in notes
     assert "not interleaved" in notes
 
 
-def test_json_round_trip(old_run, vary, compared):
+def test_json_round_trip(saved_run, vary, compared):
     """The comparison read from its JSON is the comparison, to the last digit."""
-    other = vary(old_run, timing={"precision": "fp16", "provider": "cuda"})
-    found = compare_runs(compared(old_run, other, vary(old_run, "third")), allow_unlike=True)
+    other = vary(saved_run, timing={"precision": "fp16", "provider": "cuda"})
+    found = compare_runs(compared(saved_run, other, vary(saved_run, "third")), allow_unlike=True)
     document = json.loads(json.dumps(plain_value(found)))
     assert document["schema_version"] == COMPARISON_VERSION
     assert msgspec.convert(document, Comparison) == found

@@ -1,4 +1,4 @@
-"""Two runs with predictions of the same images are compared image by image, others are not."""
+"""Runs are compared image by image only if their predictions are for the same images."""
 
 import csv
 import json
@@ -120,7 +120,8 @@ def test_predictions_of_another_run_are_refused(two_runs, tmp_path, opened):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"no zip", {"labels": np.zeros((3, 2), int)}, {"labels": np.array(["a"])}, {}]
+    "content",
+    [b"", b"not a zip", {"labels": np.zeros((3, 2), int)}, {"labels": np.array(["a"])}, {}],
 )
 def test_damaged_predictions_are_an_error(two_runs, tmp_path, opened, content):
     path = tmp_path / "work" / "runs" / "b" / "predictions.npz"
@@ -193,3 +194,11 @@ def test_a_candidate_keeps_its_folder(tmp_path):
     """RUN#LABEL knows where its predictions would be."""
     golden = Path(__file__).parents[1] / "golden" / "run-candidates.json"
     assert open_compared_run(f"{golden}#a", tmp_path).folder == golden.parent
+
+
+def test_an_array_in_place_of_an_archive_is_an_error(two_runs, tmp_path, opened):
+    """numpy reads the two formats under either name."""
+    with (tmp_path / "work" / "runs" / "b" / "predictions.npz").open("wb") as file:
+        np.save(file, two_runs.labels)
+    with pytest.raises(ResultError, match=r"predictions.npz holds no predictions"):
+        compare_runs(opened("a", "b"))

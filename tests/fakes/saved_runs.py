@@ -1,4 +1,4 @@
-"""Saved runs whose predictions agree and disagree on as many images as a test wants."""
+"""Saved runs whose predictions agree and disagree on as many images as a test needs."""
 
 import dataclasses
 import itertools
@@ -56,7 +56,7 @@ def few_images():
 
 
 @pytest.fixture(scope="session")
-def old_run():
+def saved_run():
     """A run with two timings and four accuracies."""
     return decode_run((GOLDEN / "run-simple.json").read_bytes(), "run-simple.json")
 
@@ -79,17 +79,17 @@ def _result(old, entry, labels, predicted, fitted_on):
 
 
 @pytest.fixture
-def save(old_run, tmp_path):
+def save(saved_run, tmp_path):
     """Save a run with these predictions by entry; return its folder."""
 
     def saved(run_id, images, entries, *, latency=(), dataset=None, **changes):
         n_test = len(images.labels)
         run = replace(
-            old_run,
+            saved_run,
             id=run_id,
-            dataset=replace(old_run.dataset, n_test=n_test, classes=CLASSES, **(dataset or {})),
+            dataset=replace(saved_run.dataset, n_test=n_test, classes=CLASSES, **(dataset or {})),
             accuracy=tuple(
-                _result(old_run, entry, images.labels, predicted, "fp32")
+                _result(saved_run, entry, images.labels, predicted, "fp32")
                 for entry, predicted in entries.items()
             ),
             latency=latency,

@@ -1,7 +1,7 @@
 """Runs judged against a baseline, and what the verdict says."""
 
 import pytest
-from saved_runs import few_images, gated, images, old_run, save  # noqa: F401 - fixtures
+from saved_runs import few_images, gated, images, save, saved_run  # noqa: F401 - fixtures
 
 
 @pytest.fixture(scope="session")

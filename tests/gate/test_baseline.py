@@ -25,14 +25,14 @@ PUBLISHED = ROOT / "docs" / "schema" / f"baseline-v{BASELINE_VERSION}.schema.jso
 
 
 @pytest.fixture
-def compared(save, images, old_run, tmp_path):
+def compared(save, images, saved_run, tmp_path):
     """A saved run with two entries, a feature baseline and two timings."""
     entries = {
         "backbone.softmax": images.first,
         "backbone-fp32.softmax": images.second(lost=3),
         "pixels.softmax": images.second(lost=500),
     }
-    save("a", images, entries, latency=old_run.latency)
+    save("a", images, entries, latency=saved_run.latency)
     return open_compared_run("a", tmp_path / "work" / "runs")
 
 
@@ -50,7 +50,7 @@ def test_labels_are_packed_in_the_smallest_type(largest, dtype):
 
 
 @pytest.mark.parametrize("labels", [[], [-1, 2], [2**32]])
-def test_labels_that_are_none_are_refused(labels):
+def test_impossible_labels_are_refused(labels):
     with pytest.raises(GateError, match="numbers from 0"):
         pack_labels(np.array(labels, dtype=np.int64))
 
@@ -63,7 +63,7 @@ def _repacked(content):
     "data",
     [
         "not base64!",
-        _repacked(b"no zlib"),
+        _repacked(b"not zlib"),
         _repacked(zlib.compress(bytes(4))),  # too few
         _repacked(zlib.compress(bytes(6))),  # too many
         _repacked(zlib.compress(bytes(10**7))),  # never unpacked whole
@@ -105,19 +105,19 @@ def test_an_entry_that_matches_nothing_is_an_error(compared):
         make_baseline(compared, entries=("backbone.svm",))
 
 
-def test_an_interrupted_run_is_no_baseline(compared):
+def test_an_interrupted_run_cannot_be_a_baseline(compared):
     run = dataclasses.replace(compared.run, complete=False)
     with pytest.raises(GateError, match="was interrupted"):
         make_baseline(dataclasses.replace(compared, run=run))
 
 
-def test_a_run_without_its_predictions_is_no_baseline(compared):
+def test_a_run_without_its_predictions_cannot_be_a_baseline(compared):
     (compared.folder / "predictions.npz").unlink()
     with pytest.raises(GateError, match="Copy the whole folder"):
         make_baseline(compared)
 
 
-def test_a_run_with_nothing_in_it_is_no_baseline(compared):
+def test_a_run_with_nothing_in_it_cannot_be_a_baseline(compared):
     run = dataclasses.replace(compared.run, accuracy=(), latency=())
     with pytest.raises(GateError, match="nothing to keep"):
         make_baseline(dataclasses.replace(compared, run=run))
@@ -132,8 +132,8 @@ def test_predictions_of_another_run_are_refused(compared):
         make_baseline(dataclasses.replace(compared, run=run))
 
 
-def test_a_contest_needs_a_label(tmp_path):
-    """Several models took turns: which of them is the baseline?"""
+def test_an_interleaved_run_needs_a_label(tmp_path):
+    """Several models were interleaved: which of them is the baseline?"""
     golden = GOLDEN.parent / "run-candidates.json"
     whole, one = (
         open_compared_run(str(golden), tmp_path),
@@ -189,7 +189,7 @@ def test_a_folder_in_its_place_leaves_nothing_behind(compared, tmp_path):
         (b"\xff", "is not a baseline"),
     ],
 )
-def test_what_is_no_baseline_is_refused(content, said):
+def test_what_is_not_a_baseline_is_refused(content, said):
     with pytest.raises(GateError, match=said):
         decode_baseline(content, "file.json")
 

@@ -18,18 +18,18 @@ PUBLISHED = ROOT / "docs" / "schema" / f"gate-v{VERDICT_VERSION}.schema.json"
 
 
 @pytest.fixture
-def gate(tlbench, save, images, old_run):
+def gate(tlbench, save, images, saved_run):
     """Run the command on a run that lost and gained so many images against the baseline."""
-    other = dataclasses.replace(old_run.environment, cpu="Other CPU")  # times are not judged
+    other = dataclasses.replace(saved_run.environment, cpu="Other CPU")  # times are not judged
     first = {"backbone.softmax": images.first}
-    save("base", images, first, latency=old_run.latency[:1], environment=other)
+    save("base", images, first, latency=saved_run.latency[:1], environment=other)
     assert tlbench("baseline", "save", "base", "-o", "base.json").code == 0
 
     def run(*arguments, lost=0, gained=0):
         entries = {"backbone.softmax": images.second(lost=lost, gained=gained)}
         name = f"run-{lost}-{gained}"
         if not Path("runs", name).exists():
-            save(name, images, entries, latency=old_run.latency[:1])
+            save(name, images, entries, latency=saved_run.latency[:1])
         return tlbench("gate", name, "--baseline", "base.json", *arguments)
 
     return run

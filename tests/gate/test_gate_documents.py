@@ -40,7 +40,7 @@ def test_every_rule_is_in_the_guide():
 
 
 def test_help_states_the_defaults(tlbench):
-    """Whoever reads --help knows the rules."""
+    """A reader of --help learns the rules."""
     text = " ".join(tlbench("gate", "--help").out.split())
     policy = Policy()
     assert f"one-sided; {100 * policy.accuracy.alpha:g} % for all entries together" in text

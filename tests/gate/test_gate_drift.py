@@ -51,7 +51,7 @@ def test_a_missing_drift_fails(gated, images, outcomes):
     assert gated(images.first, Policy(drift=DriftPolicy(judge=False)), base=base).passed
 
 
-def test_the_drift_of_a_conversion_is_in_the_card(gated, images, old_run, outcomes):
+def test_the_drift_of_a_conversion_is_in_the_card(gated, images, saved_run, outcomes):
     sample = ImageSample(
         dataset="cifar10", fingerprint="f", seed=0, n_calibration=128, n_held_out=64
     )
@@ -64,7 +64,7 @@ def test_the_drift_of_a_conversion_is_in_the_card(gated, images, old_run, outcom
         drift=Drift(n_images=64, min_cosine=0.5, mean_cosine=0.9, median_rel=0.1),
     )
     model = replace(
-        old_run.model, card=replace(old_run.model.card, precision="int8", conversion=conversion)
+        saved_run.model, card=replace(saved_run.model.card, precision="int8", conversion=conversion)
     )
     verdict = gated(images.first, model=model)
     assert outcomes(verdict, "smallest cosine") == {"conversion to int8": "fail"}

@@ -1,4 +1,4 @@
-"""The gate fails closed: what is missing, damaged or not the same passes nowhere."""
+"""The gate fails closed: what is missing, damaged or different never passes."""
 
 import dataclasses
 
@@ -99,7 +99,7 @@ def test_a_policy_that_judges_nothing_is_an_error(gated, images):
 
 
 def test_changed_parameters_are_said(save, images, tmp_path):
-    """They may explain a drop, and are no drop."""
+    """They may explain a drop, but are not a drop."""
     output = tmp_path / "work" / "runs"
     save("a", images, {"backbone.softmax": images.first})
     compared = open_compared_run("a", output)

@@ -18,7 +18,7 @@ from tlbench.records import (
 from tlbench.reports import verdict_annotations, verdict_junit, verdict_markdown
 
 # Every code point: control characters, line and cell separators, halves of surrogate pairs (which
-# stand for bytes that are no UTF-8 in names of files), and often what means something to a format.
+# stand for bytes that are not UTF-8 in names of files), and often what means something to a format.
 TEXTS = st.lists(
     st.one_of(
         st.sampled_from(["%", "%0A", "%25", "\r", "\n", ":", "::", ",", "|", "\\"]),
@@ -182,8 +182,8 @@ def test_annotations_are_a_command_a_line(verdict):
 
 
 @pytest.mark.parametrize("extra", [(), ("--format", "json")], ids=["console", "json"])
-def test_a_name_that_is_no_utf_8_is_written_out(tlbench, save, images, tmp_path, extra):
-    r"""A file may be called so; every output has \udce9 for the byte, and none a traceback."""
+def test_a_name_that_is_not_utf_8_is_written_out(tlbench, save, images, tmp_path, extra):
+    r"""Every output has \udce9 for the byte in the name, and none has a traceback."""
     name = b"caf\xe9.json".decode(errors="surrogateescape")
     save("a", images, {"backbone.softmax": images.first})
     assert tlbench("baseline", "save", "a", "-o", name).code == 0

@@ -1,4 +1,4 @@
-"""The gate's rule for times: like with like, and a whole interval above the limit."""
+"""The gate's rule for times: only matching timings, and a whole interval above the limit."""
 
 import dataclasses
 
@@ -12,16 +12,16 @@ STEADY = tuple(0.010 + 0.00001 * (i * 37 % 100) for i in range(100))
 
 
 @pytest.fixture
-def timed(gated, images, old_run):
+def timed(gated, images, saved_run):
     """Judge a run whose times are these many times those of the baseline."""
 
     def judge(factor=1.0, policy=None, *, environment=None, samples=STEADY, **changes):
-        first = replace(old_run.latency[0], samples_s=samples, verdict="VALID")
+        first = replace(saved_run.latency[0], samples_s=samples, verdict="VALID")
         slower = tuple(factor * sample for sample in samples)
         second = replace(first, samples_s=slower, **changes)
         run = {"latency": (second,)}
         if environment:
-            run["environment"] = replace(old_run.environment, **environment)
+            run["environment"] = replace(saved_run.environment, **environment)
         rules = Policy(latency=policy or LatencyPolicy())
         return gated(images.first, rules, base={"latency": (first,)}, **run)
 
@@ -30,7 +30,7 @@ def timed(gated, images, old_run):
 
 @pytest.mark.parametrize(("factor", "passed"), [(0.5, True), (1.4, True), (1.6, False)])
 def test_a_slow_run_fails(timed, factor, passed):
-    """The default bears 1.5 times; the interval of these samples is narrow."""
+    """The default allows a ratio of 1.5; the interval of these samples is narrow."""
     verdict = timed(factor)
     assert verdict.passed is passed
     assert verdict.timings[0].ratio == pytest.approx(factor)
@@ -49,7 +49,7 @@ def test_only_a_whole_interval_above_the_limit_fails(timed):
     assert not timed(1.2, just_outside).passed
 
 
-UNLIKE = {
+MISMATCHES = {
     "cpu": ({"environment": {"cpu": "Other CPU"}}, "another machine (cpu Example CPU @ 2.00GHz"),
     "cpus": ({"environment": {"cpus_usable": 99}}, "cpus_usable"),
     "governor": ({"environment": {"governor": "powersave"}}, "governor"),
@@ -63,7 +63,7 @@ UNLIKE = {
 }
 
 
-@pytest.mark.parametrize(("changes", "said"), UNLIKE.values(), ids=UNLIKE)
+@pytest.mark.parametrize(("changes", "said"), MISMATCHES.values(), ids=MISMATCHES)
 def test_what_cannot_be_compared_is_not_judged_and_said(timed, changes, said, outcomes, text_of):
     """Three times as slow, but nobody can know: skipped, or failed where the policy says so."""
     verdict = timed(3, **changes)
@@ -80,9 +80,9 @@ def test_the_precision_may_differ(timed):
     assert not timed(2, precision="int8").passed
 
 
-def test_a_missing_timing_fails(gated, images, old_run, outcomes):
-    verdict = gated(images.first, base={"latency": old_run.latency})
+def test_a_missing_timing_fails(gated, images, saved_run, outcomes):
+    verdict = gated(images.first, base={"latency": saved_run.latency})
     assert not verdict.passed
     assert outcomes(verdict, "present") == {"single batch 1": "fail", "batch batch 32": "fail"}
     policy = Policy(latency=LatencyPolicy(judge=False))
-    assert gated(images.first, policy, base={"latency": old_run.latency}).passed
+    assert gated(images.first, policy, base={"latency": saved_run.latency}).passed

@@ -1,4 +1,4 @@
-"""The policy file: every rule can be set, and nothing else."""
+"""The policy file: every rule can be set, and nothing else can."""
 
 import msgspec
 import pytest

@@ -14,7 +14,7 @@ from tlbench.records.run import SCHEMA_VERSION
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-_FLOAT = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no others
+_FLOAT = st.floats(allow_nan=False, allow_infinity=False)  # JSON has no NaN or infinity
 _INT = st.integers(-(2**63), 2**63 - 1)
 _JSON = st.recursive(
     st.none() | st.booleans() | _INT | _FLOAT | _TEXT,

@@ -1,4 +1,4 @@
-"""run.json: what is written is read again, and what is no run ends in one line."""
+"""run.json: a saved run is read back whole, and any other content ends in a one-line error."""
 
 import dataclasses
 import json
@@ -61,7 +61,7 @@ def test_raw_samples_are_kept(golden_run, document):
         assert len(result.samples_s) > 1
 
 
-def test_file_names_that_are_no_utf8_are_kept_readable(golden_run):
+def test_file_names_that_are_not_utf8_are_kept_readable(golden_run):
     """A run is not lost at its end because a folder's name is in another encoding."""
     name = b"caf\xe9.onnx".decode(errors="surrogateescape")
     model = dataclasses.replace(golden_run.model, path_name=name)
@@ -82,13 +82,13 @@ def test_file_names_that_are_no_utf8_are_kept_readable(golden_run):
         pytest.param(b'{"schema_version": "1"}', id="version as text"),
         pytest.param(b'{"schema_version": 1}', id="version alone"),
         pytest.param(b'{"schema_version": true}', id="version true"),
-        pytest.param(b'{"schema_version": 1, "id": "\xff"}', id="no UTF-8"),
+        pytest.param(b'{"schema_version": 1, "id": "\xff"}', id="not UTF-8"),
         pytest.param(b"[" * 100_000, id="deep"),
         pytest.param(b'{"schema_version": 1, "id": 1e999}', id="huge number"),
         pytest.param(b"\x1f\x8b\x08\x00\x00", id="compressed"),
     ],
 )
-def test_content_that_is_no_run(content):
+def test_content_that_is_not_a_run(content):
     """The message names the file and says that it is not a saved run."""
     assert "not a saved run" in _refusal(content)
 

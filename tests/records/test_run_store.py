@@ -118,7 +118,7 @@ def test_existing_run_is_not_overwritten(save, output):
     ],
 )
 def test_nothing_half_written_is_left(save, output, monkeypatch, failure, seen):
-    """Whatever goes wrong after the first file: there is no run, and no remains of one."""
+    """Whatever goes wrong after the first file, neither a run nor a part of one is left."""
 
     def fail(*_, **__):
         raise failure
@@ -160,7 +160,7 @@ def test_last_of_no_runs(output):
 
 
 def test_unfinished_run_is_not_the_last(save, output):
-    """The hidden folder of a run that is being written, or was killed, is no run."""
+    """A hidden folder, of a run being written or of a killed writer, is not a run."""
     save("20260101-000000-aaaa")
     hidden = output / ".20260102-000000-aaaa.x"
     hidden.mkdir()
@@ -179,7 +179,7 @@ def test_damaged_run_is_named(save, output):
         read_run("last", output)
 
 
-def test_file_that_is_no_run(tmp_path, output):
+def test_file_that_is_not_a_run(tmp_path, output):
     """Any file can be named; only runs are read."""
     path = tmp_path / "notes.txt"
     path.write_text("notes")

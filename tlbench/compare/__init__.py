@@ -2,14 +2,15 @@
 
 from tlbench.compare.compared_run import ComparedRun, open_compared_run, predictions_of
 from tlbench.compare.comparison import compare_runs, differing_images
-from tlbench.compare.effect import compared_timing, paired_difference
+from tlbench.compare.effect import median_interval, paired_difference, ratio_interval
 
 __all__ = [
     "ComparedRun",
     "compare_runs",
-    "compared_timing",
     "differing_images",
+    "median_interval",
     "open_compared_run",
     "paired_difference",
     "predictions_of",
+    "ratio_interval",
 ]

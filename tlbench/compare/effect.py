@@ -53,9 +53,42 @@ _METHOD = (
 )
 
 
+def median_interval(result: LatencyResult) -> Interval | None:
+    """Return the interval of a median that a ratio needs; None for too few samples, or a queue."""
+    if result.scenario == "server":
+        return None
+    inflation = autocorrelation_time(result.samples_s)
+    found = quantile_interval(
+        result.samples_s, 0.5, confidence=_CONFIDENCE_EACH, inflation=inflation
+    )
+    return found and Interval(
+        low=found[0],
+        high=found[1],
+        confidence_fraction=_CONFIDENCE_EACH,
+        method="order statistics",
+    )
+
+
+def ratio_interval(
+    one: Interval | None, two: Interval | None, *, scale: float = 1
+) -> Interval | None:
+    """Return the interval of ``scale * one / two``, for two intervals of `median_interval`.
+
+    If the medians lie in [a, b] and [c, d], their ratio lies in [a / d, b / c]. Each of the two
+    intervals holds at 97.5 %; by Bonferroni's inequality both hold at 95 % or more.
+    """
+    if one is None or two is None:
+        return None
+    return Interval(
+        low=scale * one.low / two.high,
+        high=scale * one.high / two.low,
+        confidence_fraction=one.confidence_fraction + two.confidence_fraction - 1,
+        method=_METHOD,
+    )
+
+
 def compared_timing(result: LatencyResult, run: str) -> ComparedTiming:
     """Return a timing as a speed-up needs it; *run* is the run's letter."""
-    is_queue = result.scenario == "server"
     return ComparedTiming(
         run=run,
         scenario=result.scenario,
@@ -67,8 +100,8 @@ def compared_timing(result: LatencyResult, run: str) -> ComparedTiming:
         label=result.label,
         n_samples=len(result.samples_s),
         per_image_s=median(result.samples_s) / result.batch_size,
-        median_interval=None if is_queue else _median_interval(result.samples_s),
-        images_per_s=None if is_queue else result.images_per_s,
+        median_interval=median_interval(result),
+        images_per_s=None if result.scenario == "server" else result.images_per_s,
         energy_j_per_image=result.energy_j_per_image,
         energy_note=result.energy_note,
         verdict=result.verdict,
@@ -77,42 +110,20 @@ def compared_timing(result: LatencyResult, run: str) -> ComparedTiming:
     )
 
 
-def _median_interval(samples_s: tuple[float, ...]) -> Interval | None:
-    found = quantile_interval(
-        samples_s, 0.5, confidence=_CONFIDENCE_EACH, inflation=autocorrelation_time(samples_s)
-    )
-    if found is None:
-        return None
-    low, high = found
-    return Interval(
-        low=low, high=high, confidence_fraction=_CONFIDENCE_EACH, method="order statistics"
-    )
-
-
 def speed_up(
     reference: ComparedTiming, candidate: ComparedTiming, mismatches: tuple[Mismatch, ...] = ()
 ) -> SpeedUp:
-    """Return how many times as fast the candidate is, per image.
-
-    If the medians lie in [a, b] and [c, d], their ratio lies in [a / d, b / c]. Each of the two
-    intervals holds at 97.5 %; by Bonferroni's inequality both hold at 95 % or more.
-    """
-    one, two = reference.median_interval, candidate.median_interval
-    interval = None
-    if one is not None and two is not None:
-        scale = candidate.batch_size / reference.batch_size  # from calls to images
-        interval = Interval(
-            low=scale * one.low / two.high,
-            high=scale * one.high / two.low,
-            confidence_fraction=_CONFIDENCE,
-            method=_METHOD,
-        )
+    """Return how many times as fast the candidate is, per image."""
     joules = reference.energy_j_per_image, candidate.energy_j_per_image
     return SpeedUp(
         reference=reference,
         other=candidate,
         speed_up=reference.per_image_s / candidate.per_image_s,
-        interval=interval,
+        interval=ratio_interval(
+            reference.median_interval,
+            candidate.median_interval,
+            scale=candidate.batch_size / reference.batch_size,  # from calls to images
+        ),
         # A counter that did not advance during a short timing reads 0.
         energy_ratio=joules[0] / joules[1] if joules[0] and joules[1] else None,
         mismatches=mismatches,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
-from tlbench.compare import ComparedRun, compared_timing, predictions_of
+from tlbench.compare import ComparedRun, median_interval, predictions_of
 from tlbench.core.errors import GateError
 from tlbench.core.hashing import sha256_array
 from tlbench.machine import Environment
@@ -134,7 +134,7 @@ def _data(run: RunResult, predictions: Predictions) -> BaselineData:
 
 def timing_summary(result: LatencyResult) -> BaselineTiming:
     """Return what a ratio needs of a timing."""
-    found, load = compared_timing(result, ""), result.server
+    load = result.server
     return BaselineTiming(
         scenario=result.scenario,
         batch_size=result.batch_size,
@@ -145,9 +145,9 @@ def timing_summary(result: LatencyResult) -> BaselineTiming:
         input_shape=result.input_shape,
         pause_s=result.pause_s,
         load=f"{load.qps:g}/s within {load.latency_bound_s:g} s" if load else None,
-        n_samples=found.n_samples,
+        n_samples=len(result.samples_s),
         median_s=result.median_s,
-        median_interval=found.median_interval,
+        median_interval=median_interval(result),
         verdict=result.verdict if result.complete else "INVALID",
     )
 

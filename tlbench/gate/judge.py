@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 
 from tlbench import __version__
-from tlbench.compare import ComparedRun, predictions_of
+from tlbench.compare import ComparedRun, predictions_of, ratio_interval
 from tlbench.core.errors import GateError
 from tlbench.core.hashing import sha256_array
 from tlbench.core.units import format_factor, format_seconds
@@ -157,8 +157,8 @@ def _judge_latency(
 ) -> tuple[list[GatedTiming], list[GateCheck]]:
     """Return figures and checks of every timing of the baseline.
 
-    The interval of the ratio joins those of both medians after Bonferroni, as `tlbench compare`
-    does. It covers the noise within each run, not that between days: hence the wide default limit.
+    The interval of a ratio covers the noise within each run, but not differences between days:
+    hence the wide default limit.
     """
     figures: list[GatedTiming] = []
     checks: list[GateCheck] = []
@@ -172,7 +172,7 @@ def _judge_latency(
         if two is None:
             checks.append(missing(name, found))
             continue
-        interval = _ratio_interval(one, two)
+        interval = ratio_interval(two.median_interval, one.median_interval)
         reason = (
             f"another machine ({other_machine})" if other_machine else _why_not(one, two, interval)
         )
@@ -224,19 +224,6 @@ def _why_not(one: BaselineTiming, two: BaselineTiming, interval: Interval | None
         if timing.verdict == "INVALID":
             return f"the timing of the {whose} is INVALID"
     return "" if interval else "too few independent samples for an interval, or a queue"
-
-
-def _ratio_interval(one: BaselineTiming, two: BaselineTiming) -> Interval | None:
-    low, high = one.median_interval, two.median_interval
-    if low is None or high is None:
-        return None
-    return Interval(
-        low=high.low / low.high,
-        high=high.high / low.low,
-        # Each end may be missed as often as its median's: Bonferroni.
-        confidence_fraction=low.confidence_fraction + high.confidence_fraction - 1,
-        method="order statistics of both medians, combined after Bonferroni",
-    )
 
 
 def _judge_drifts(

@@ -31,19 +31,13 @@ class AccuracyPolicy(_Rules, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    test : {"one-sided", "two-sided", "none"}
-        McNemar's exact test of a drop; ``"two-sided"`` spends half of *alpha* on improvements.
-    alpha : float
-        Highest probability that a run without a true drop fails, all entries together: each of k
-        entries is tested at alpha / k.
-    negligible_points : float
-        An observed drop up to this never fails the test, however significant it is.
-    max_drop_points : float or None
-        Largest observed drop that passes, significant or not.
-    must_find_points : float or None
-        Fail if a true drop of so many points would be missed: found with less than 95 % power.
-    floors_percent : dict of str to float
-        Lowest accuracy by entry, in percent. Entries that the baseline lacks may be named.
+    test : McNemar's exact test of a drop; ``"two-sided"`` spends half of *alpha* on improvements
+    alpha : highest probability that a run without a true drop fails, all entries together: each of
+        k entries is tested at alpha / k
+    negligible_points : an observed drop up to this never fails the test, however significant it is
+    max_drop_points : largest observed drop that passes, significant or not
+    must_find_points : fail if a true drop of this size would be found with less than 95 % power
+    floors_percent : lowest accuracy by entry; entries that the baseline lacks may be named
     """
 
     test: Literal["one-sided", "two-sided", "none"] = "one-sided"
@@ -71,13 +65,10 @@ class LatencyPolicy(_Rules, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    judge : bool
-        False ignores all timings, also those that the run lacks.
-    max_ratio : float
-        A run fails if the whole interval of its time over that of the baseline is above this.
-    not_judged : {"skip", "fail"}
-        What a timing counts as that cannot be compared: another machine, another number of
-        threads, an INVALID timing, too few samples.
+    judge : False ignores all timings, also those that the run lacks
+    max_ratio : fail if the whole interval of the run's time over the baseline's is above this
+    not_judged : what a timing counts as that cannot be compared: another machine, another number
+        of threads, an INVALID timing, too few samples
     """
 
     judge: bool = True
@@ -93,11 +84,8 @@ class DriftPolicy(_Rules, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    judge : bool
-        False ignores all drifts.
-    smallest_cosine : float
-        Lowest allowed value of the smallest cosine between an image's features and its reference
-        features.
+    judge : False ignores all drifts
+    smallest_cosine : lowest cosine that any image's features may have with the reference features
     """
 
     judge: bool = True
@@ -108,15 +96,7 @@ class DriftPolicy(_Rules, frozen=True, kw_only=True):
 
 
 class Policy(_Rules, frozen=True, kw_only=True):
-    """All rules of a gate; without a file, these defaults.
-
-    Attributes
-    ----------
-    accuracy : AccuracyPolicy
-    latency : LatencyPolicy
-    drift : DriftPolicy
-        One for each table of the file.
-    """
+    """All rules of a gate, one attribute for each table of the file, with their defaults."""
 
     accuracy: AccuracyPolicy = AccuracyPolicy()
     latency: LatencyPolicy = LatencyPolicy()

@@ -56,7 +56,6 @@ from tlbench.records.gate import (
     GatedAccuracy,
     GatedTiming,
     GateVerdict,
-    Outcome,
     Sensitivity,
 )
 from tlbench.records.latency import (
@@ -131,7 +130,6 @@ __all__ = [
     "Mismatch",
     "ModelInfo",
     "ModelUnderTest",
-    "Outcome",
     "PairedDifference",
     "Percentile",
     "Placement",

@@ -1,5 +1,6 @@
 """Records to JSON and back, and the JSON Schemas of the documents that other programs read."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -90,6 +91,9 @@ def document_schema(document: type, version: int) -> dict[str, Any]:
     *document* is a record, or another type of msgspec's, with a field ``schema_version``.
     """
     schema = msgspec.json.schema(document)
+    for definition in schema["$defs"].values():
+        if "description" in definition:
+            definition["description"] = inspect.cleandoc(definition["description"])
     record = schema["$defs"][document.__name__]
     # A record has a default for it, but a file without it does not say what the rest means.
     record["properties"]["schema_version"] = {"const": version}
