@@ -119,5 +119,5 @@ def test_what_makes_no_sense_is_refused(function, samples, message):
 
 def test_a_quantile_that_is_no_fraction_is_refused():
     """50 where 0.5 was meant."""
-    with pytest.raises(ConfigError, match="A quantile is .* not 50"):
+    with pytest.raises(ConfigError, match="fraction must .* got 50"):
         autocorrelation_time([1.0, 2.0], 50)

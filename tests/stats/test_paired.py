@@ -143,5 +143,5 @@ def test_impossible_tables_are_refused(table):
 
 
 def test_a_confidence_outside_zero_and_one_is_refused():
-    with pytest.raises(ConfigError, match="not 95"):
+    with pytest.raises(ConfigError, match="got 95"):
         paired_interval(1, 2, 10, 95)

@@ -33,14 +33,14 @@ def test_the_number_is_the_smallest_by_the_binomial_distribution(fraction, confi
 @pytest.mark.parametrize("fraction", [0, 1, -0.5, 99])
 def test_a_percentile_that_is_no_fraction_is_refused(fraction):
     """99 where 0.99 was meant would never end."""
-    with pytest.raises(ConfigError, match=f"not {fraction}"):
+    with pytest.raises(ConfigError, match=f"got {fraction}"):
         samples_needed(fraction)
 
 
 @pytest.mark.parametrize("confidence", [0, 1, 1.5, -0.1, math.nan])
 def test_a_confidence_that_no_number_of_samples_reaches_is_refused(confidence):
     """Certainty would take for ever, and did."""
-    with pytest.raises(ConfigError, match=f"A confidence is .* not {confidence}"):
+    with pytest.raises(ConfigError, match=f"confidence must .* got {confidence}"):
         samples_needed(0.99, confidence)
 
 
@@ -61,6 +61,13 @@ def test_the_percentile_is_the_smallest_sample_that_enough_do_not_exceed(samples
         if 100 * sum(other <= value for other in samples) >= percent * len(samples)
     ]
     assert percentile(samples, percent / 100) == min(reached)
+
+
+@pytest.mark.parametrize(("fraction", "n", "rank"), [(0.28, 25, 7), (0.55, 100, 55)])
+def test_rounding_adds_no_rank(fraction, n, rank):
+    """0.28 * 25 is 7.000000000000001 in floating point, which is not more than rank 7."""
+    assert fraction * n > rank
+    assert percentile(range(1, n + 1), fraction) == rank
 
 
 @settings(deadline=None)
@@ -102,7 +109,7 @@ def test_no_samples_have_no_percentile():
 @pytest.mark.parametrize("fraction", [0, 1, -0.5, 99, math.nan])
 def test_a_percentile_of_samples_must_be_a_fraction(fraction):
     """99 where 0.99 was meant gave the largest sample, or an index error."""
-    with pytest.raises(ConfigError, match=f"A percentile is .* not {fraction}"):
+    with pytest.raises(ConfigError, match=f"fraction must .* got {fraction}"):
         percentile([1.0, 2.0], fraction)
 
 

@@ -124,12 +124,12 @@ def test_equal_samples_have_an_interval_of_one_point():
         ([[1.0, 2.0]], {}, r"shape \(1, 2\)"),
         ([1.0, math.nan], {}, "nan at position 1"),
         ([math.inf, 1.0], {}, "inf at position 0"),
-        ([1.0], {"fraction": 1}, "A quantile is .* not 1"),
-        ([1.0], {"fraction": math.nan}, "A quantile is .* not nan"),
-        ([1.0], {"confidence": 95}, "A confidence is .* not 95"),
-        ([1.0], {"inflation": 0.5}, "at least 1, not 0.5"),
-        ([1.0], {"inflation": math.nan}, "at least 1, not nan"),
-        ([1.0], {"inflation": math.inf}, "at least 1, not inf"),
+        ([1.0], {"fraction": 1}, "fraction must .* got 1"),
+        ([1.0], {"fraction": math.nan}, "fraction must .* got nan"),
+        ([1.0], {"confidence": 95}, "confidence must .* got 95"),
+        ([1.0], {"inflation": 0.5}, "at least 1, got 0.5"),
+        ([1.0], {"inflation": math.nan}, "at least 1, got nan"),
+        ([1.0], {"inflation": math.inf}, "at least 1, got inf"),
     ],
 )
 def test_what_makes_no_sense_is_refused(samples, options, message):

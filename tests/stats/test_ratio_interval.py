@@ -145,5 +145,5 @@ def test_what_makes_no_sense_is_refused(numerators, denominators, message):
 @pytest.mark.parametrize("confidence", [0, 1, 95, math.nan])
 def test_a_confidence_outside_zero_and_one_is_refused(confidence):
     """95 where 0.95 was meant."""
-    with pytest.raises(ConfigError, match=f"A confidence is .* not {confidence}"):
+    with pytest.raises(ConfigError, match=f"confidence must .* got {confidence}"):
         ratio_interval([1.0], [1.0], confidence=confidence)

@@ -108,9 +108,9 @@ def test_a_single_sample_and_equal_samples_have_no_trend(samples):
         ([1.0, math.nan], {}, "nan at position 1"),
         ([0.0, 0.0, 1.0, 1.0], {}, "above zero; found 0.0"),
         ([1.0, -1.0, -1.0], {}, "above zero; found -1.0"),
-        ([1.0, 2.0], {"significance": 0}, "A significance is .* not 0"),
-        ([1.0, 2.0], {"smallest_fraction": -0.1}, "0 or more: -0.1"),
-        ([1.0, 2.0], {"smallest_fraction": math.nan}, "0 or more: nan"),
+        ([1.0, 2.0], {"significance": 0}, "significance must .* got 0"),
+        ([1.0, 2.0], {"smallest_fraction": -0.1}, "at least 0, got -0.1"),
+        ([1.0, 2.0], {"smallest_fraction": math.nan}, "at least 0, got nan"),
     ],
 )
 def test_what_makes_no_sense_is_refused(samples, options, message):

@@ -71,5 +71,5 @@ def test_impossible_counts_are_refused(counts):
 @pytest.mark.parametrize("confidence", [0, 1, 95])
 def test_a_confidence_outside_zero_and_one_is_refused(confidence):
     """95 where 0.95 was meant."""
-    with pytest.raises(ConfigError, match=f"not {confidence}"):
+    with pytest.raises(ConfigError, match=f"got {confidence}"):
         wilson_interval(9, 10, confidence)

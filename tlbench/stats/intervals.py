@@ -1,19 +1,23 @@
-"""Confidence intervals of proportions."""
+"""Confidence intervals of accuracies and of their differences."""
 
 import math
-from statistics import NormalDist
+from collections.abc import Sequence
+from statistics import NormalDist, mean, stdev
 
 from tlbench.core.errors import DataError
-from tlbench.stats.samples import require_fraction
+from tlbench.stats.quantiles import require_fraction
+
+# Halvings of an interval of length 2: what is left is below the rounding of a fraction.
+_HALVINGS = 60
 
 
 def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Confidence interval of an accuracy measured on independent images.
+    """Return the confidence interval of an accuracy measured on independent images.
 
     Parameters
     ----------
     n_correct, n_images : int
-        Images classified rightly, and all images.
+        Number of correctly classified images, and of all images.
     confidence : float
         Two-sided coverage, a fraction in (0, 1).
 
@@ -26,8 +30,6 @@ def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> 
     ------
     DataError
         If there are no images, or more correct ones than images.
-    ConfigError
-        If the confidence is not strictly between 0 and 1.
 
     Notes
     -----
@@ -37,17 +39,192 @@ def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> 
     """
     if n_images < 1 or not 0 <= n_correct <= n_images:
         msg = (
-            f"No interval for {n_correct} correct of {n_images} images: need at least one image, "
-            "and no more correct ones than images."
+            f"No interval for {n_correct} correct of {n_images} images: there must be at least one "
+            "image, and no more correct ones than images."
         )
         raise DataError(msg)
-    require_fraction(confidence, "A confidence")
+    require_fraction(confidence, "confidence")
+    from scipy.stats import binomtest
+
+    found = binomtest(n_correct, n_images).proportion_ci(confidence, method="wilson")
+    # Rounding must not push an end past the accuracy or the bounds.
+    accuracy = n_correct / n_images
+    return float(max(0.0, min(found.low, accuracy))), float(min(1.0, max(found.high, accuracy)))
+
+
+def welch_interval(
+    first: tuple[float, float, int], second: tuple[float, float, int], confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the confidence interval of the second mean minus the first.
+
+    Parameters
+    ----------
+    first, second : (float, float, int)
+        Mean, standard deviation with n - 1, and n of each sample.
+    confidence : float
+        Two-sided coverage, a fraction in (0, 1).
+
+    Returns
+    -------
+    tuple of float
+        Low and high end; both are the difference if both deviations are 0.
+
+    Raises
+    ------
+    DataError
+        If a sample has fewer than two values, or a negative deviation.
+
+    Notes
+    -----
+    Welch (1947), doi:10.1093/biomet/34.1-2.28, with the degrees of freedom of Satterthwaite (1946),
+    doi:10.2307/3002019. It assumes that the values of a sample are independent; those of a
+    cross-validation are not quite, since its training sets overlap.
+    """
+    require_fraction(confidence, "confidence")
+    for _, deviation, n in (first, second):
+        if n < 2 or not deviation >= 0:  # noqa: PLR2004 - a deviation needs two values
+            msg = f"No interval for a deviation of {deviation} over {n} values: need two or more."
+            raise DataError(msg)
+    difference = second[0] - first[0]
+    variances = [deviation**2 / n for _, deviation, n in (first, second)]
+    if sum(variances) == 0:
+        return difference, difference
+    freedom = sum(variances) ** 2 / sum(
+        variance**2 / (n - 1)
+        for variance, (_, _, n) in zip(variances, (first, second), strict=True)
+    )
+    half = _student_t(freedom, confidence) * math.sqrt(sum(variances))
+    return difference - half, difference + half
+
+
+def corrected_resampled_interval(
+    accuracies: Sequence[float], test_to_train: float, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the confidence interval of the mean accuracy of a cross-validation.
+
+    Parameters
+    ----------
+    accuracies : sequence of float
+        Accuracy of each fold, two or more, fractions in [0, 1].
+    test_to_train : float
+        Number of test images divided by that of training images: 1 / (k - 1) for k folds.
+    confidence : float
+        Two-sided coverage, a fraction in (0, 1).
+
+    Returns
+    -------
+    tuple of float
+        Low and high end, fractions in [0, 1].
+
+    Raises
+    ------
+    DataError
+        If there are fewer than two folds, or an accuracy is not from 0 to 1.
+
+    Notes
+    -----
+    Corrected resampled t interval of Nadeau and Bengio (2003), *Inference for the Generalization
+    Error*, doi:10.1023/A:1024068626366. Folds share training images, so the variance of the mean of
+    k accuracies is taken to be (1 / k + test_to_train) s^2 instead of s^2 / k, with k - 1 degrees
+    of freedom. docs/statistics.md has its coverage.
+    """
+    if len(accuracies) < 2:  # noqa: PLR2004 - one fold has no deviation
+        raise DataError(f"No interval of a mean over {len(accuracies)} folds: need two or more.")
+    if not all(0 <= accuracy <= 1 for accuracy in accuracies) or not test_to_train >= 0:
+        msg = (
+            "Accuracies must be fractions from 0 to 1, and the ratio of test to training images "
+            f"must be at least 0, got {list(accuracies)} and {test_to_train}."
+        )
+        raise DataError(msg)
+    require_fraction(confidence, "confidence")
+    k = len(accuracies)
+    half = _student_t(k - 1, confidence) * math.sqrt(1 / k + test_to_train) * stdev(accuracies)
+    centre = mean(accuracies)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def _student_t(freedom: float, confidence: float) -> float:
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + confidence) / 2))
+
+
+def check_disagreements(only_first: int, only_second: int, n_images: int | None = None) -> None:
+    """Raise DataError for counts that no two sets of predictions can have."""
+    if min(only_first, only_second) < 0 or (
+        n_images is not None and not max(1, only_first + only_second) <= n_images
+    ):
+        images = "" if n_images is None else f" of {n_images} images"
+        msg = (
+            f"No paired difference for {only_first} and {only_second} disagreements{images}: need "
+            "at least one image, counts from 0, and no more disagreements than images."
+        )
+        raise DataError(msg)
+
+
+def paired_interval(
+    only_first: int, only_second: int, n_images: int, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Return the confidence interval of the second accuracy minus the first, on the same images.
+
+    Parameters
+    ----------
+    only_first, only_second : int
+        Images that only the first, or only the second, classifies correctly.
+    n_images : int
+        All images, including those without disagreement.
+    confidence : float
+        Two-sided coverage, a fraction in (0, 1).
+
+    Returns
+    -------
+    tuple of float
+        Low and high end, fractions in [-1, 1].
+
+    Raises
+    ------
+    DataError
+        If there are no images, or more disagreements than images.
+
+    Notes
+    -----
+    Score interval of Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B:
+    all differences d that a test with the variance estimated under d does not reject. Its test of
+    d = 0 is McNemar's without correction. Unlike Wald's it has a width if there are no
+    disagreements, and keeps its coverage if there are few.
+    """  # noqa: E501 - the identifier has no place to break
+    check_disagreements(only_first, only_second, n_images)
+    require_fraction(confidence, "confidence")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    fraction = n_correct / n_images
-    shrink = 1 + z**2 / n_images
-    centre = (fraction + z**2 / (2 * n_images)) / shrink
-    half = z / shrink * math.sqrt(fraction * (1 - fraction) / n_images + z**2 / (4 * n_images**2))
-    # At 0 and n correct one end is exact in theory; rounding must not push it past the accuracy.
-    low = 0.0 if n_correct == 0 else max(0.0, centre - half)
-    high = 1.0 if n_correct == n_images else min(1.0, centre + half)
+    high = _upper_end(only_second, only_first, n_images, z)
+    # If the two are exchanged, the difference changes its sign.
+    low = -_upper_end(only_first, only_second, n_images, z)
     return low, high
+
+
+def _upper_end(gained: int, lost: int, n: int, z: float) -> float:
+    """Return the largest difference that the score test at *z* does not reject."""
+    low, high = (gained - lost) / n, 1.0
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        # The statistic falls as the assumed difference grows.
+        if n * middle - (gained - lost) > z * _deviation(gained, lost, n, middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _deviation(gained: int, lost: int, n: int, difference: float) -> float:
+    """Return the standard deviation of gained - lost if the true difference is *difference*.
+
+    With q the likeliest rate of losses under that difference, the positive root of
+    2n q² + ((2n - gained + lost) d - gained - lost) q - lost d (1 - d) = 0.
+    """
+    linear = (2 * n - gained + lost) * difference - gained - lost
+    constant = -lost * difference * (1 - difference)
+    root = math.sqrt(max(0.0, linear * linear - 8 * n * constant))
+    # Of the two forms of the root, the one that does not subtract nearly equal numbers.
+    rate = (root - linear) / (4 * n) if linear <= 0 else -2 * constant / (linear + root)
+    variance = n * (2 * rate + difference * (1 - difference))
+    return math.sqrt(max(0.0, variance))

@@ -1,46 +1,85 @@
-"""What a test of a drop in accuracy can find: its power, and how many images it needs.
+"""McNemar's test of a drop in accuracy, its power, and how many images it needs.
 
 Fractions throughout: a drop of 0.03 is three points. The *disagreement* is the share of images that
-one of two sets of predictions has right and the other wrong.
+only one of two sets of predictions has right.
 """
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
-from typing import Any, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.errors import ConfigError
-from tlbench.stats.paired import Alternative, check_disagreements, mcnemar_p
-from tlbench.stats.samples import require_fraction
+from tlbench.stats.intervals import check_disagreements
+from tlbench.stats.quantiles import first_number, require_fraction
 
+Alternative = Literal["two-sided", "drop"]
 _Ints: TypeAlias = NDArray[np.int64]
 
 # Binomial counts further than this many standard deviations out have a probability below 1e-15.
 _REACH = 8.5
-# Beyond so many images nobody collects; the answer is then "none".
+# The search for a number of images ends here: no test set is larger.
 _MOST_IMAGES = 10**8
-# To a hundredth of a point, finer than anybody states a drop.
+# A hundredth of a point, finer than any stated drop.
 _DROP_STEP = 1e-4
+
+
+def mcnemar_p(
+    only_first: int, only_second: int, *, alternative: Alternative = "two-sided"
+) -> float:
+    """Return the p-value of McNemar's exact test.
+
+    Parameters
+    ----------
+    only_first, only_second : int
+        Images that only the first, or only the second, classifies correctly.
+    alternative : {"two-sided", "drop"}
+        "drop": the second is worse than the first.
+
+    Returns
+    -------
+    float
+        In (0, 1]; 1 without disagreements.
+
+    Raises
+    ------
+    DataError
+        If a count is negative.
+
+    Notes
+    -----
+    If both are equally accurate, each disagreement favours either with probability 1/2, so that
+    ``only_first`` is binomial(only_first + only_second, 1/2): McNemar (1947),
+    doi:10.1007/BF02295996, in its exact form. The two-sided value is twice the smaller tail, at
+    most 1. It is the sign test, and for top-1 accuracy equal to the permutation test of the
+    linear-probe literature.
+    """
+    check_disagreements(only_first, only_second)
+    n = only_first + only_second
+    from scipy.stats import binom
+
+    if alternative == "drop":
+        return float(binom.sf(only_first - 1, n, 0.5))
+    return min(1.0, 2 * float(binom.sf(max(only_first, only_second) - 1, n, 0.5)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropTest:
     """When a second set of predictions counts as worse than the first.
 
-    Both must hold: McNemar's exact test is significant, and the observed drop is larger than what
-    is held to be negligible. An improvement is never rejected, whatever the alternative.
+    Both must hold: McNemar's exact test is significant, and the observed drop is larger than a
+    negligible one. An improvement is never rejected, whatever the alternative.
 
-    Attributes
+    Parameters
     ----------
     alpha : float
         Significance, in (0, 1).
     alternative : {"two-sided", "drop"}
         "two-sided" spends half of alpha on improvements.
     negligible_fraction : float
-        MachineSamples drops up to this are passed even if significant, in [0, 1).
+        Observed drops up to this pass even if they are significant, in [0, 1).
     """
 
     alpha: float = 0.01
@@ -48,16 +87,16 @@ class DropTest:
     negligible_fraction: float = 0.0
 
     def __post_init__(self) -> None:
-        require_fraction(self.alpha, "A significance")
+        require_fraction(self.alpha, "alpha")
         if not 0 <= self.negligible_fraction < 1:
             msg = (
-                f"A negligible drop is a fraction from 0 to below 1, not "
+                "negligible_fraction must be at least 0 and below 1, got "
                 f"{self.negligible_fraction}."
             )
             raise ConfigError(msg)
 
     def rejects(self, only_first: int, only_second: int, n_images: int) -> bool:
-        """Tell whether the second set of predictions is found to be worse."""
+        """Return whether the second set of predictions is found to be worse."""
         check_disagreements(only_first, only_second, n_images)
         lost = only_first - only_second
         if lost <= 0 or lost <= _negligible_images(self.negligible_fraction, n_images):
@@ -76,15 +115,16 @@ def _negligible_images(fraction: float, n_images: int) -> float:
 
 
 def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) -> float:
-    """Probability that the test finds a true drop.
+    """Return the probability that the test finds a true drop.
 
     Parameters
     ----------
     test : DropTest
+        The test.
     n_images : int
-        At least 1.
+        Number of test images, at least 1.
     disagreement : float
-        True share of images on which only one of the two is right, at least *drop*, at most 1.
+        True share of images that only one of the two has right, at least *drop*, at most 1.
     drop : float
         True loss of accuracy, from 0.
 
@@ -100,10 +140,9 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
 
     Notes
     -----
-    Exact: the number of disagreements D is binomial(n_images, disagreement); of these the first
-    wins binomial(D, (1 + drop / disagreement) / 2). Summed over all D within 8.5 standard
-    deviations. That is the unconditional power of the conditional test: Duffy (1984),
-    doi:10.2307/2531151.
+    The number of disagreements D is binomial(n_images, disagreement); of these the first wins
+    binomial(D, (1 + drop / disagreement) / 2). Summed over all D within 8.5 standard deviations,
+    this is the unconditional power of the conditional test: Duffy (1984), doi:10.2307/2531151.
     """
     if n_images < 1 or not 0 <= drop <= disagreement <= 1:
         msg = (
@@ -113,6 +152,8 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
         raise ConfigError(msg)
     if disagreement == 0:
         return 0.0
+    from scipy.stats import binom
+
     mean, deviation = n_images * disagreement, math.sqrt(n_images * disagreement)
     first = max(0, math.floor(mean - _REACH * deviation - 10))
     last = min(n_images, math.ceil(mean + _REACH * deviation + 10))
@@ -121,53 +162,39 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
         _critical(counts, test.tail),
         # the smallest number of wins whose surplus is above the negligible one
         np.floor((counts + _negligible_images(test.negligible_fraction, n_images)) / 2 + 1),
-    ).astype(np.int64)
-    share = (1 + drop / disagreement) / 2
-    found = np.where(wins <= counts, _tails(wins, counts, share), 0.0)
-    return min(1.0, float(_chances(counts, n_images, disagreement) @ found))
+    )
+    found = binom.sf(wins - 1, counts, (1 + drop / disagreement) / 2)
+    # pmf itself overflows for the smallest rates
+    return min(1.0, float(np.exp(binom.logpmf(counts, n_images, disagreement)) @ found))
 
 
 def _critical(counts: _Ints, tail: float) -> _Ints:
     """Return for each D the smallest k with P(X >= k) <= tail, X binomial(D, 1/2)."""
-    z = NormalDist().inv_cdf(1 - tail)
-    # Below the answer for sure; then upwards, together, until none is too likely.
-    wins = np.maximum(np.floor(counts / 2 + z * np.sqrt(counts) / 2) - 3, counts // 2 + 1)
-    found: _Ints = np.maximum(wins, 1).astype(np.int64)
-    while True:
-        too_likely = (found <= counts) & (_tails(found, counts, 0.5) > tail)
-        if not too_likely.any():
-            return found
-        found = found + too_likely
+    from scipy.stats import binom
 
-
-def _tails(wins: _Ints, counts: _Ints, share: float) -> NDArray[np.float64]:
-    """Return P(X >= wins) for X binomial(counts, share); 0 for more wins than counts."""
-    from scipy.special import betainc
-
-    inside = np.minimum(wins, np.maximum(counts, 1))
-    values: NDArray[np.float64] = betainc(inside, np.maximum(counts, 1) - inside + 1, share)
-    return np.where(wins <= counts, values, 0.0)
-
-
-def _chances(counts: _Ints, n: int, rate: float) -> NDArray[np.float64]:
-    """Return P(X = count) for X binomial(n, rate)."""
-    from scipy.special import gammaln, xlog1py, xlogy
-
-    logs: Any = gammaln(n + 1) - gammaln(counts + 1) - gammaln(n - counts + 1)
-    chances: NDArray[np.float64] = np.exp(logs + xlogy(counts, rate) + xlog1py(n - counts, -rate))
-    return chances
+    wins = binom.isf(tail, counts, 0.5).astype(np.int64) + 1
+    # The inverse may be one off where a probability equals the tail up to rounding.
+    wins -= binom.sf(wins - 2, counts, 0.5) <= tail
+    critical: _Ints = wins + (binom.sf(wins - 1, counts, 0.5) > tail)
+    return critical
 
 
 def smallest_drop(
     test: DropTest, n_images: int, disagreement: float, *, power: float = 0.95
 ) -> float | None:
-    """Smallest true drop that the test finds with at least this power.
+    """Return the smallest true drop that the test finds with at least this power.
 
     Parameters
     ----------
+    test : DropTest
+        The test.
+    n_images : int
+        Number of test images.
     disagreement : float
-        Share of images on which only one of the two is right, in [0, 1]. A drop beyond it is taken
-        to be all of the disagreement there is.
+        Share of images that only one of the two has right, in [0, 1]. A larger drop is taken to be
+        all of the disagreement.
+    power : float
+        Probability of finding the drop, a fraction in (0, 1).
 
     Returns
     -------
@@ -177,7 +204,11 @@ def smallest_drop(
     Raises
     ------
     ConfigError
-        If a fraction is outside its bounds.
+        If a fraction is out of range.
+
+    Notes
+    -----
+    See `drop_power`.
     """
     _check_search(disagreement, power)
 
@@ -188,8 +219,7 @@ def smallest_drop(
     enough = round(1 / _DROP_STEP)
     if not found(enough):
         return None
-    steps = _first(found, 0, enough)
-    return min(1.0, round(steps * _DROP_STEP, 10))
+    return min(1.0, round(first_number(found, 0, enough) * _DROP_STEP, 10))
 
 
 def images_needed(
@@ -199,26 +229,32 @@ def images_needed(
 
     Parameters
     ----------
-    disagreement : float
+    test : DropTest
+        The test.
+    disagreement, power : float
         As for `smallest_drop`.
     drop : float
-        In (0, 1].
+        The true drop, in (0, 1].
 
     Returns
     -------
     int or None
-        The power saws by a fraction of a point from one number of images to the next; this is a
-        number that has it. None where no number of images would do: a drop that is no larger than
-        what the test holds to be negligible, or above a hundred million images.
+        A number of images that has the power; the power saws by a fraction of a point from one
+        number to the next. None for a drop that is negligible to the test, or if more than a
+        hundred million images are needed.
 
     Raises
     ------
     ConfigError
-        If a fraction is outside its bounds.
+        If a fraction is out of range.
+
+    Notes
+    -----
+    See `drop_power`.
     """
     _check_search(disagreement, power)
     if not 0 < drop <= 1:
-        raise ConfigError(f"A drop to be found is a fraction above 0 and at most 1, not {drop}.")
+        raise ConfigError(f"drop must be above 0 and at most 1, got {drop}.")
     if drop <= test.negligible_fraction:
         return None
     at = max(disagreement, drop)
@@ -231,21 +267,10 @@ def images_needed(
         enough *= 2
         if enough > _MOST_IMAGES:
             return None
-    return _first(found, enough // 2, enough)
+    return first_number(found, enough // 2, enough)
 
 
 def _check_search(disagreement: float, power: float) -> None:
-    require_fraction(power, "A power")
+    require_fraction(power, "power")
     if not 0 <= disagreement <= 1:
-        raise ConfigError(f"A disagreement is a fraction from 0 to 1, not {disagreement}.")
-
-
-def _first(found: Any, too_few: int, enough: int) -> int:  # noqa: ANN401 - int to bool
-    """Return by halving the first number of which *found* is true."""
-    while enough - too_few > 1:
-        between = (too_few + enough) // 2
-        if found(between):
-            enough = between
-        else:
-            too_few = between
-    return enough
+        raise ConfigError(f"disagreement must be from 0 to 1, got {disagreement}.")

@@ -1,13 +1,129 @@
-"""Confidence intervals of quantiles that assume no shape of the distribution."""
+"""Order statistics of latencies: percentiles, their intervals, and ratios of paired blocks."""
 
 import math
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from statistics import NormalDist
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tlbench.core.errors import ConfigError
-from tlbench.stats.samples import checked_samples, require_fraction
+
+Series: TypeAlias = NDArray[np.float64]
+"""One number per call, shape (n_samples,), in the order measured."""
+
+# Up to here the null distribution is counted; its counts, at most 2**50, are exact in int64.
+_MOST_EXACT = 50
+
+
+def require_fraction(value: float, name: str) -> None:
+    """Raise ConfigError unless the parameter *name* has a *value* strictly between 0 and 1."""
+    if not 0 < value < 1:
+        raise ConfigError(f"{name} must be between 0 and 1, got {value}.")
+
+
+def checked_samples(samples: Sequence[float]) -> Series:
+    """Return the samples as float64; raise ConfigError if there are none or one is not finite."""
+    series = np.asarray(samples, dtype=np.float64)
+    if series.ndim != 1 or not series.size:
+        msg = f"Samples must be a flat list of at least one number; found shape {series.shape}."
+        raise ConfigError(msg)
+    unusable = np.flatnonzero(~np.isfinite(series))
+    if unusable.size:
+        first = unusable[0]
+        msg = (
+            f"{unusable.size} of {series.size} samples are not finite numbers; the first is "
+            f"{series[first]} at position {first}. Leave out failed calls."
+        )
+        raise ConfigError(msg)
+    return series
+
+
+def first_number(suffices: Callable[[int], bool], too_few: int, enough: int) -> int:
+    """Return by bisection the first number that suffices; it lies in (too_few, enough]."""
+    while enough - too_few > 1:
+        between = (too_few + enough) // 2
+        if suffices(between):
+            enough = between
+        else:
+            too_few = between
+    return enough
+
+
+def nearest_rank(n: int, fraction: float) -> int:
+    """Return the smallest rank r, from 1, with r / n >= fraction."""
+    # The tolerance undoes rounding: 0.28 * 25 = 7.000000000000001, 0.55 * 100 = 55.00000000000001.
+    return max(1, math.ceil(fraction * n - 1e-9))
+
+
+@cache
+def samples_needed(fraction: float, confidence: float = 0.99) -> int:
+    """Return the smallest number of samples that supports a percentile.
+
+    Parameters
+    ----------
+    fraction : float
+        The percentile as a fraction: 0.99 for p99.
+    confidence : float
+        Wanted confidence that the true percentile lies at or below the second largest sample.
+
+    Returns
+    -------
+    int
+        64 for p90, 130 for p95, 662 for p99 at 99 % confidence.
+
+    Notes
+    -----
+    Of n independent samples, the number K above the true percentile is binomial(n, 1 - fraction).
+    The second largest sample bounds the percentile if K >= 2, so n must satisfy P(K <= 1) <= 1 -
+    confidence. This is the early-stopping rule of MLPerf Inference with one discarded query.
+    """
+    require_fraction(fraction, "fraction")
+    require_fraction(confidence, "confidence")
+
+    def suffices(n: int) -> bool:
+        return fraction**n + n * (1 - fraction) * fraction ** (n - 1) <= 1 - confidence
+
+    enough = 2
+    while not suffices(enough):
+        enough *= 2
+    return first_number(suffices, enough // 2, enough)
+
+
+def percentile(samples: Sequence[float], fraction: float) -> float:
+    """Return the nearest-rank percentile: the smallest sample not exceeded by *fraction* of all.
+
+    Parameters
+    ----------
+    samples : sequence of float
+        In any order and any unit.
+    fraction : float
+        The percentile as a fraction: 0.99 for p99.
+
+    Returns
+    -------
+    float
+        One of the samples.
+
+    Raises
+    ------
+    ConfigError
+        If there are no samples, or one is not a number.
+
+    Notes
+    -----
+    Definition 1 of Hyndman and Fan (1996), doi:10.2307/2684934, numpy's "inverted_cdf". Unlike
+    numpy's interpolated default it cannot lie between two modes of a bimodal distribution.
+    """
+    require_fraction(fraction, "fraction")
+    if not samples:
+        raise ConfigError("A percentile needs samples; found no samples.")
+    if any(math.isnan(sample) for sample in samples):
+        raise ConfigError("The samples are not all numbers. Leave out failed calls.")
+    return sorted(samples)[nearest_rank(len(samples), fraction) - 1]
 
 
 def quantile_interval(
@@ -17,7 +133,7 @@ def quantile_interval(
     confidence: float = 0.95,
     inflation: float = 1.0,
 ) -> tuple[float, float] | None:
-    """Confidence interval of a quantile, from the samples' order alone.
+    """Return the confidence interval of a quantile, whatever the shape of the distribution.
 
     Parameters
     ----------
@@ -28,46 +144,43 @@ def quantile_interval(
     confidence : float
         Least two-sided coverage, a fraction in (0, 1).
     inflation : float
-        By how much dependence between samples inflates the variance of the sample quantile, at
-        least 1: see `tlbench.stats.autocorrelation_time`. The samples count as the whole part of
-        n_samples / inflation independent ones.
+        Factor, at least 1, by which dependence between samples inflates the variance of the sample
+        quantile: see `autocorrelation_time`. The effective sample size is n_samples / inflation,
+        rounded down.
 
     Returns
     -------
     tuple of float, or None
-        Low and high end, both of them samples. None where no pair of samples around the sample
+        Low and high end, both of them samples. None if no pair of samples around the sample
         quantile has the confidence, as for the median of five samples at 95 %.
 
     Raises
     ------
     ConfigError
-        If there are no samples or one is not finite, if a fraction is outside (0, 1), or if the
-        inflation is below 1.
+        If there are no samples, one is not finite, or the inflation is below 1.
 
     Notes
     -----
     Of n independent samples, the number K at or below the quantile is binomial(n, fraction), so
-    that P(x_(l) <= quantile <= x_(u)) >= P(l <= K < u), with equality where samples have no ties:
-    David and Nagaraja (2003), Order Statistics, section 7.1, doi:10.1002/0471722162. The values of
-    K are gathered from the likeliest outwards until they reach the confidence. The pair of ranks
-    may therefore be lopsided by one, which wastes half as much coverage as a symmetric pair:
-    between 95 and 96.3 % for the median of 64 to 1,000. Intervals of a higher confidence
-    contain those of a lower one.
+    that P(x_(l) <= quantile <= x_(u)) >= P(l <= K < u): David and Nagaraja (2003), Order
+    Statistics, section 7.1, doi:10.1002/0471722162. The values of K are added from the likeliest
+    outwards until they reach the confidence. The ranks may therefore be lopsided by one, which
+    wastes half as much coverage as symmetric ranks: the coverage is 95 to 96.3 % for the median of
+    64 to 1,000. Intervals of a higher confidence contain those of a lower one.
 
-    With an inflation, the ranks are found for the smaller number of samples m and stretched by
-    (n + 1) / (m + 1), outwards where that is no whole number.
+    With an inflation, the ranks are found for the effective sample size m and stretched by
+    (n + 1) / (m + 1), rounded outwards.
     """
-    require_fraction(fraction, "A quantile")
-    require_fraction(confidence, "A confidence")
+    require_fraction(fraction, "fraction")
+    require_fraction(confidence, "confidence")
     if not 1 <= inflation < math.inf:
-        msg = f"An inflation of the variance is a number of at least 1, not {inflation}."
-        raise ConfigError(msg)
+        raise ConfigError(f"inflation must be a number of at least 1, got {inflation}.")
     ordered = np.sort(checked_samples(samples))
     n_effective = int(ordered.size / inflation)
     ranks = _ranks(n_effective, fraction, confidence)
     if ranks is None:
         return None
-    # In whole numbers: the stretched ranks must not gain a rank from rounding.
+    # In integers: the stretched ranks must not gain a rank from rounding.
     low = ranks[0] * (ordered.size + 1) // (n_effective + 1)
     high = -(-ranks[1] * (ordered.size + 1) // (n_effective + 1))
     return float(ordered[low - 1]), float(ordered[high - 1])
@@ -76,14 +189,14 @@ def quantile_interval(
 @lru_cache(maxsize=256)
 def _ranks(n: int, fraction: float, confidence: float) -> tuple[int, int] | None:
     """Return the ranks, from 1, of the two samples around the quantile; None if there are none."""
-    if n < 2:  # noqa: PLR2004 - an interval has two ends
-        return None
-    chances = _binomial(n, fraction)
-    # K = 0 and K = n lie beyond the smallest and the largest sample: no pair of samples holds them.
-    # Where one of them is the likeliest, no pair lies around the sample quantile either.
+    # K = 0 and K = n lie beyond the smallest and the largest sample: no pair of samples has them.
+    # If one of them is the likeliest, no pair lies around the sample quantile either.
     first = last = int((n + 1) * fraction)
     if not 1 <= first <= n - 1:
         return None
+    from scipy.stats import binom
+
+    chances = binom.pmf(np.arange(n + 1), n, fraction).tolist()
     covered = chances[first]
     while covered < confidence:
         below = chances[first - 1] if first > 1 else 0.0
@@ -100,15 +213,98 @@ def _ranks(n: int, fraction: float, confidence: float) -> tuple[int, int] | None
     return first, last + 1
 
 
-def _binomial(n: int, fraction: float) -> list[float]:
-    """Return P(K = k) for k from 0 to n.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RatioEstimate:
+    """A ratio of two latencies and its interval, without ends if there are too few blocks."""
 
-    From the ratios of neighbours outwards from the mode, in logarithms: no factorial overflows, and
-    what underflows is far out in a tail.
+    ratio: float
+    low: float | None
+    high: float | None
+    n_blocks: int
+    confidence_fraction: float
+
+
+def ratio_interval(
+    numerators: Sequence[float], denominators: Sequence[float], *, confidence: float = 0.95
+) -> RatioEstimate:
+    """Return the ratio of two latencies that were measured in alternating blocks.
+
+    Parameters
+    ----------
+    numerators, denominators : sequence of float, shape (n_blocks,)
+        Median latency of each block, in one unit. Block i of both was measured at nearly the same
+        time, so that slow phases of the machine cancel in the ratio.
+    confidence : float
+        Least two-sided coverage, a fraction in (0, 1).
+
+    Returns
+    -------
+    RatioEstimate
+        Its ends are None if there are too few blocks: fewer than 6 at 95 %.
+
+    Raises
+    ------
+    ConfigError
+        If the lists differ in length or are empty, or a number is not finite or not positive.
+
+    Notes
+    -----
+    With d_i the logarithm of the ratio of block i, the estimate is exp of the median of all Walsh
+    averages (d_i + d_j) / 2, i <= j: Hodges and Lehmann (1963), doi:10.1214/aoms/1177704172. The
+    ends are the k-th smallest and k-th largest Walsh average, with the largest k that has
+    P(W < k) <= (1 - confidence) / 2 for Wilcoxon's signed-rank statistic W: Hollander, Wolfe and
+    Chicken (2014), section 3.3, doi:10.1002/9781119196037. The distribution of W is exact up to 50
+    blocks, and normal with a continuity correction above.
+
+    It assumes that the d_i are independent and symmetric about one value. Two series whose
+    distributions differ only by a factor meet this whatever their shape. If the shapes differ, the
+    blocks must be long enough for their medians to be symmetric about the medians of the series.
     """
-    counts = np.arange(n)
-    ratios = np.log((n - counts) / (counts + 1)) + math.log(fraction) - math.log1p(-fraction)
-    logs = np.concatenate([[0.0], np.cumsum(ratios)])
-    weights = np.exp(logs - logs.max())
-    chances: list[float] = (weights / weights.sum()).tolist()
-    return chances
+    require_fraction(confidence, "confidence")
+    above, below = checked_samples(numerators), checked_samples(denominators)
+    if above.size != below.size:
+        msg = (
+            f"Blocks come in pairs: found {above.size} numerators and {below.size} denominators. "
+            "Leave out a block that has no partner."
+        )
+        raise ConfigError(msg)
+    logs = _log(above, "numerator") - _log(below, "denominator")
+    rows, columns = np.triu_indices(logs.size)
+    averages = np.sort((logs[rows] + logs[columns]) / 2)
+    depth = _depth(logs.size, confidence)
+    return RatioEstimate(
+        ratio=math.exp(np.median(averages)),
+        low=math.exp(averages[depth - 1]) if depth else None,
+        high=math.exp(averages[-depth]) if depth else None,
+        n_blocks=logs.size,
+        confidence_fraction=confidence,
+    )
+
+
+def _log(series: Series, what: str) -> Series:
+    if series.min() <= 0:
+        worst = int(series.argmin())
+        msg = (
+            f"A ratio of latencies needs latencies above zero; found {what} {series[worst]} in "
+            f"block {worst}. If the clock is too coarse for one call, time several calls together."
+        )
+        raise ConfigError(msg)
+    return np.log(series)
+
+
+@lru_cache(maxsize=256)
+def _depth(n: int, confidence: float) -> int:
+    """Return the largest k with P(W < k) <= (1 - confidence) / 2; 0 if there is none."""
+    # The tolerance undoes rounding where the two are equal, as for 6 blocks at 1 - 2 / 2**6.
+    tail = (1 - confidence) / 2 + 1e-12
+    if n > _MOST_EXACT:
+        deviation = math.sqrt(n * (n + 1) * (2 * n + 1) / 24)
+        # P(W <= k - 1) is the normal probability below k - 1/2.
+        return max(0, math.floor(n * (n + 1) / 4 + 0.5 + deviation * NormalDist().inv_cdf(tail)))
+    # In how many of the 2**n patterns of signs the positive ranks sum to 0, 1, 2, ...: each rank is
+    # either left out of the sum or added to it.
+    counts = np.zeros(n * (n + 1) // 2 + 1, dtype=np.int64)
+    counts[0] = 1
+    for rank in range(1, n + 1):
+        counts[rank:] += counts[:-rank].copy()
+    return int(np.searchsorted(np.cumsum(counts) / 2**n, tail, side="right"))

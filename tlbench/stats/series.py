@@ -8,52 +8,41 @@ from statistics import NormalDist
 import numpy as np
 
 from tlbench.core.errors import ConfigError
-from tlbench.stats.samples import Series, average_ranks, checked_samples, require_fraction
+from tlbench.stats.quantiles import Series, checked_samples, nearest_rank, require_fraction
 
-# One-sided. Half of the one per cent of false alarms that a run may have.
+# One-sided: half of the one per cent of false alarms that a run may have.
 _AUTOCORRELATION_SIGNIFICANCE = 0.005
 
-# Theil and Sen's slope looks at every pair: 4,950 of 100 blocks, and as many of 100,000 samples.
+# Theil and Sen's slope compares every pair: 4,950 of 100 blocks, however many samples.
 _SLOPE_BLOCKS = 100
 
-# A variance of ranks or indicators, or a pair of correlations, no larger than this is zero: the
-# Fourier transform leaves errors near 1e-16, and a true zero must still end Geyer's sum.
+# A variance of ranks or indicators, or a sum of two correlations, up to this is zero: the Fourier
+# transform leaves errors near 1e-16, and a true zero must still end Geyer's sum.
 _ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Autocorrelation:
-    """How much a sample tells about the next.
+    """How much the samples of a run depend on their neighbours."""
 
-    ``lag1`` is the correlation of neighbours' ranks and ``threshold`` what chance alone exceeds in
-    0.5 % of runs; ``detected`` is that lag1 exceeds it. ``inflation`` is the estimate of
-    `autocorrelation_time` for the median, whether or not anything was detected.
-    """
-
-    lag1: float
-    threshold: float
-    inflation: float
-    detected: bool
+    lag1: float  # correlation of neighbours' ranks
+    threshold: float  # what chance alone exceeds in 0.5 % of runs
+    inflation: float  # `autocorrelation_time` for the median, whether or not it is detected
+    detected: bool  # whether lag1 exceeds the threshold
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """How much latency moved over a run; positive where it became slower.
+    """How much latency changed over a run; positive if it became slower."""
 
-    ``half_change_fraction`` is the median of the second half over that of the first, less 1.
-    ``slope_fraction`` is the change of a straight line over the whole run, relative to the median.
-    ``z`` is a standard normal number if there is no trend. ``detected`` says that a movement is
-    both significant and large enough to matter.
-    """
-
-    half_change_fraction: float
-    slope_fraction: float
-    z: float
-    detected: bool
+    half_change_fraction: float  # median of the second half over that of the first, minus 1
+    slope_fraction: float  # change of a straight line over the whole run, relative to the median
+    z: float  # standard normal if there is no trend
+    detected: bool  # whether the change is both significant and large enough to matter
 
 
 def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> float:
-    """Estimate by how much dependence inflates the variance of a sample quantile.
+    """Return the factor by which dependence inflates the variance of a sample quantile.
 
     Parameters
     ----------
@@ -70,31 +59,28 @@ def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> flo
     Raises
     ------
     ConfigError
-        If there are no samples or one is not finite, or if the fraction is outside (0, 1).
+        If there are no samples, or one is not finite.
 
     Notes
     -----
-    A sample quantile errs, to first order, by the error of the mean of I(x <= quantile): Bahadur
+    The error of a sample quantile is, to first order, that of the mean of I(x <= quantile): Bahadur
     (1966), doi:10.1214/aoms/1177699450, and for dependent samples Sen (1968), *Asymptotic normality
-    of sample quantiles for m-dependent processes*. The autocovariances that matter are those of
-    this series of zeros and ones, not those of the latencies: one far outlier cannot hide or fake
-    them.
+    of sample quantiles for m-dependent processes*. What matters are the autocovariances of this
+    series of zeros and ones, in which an outlier can neither hide nor fake dependence.
 
     The inflation is 1 + 2 (rho_1 + rho_2 + ...). The sum ends where a pair rho_2k + rho_2k+1 is no
-    longer positive: initial positive sequence of Geyer (1992), doi:10.1214/ss/1177011137. Sums of
-    autocorrelations vary much, so the figure is rough; that it never falls below 1 makes intervals
-    of independent samples a little too wide. A drift counts as dependence and inflates it much.
+    longer positive: initial positive sequence of Geyer (1992), doi:10.1214/ss/1177011137. Such sums
+    vary much, so the factor is rough. It is never below 1, which makes intervals of independent
+    samples slightly too wide. A trend counts as dependence and inflates it much.
     """
-    require_fraction(fraction, "A quantile")
+    require_fraction(fraction, "fraction")
     series = checked_samples(samples)
-    ordered = np.sort(series)
-    # Nearest rank, as in `percentile`, with the same tolerance for rounding.
-    rank = max(1, math.ceil(fraction * series.size - 1e-9))
-    return _inflation((series <= ordered[rank - 1]).astype(np.float64))
+    limit = np.sort(series)[nearest_rank(series.size, fraction) - 1]
+    return _inflation((series <= limit).astype(np.float64))
 
 
 def autocorrelation(samples: Sequence[float]) -> Autocorrelation:
-    """Say whether neighbouring samples are more alike than chance allows.
+    """Return whether neighbouring samples are more alike than chance allows.
 
     Parameters
     ----------
@@ -108,18 +94,17 @@ def autocorrelation(samples: Sequence[float]) -> Autocorrelation:
     Raises
     ------
     ConfigError
-        If there are no samples or one is not finite.
+        If there are no samples, or one is not finite.
 
     Notes
     -----
-    The serial correlation of ranks of Wald and Wolfowitz (1943), doi:10.1214/aoms/1177731358. Of
-    independent samples it has mean -1 / n and variance near 1 / n. Only likeness counts: neighbours
-    that differ more than chance allows do not make an interval too narrow. A drift makes neighbours
-    alike too, so look at `trend` first.
+    Serial correlation of ranks: Wald and Wolfowitz (1943), doi:10.1214/aoms/1177731358. For
+    independent samples it has mean -1 / n and variance near 1 / n. Only positive correlation is
+    detected: a negative one does not make an interval too narrow. A trend correlates neighbours
+    too, so check `trend` first.
     """
     series = checked_samples(samples)
-    ranks = average_ranks(series)
-    centred = ranks - ranks.mean()
+    centred = _centred_ranks(series)
     power = float(centred @ centred)
     lag1 = float(centred[1:] @ centred[:-1]) / power if power else 0.0
     threshold = (
@@ -137,56 +122,56 @@ def autocorrelation(samples: Sequence[float]) -> Autocorrelation:
 def trend(
     samples: Sequence[float], *, smallest_fraction: float = 0.05, significance: float = 0.001
 ) -> Trend:
-    """Say whether latency drifted or jumped over a run, and by how much.
+    """Return whether latency changed steadily or in a step over a run, and by how much.
 
     Parameters
     ----------
     samples : sequence of float, shape (n_samples,)
         In the order measured, any unit.
     smallest_fraction : float
-        A movement that is smaller than this fraction of the median does not matter; at least 0.
+        Smallest change that matters, as a fraction of the median; at least 0.
     significance : float
         Two-sided probability of so large a ``z`` without a trend, a fraction in (0, 1).
 
     Returns
     -------
     Trend
-        All zeros for a single sample, and where all are equal.
+        All zeros for a single sample, and if all are equal.
 
     Raises
     ------
     ConfigError
-        If there are no samples or one is not finite, if the median of all or of the first half is
-        not above zero, or if an option is out of range.
+        If there are no samples, one is not finite, or the median of all or of the first half is not
+        positive.
 
     Notes
     -----
     ``z`` is Spearman's correlation of time and latency times sqrt(n - 1) (Daniels 1950), divided by
     the square root of the inflation by autocorrelation, as Hamed and Rao (1998),
     doi:10.1016/S0022-1694(97)00125-X, do for the test of Mann and Kendall. The inflation is that of
-    the ranks, after the better fitting of a straight line and of one step was taken out: otherwise
-    the trend itself would count as autocorrelation and hide.
+    the ranks without the better fit of a straight line and of one step; otherwise the trend would
+    count as autocorrelation and hide itself.
 
     The slope is that of Theil and Sen (1968), doi:10.1080/01621459.1968.10480934, through the
-    medians of up to 100 blocks. The size compared with *smallest_fraction* is the larger of slope
-    and change of halves: a steady drift moves the halves' medians by half of what it does from
-    beginning to end, and a step has no slope worth the name.
+    medians of up to 100 blocks. The larger of slope and change of halves is compared with
+    *smallest_fraction*: a steady trend changes the medians of the halves by half of its total, and
+    a step has no meaningful slope.
     """
-    require_fraction(significance, "A significance")
+    require_fraction(significance, "significance")
     if not 0 <= smallest_fraction < math.inf:
-        msg = f"The smallest change that matters is a fraction of 0 or more: {smallest_fraction}."
+        msg = f"smallest_fraction must be at least 0, got {smallest_fraction}."
         raise ConfigError(msg)
     series = checked_samples(samples)
     if series.min() == series.max():
         return Trend(half_change_fraction=0.0, slope_fraction=0.0, z=0.0, detected=False)
-    half = series.size // 2  # the middle one of an odd number belongs to neither half
+    half = series.size // 2  # the middle sample of an odd number belongs to neither half
     start, middle = float(np.median(series[:half])), float(np.median(series))
     if min(start, middle) <= 0:
         msg = f"A relative change needs medians above zero; found {min(start, middle)}."
         raise ConfigError(msg)
     half_change = float(np.median(series[-half:])) / start - 1
     slope = _slope(series) / middle
-    z = _trend_score(average_ranks(series))
+    z = _trend_score(_centred_ranks(series))
     size = max(abs(half_change), abs(slope))
     detected = size >= smallest_fraction and abs(z) > NormalDist().inv_cdf(1 - significance / 2)
     return Trend(half_change_fraction=half_change, slope_fraction=slope, z=z, detected=detected)
@@ -196,7 +181,7 @@ def _inflation(series: Series) -> float:
     """Return 1 + 2 times the sum of autocorrelations by Geyer's initial positive sequence."""
     n = series.size
     centred = series - series.mean()
-    # Zeros behind the series keep its end from being correlated with its beginning.
+    # Zeros after the series keep its end from being correlated with its beginning.
     transform = np.fft.rfft(centred, 2 * n)
     covariances = np.fft.irfft(transform * transform.conj(), 2 * n)[:n]
     power = float(centred @ centred)
@@ -208,10 +193,17 @@ def _inflation(series: Series) -> float:
     return float(np.clip(2 * kept.sum() - 1, 1.0, n))
 
 
-def _trend_score(ranks: Series) -> float:
+def _centred_ranks(series: Series) -> Series:
+    from scipy.stats import rankdata
+
+    ranks: Series = rankdata(series)
+    centred: Series = ranks - ranks.mean()
+    return centred
+
+
+def _trend_score(centred: Series) -> float:
     """Return the standardised rank correlation with time, corrected for autocorrelation."""
-    n = ranks.size
-    centred = ranks - ranks.mean()
+    n = centred.size
     time = np.arange(n) - (n - 1) / 2
     time_power, power = float(time @ time), float(centred @ centred)
     product = float(time @ centred)
@@ -222,7 +214,7 @@ def _trend_score(ranks: Series) -> float:
 
 
 def _without_step(centred: Series) -> Series:
-    """Return the series less the one step that explains most of its variance."""
+    """Return the series without the one step that explains most of its variance."""
     n = centred.size
     before = np.arange(1, n)
     sums = np.cumsum(centred)[:-1]
@@ -237,11 +229,11 @@ def _without_step(centred: Series) -> Series:
 def _slope(series: Series) -> float:
     """Return the change over the whole series of Theil and Sen's line through block medians.
 
-    Blocks are of one size; what is left at the end, less than one block, is left out.
+    All blocks have one size; a shorter remainder at the end is left out.
     """
     size = -(-series.size // _SLOPE_BLOCKS)
     n_blocks = series.size // size
     medians = np.median(series[: n_blocks * size].reshape(n_blocks, size), axis=1)
-    first, second = np.triu_indices(n_blocks, k=1)
-    slopes = (medians[second] - medians[first]) / ((second - first) * size)
-    return float(np.median(slopes)) * (series.size - 1)
+    from scipy.stats import theilslopes
+
+    return float(theilslopes(medians).slope) / size * (series.size - 1)
