@@ -110,5 +110,5 @@ def test_unreadable_images_are_passed_over():
 
 @pytest.mark.parametrize("number", [0, -1])
 def test_no_calibration_images_is_no_choice(number):
-    with pytest.raises(ConfigError, match="--calibrate-images must be at least 1"):
+    with pytest.raises(ConfigError, match="calibrate.images must be at least 1"):
         conversion_request("int8", _dataset(500), seed=0, n_calibration=number)
