@@ -187,15 +187,6 @@ class LiteGraph:
         kernel = self.state[f"{weight}.weight"] * scale.reshape(-1, 1, 1, 1)
         return kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
-    def block(self, source: str, position: int, block: Block, size: int) -> tuple[str, int]:
-        """Append one inverted residual block; return tensor and new size."""
-        tensor = source
-        for layer in block.layers(position):
-            tensor, size = self.convolution(tensor, layer, size)
-        if block.has_shortcut:
-            tensor = self.node("Add", [tensor, source], f"_blocks.{position}.add")
-        return tensor, size
-
     def pooled(self, layer: str, pooling: str, output: str) -> tuple[int, ...]:
         """Append the pooling of a tapped layer as graph output *output*; return its shape."""
         tensor, (height, width, channels) = self.taps[layer]
@@ -220,13 +211,16 @@ def build_network(
     tensor, size = graph.convolution(NETWORK_INPUT, STEM, spec.input_size)
     graph.taps["stem"] = tensor, (size, size, STEM_CHANNELS)
     for position, block in enumerate(spec.blocks):
-        tensor, size = graph.block(tensor, position, block, size)
+        source = tensor
+        for layer in block.layers(position):
+            tensor, size = graph.convolution(tensor, layer, size)
+        if block.has_shortcut:
+            tensor = graph.node("Add", [tensor, source], f"_blocks.{position}.add")
         graph.taps[f"blocks.{position}"] = tensor, (size, size, block.channels_out)
         if spec.layer == f"blocks.{position}" and not spec.top:
             break
     else:
-        head = head_layer(spec.blocks[-1].channels_out)
-        tensor, size = graph.convolution(tensor, head, size)
+        tensor, size = graph.convolution(tensor, head_layer(block.channels_out), size)
         graph.taps["head"] = tensor, (size, size, HEAD_CHANNELS)
     feature_shape = graph.pooled(spec.layer, spec.pooling, "features")
     outputs = {"features": int(np.prod(feature_shape))}
