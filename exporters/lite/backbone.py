@@ -63,37 +63,40 @@ class LiteBackbone:
             prepend_preprocessing,
         )
         from exporters.common.publish import exporter_name, publish
-        from exporters.lite.network import N_CLASSES, NETWORK_INPUT, blocks, build_network
+        from exporters.lite.network import (
+            N_CLASSES,
+            NETWORK_INPUT,
+            NetworkSpec,
+            blocks,
+            build_network,
+        )
         from exporters.lite.reference import reference_outputs
 
         refuse_options(self.name, options, **FROZEN_ONLY)
         resize = choose_resize(options.resize)
-        network = blocks(self.width, self.depth)
-        layer = options.layer or "head"
-        layers = ["stem", *(f"blocks.{i}" for i in range(len(network))), "head"]
-        if layer not in layers:
-            raise unknown_name(f"layer of {self.name}", layer, layers)
         input_size = self.input_size if options.input_size is None else options.input_size
+        spec = NetworkSpec(
+            blocks=blocks(self.width, self.depth),
+            input_size=input_size,
+            layer=options.layer or "head",
+            pooling=options.pooling,
+            top=options.top,
+        )
+        layers = ["stem", *(f"blocks.{i}" for i in range(len(spec.blocks))), "head"]
+        if spec.layer not in layers:
+            raise unknown_name(f"layer of {self.name}", spec.layer, layers)
         if input_size < _SMALLEST_INPUT:
             msg = (
                 f"input_size must be at least {_SMALLEST_INPUT} for {self.name}, got {input_size}."
             )
             raise ConfigError(msg)
         opset = check_opset(options.opset)
-        state, weights = self._weights(options, network)
+        state, weights = self._weights(options, spec.blocks)
         preprocessing = Preprocessing(
             text="(x - 127) / 128", mean=(127.0, 127.0, 127.0), scale=(1 / 128, 1 / 128, 1 / 128)
         )
         listener.start(f"build {self.name}")
-        model, feature_shape = build_network(
-            state,
-            network,
-            input_size=input_size,
-            layer=layer,
-            pooling=options.pooling,
-            top=options.top,
-            opset=opset,
-        )
+        model, feature_shape = build_network(state, spec, opset=opset)
         listener.finish()
         model = prepend_preprocessing(
             model,
@@ -111,7 +114,7 @@ class LiteBackbone:
                 input_size=(input_size, input_size),
                 resize=resize.text,
                 preprocessing=preprocessing.text,
-                layer=layer,
+                layer=spec.layer,
                 pooling=options.pooling,
                 feature_shape=feature_shape,
                 n_classes=N_CLASSES if options.top else None,
@@ -123,16 +126,7 @@ class LiteBackbone:
         return publish(
             model,
             make_card=make_card,
-            reference=lambda images: reference_outputs(
-                images,
-                state,
-                network,
-                input_size=input_size,
-                layer=layer,
-                pooling=options.pooling,
-                top=options.top,
-                resize=resize,
-            ),
+            reference=lambda images: reference_outputs(images, state, spec, resize),
             reference_name="tlbench's numpy implementation",
             destination=destination,
             listener=listener,
@@ -152,20 +146,16 @@ class LiteBackbone:
             return random_state_dict(shapes, options.seed), weights
         if options.weights == "imagenet":
             path, origin = self._published_file()
-            weights = Weights(
-                kind="imagenet", sha256=sha256_file(path), origin=origin, licence=_LICENCE
-            )
+            licence = _LICENCE
         else:
             path = Path(options.weights).expanduser()
+            origin, licence = path.name, "unknown"
             if not path.is_file():
                 msg = (
                     f"No weights file at {path}. Pass the path of a file, weights='imagenet' or "
                     "weights='random'."
                 )
                 raise ExportError(msg)
-            weights = Weights(
-                kind="file", sha256=sha256_file(path), origin=path.name, licence="unknown"
-            )
         state = read_state_dict(path)
         for name, shape in shapes.items():
             found = state[name].shape if name in state else None
@@ -175,7 +165,12 @@ class LiteBackbone:
                     f"{'is missing' if found is None else f'has {found}'}."
                 )
                 raise ExportError(msg)
-        return state, weights
+        return state, Weights(
+            kind="imagenet" if options.weights == "imagenet" else "file",
+            sha256=sha256_file(path),
+            origin=origin,
+            licence=licence,
+        )
 
     def _published_file(self) -> tuple[Path, str]:
         module_name = self.distribution.replace("-", "_")

@@ -7,7 +7,7 @@ and last stage are not scaled.
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import onnx
@@ -45,14 +45,43 @@ class Block:
     channels_out: int
 
     @property
-    def channels_inside(self) -> int:
-        """Channels of the depthwise convolution."""
-        return self.channels_in * self.expansion
-
-    @property
     def has_shortcut(self) -> bool:
         """Whether the input is added to the output."""
         return self.stride == 1 and self.channels_in == self.channels_out
+
+    def layers(self, position: int) -> list["Layer"]:
+        """Return its convolutions, first to last."""
+        prefix, inside = f"_blocks.{position}", self.channels_in * self.expansion
+        depthwise = (inside, 1, self.kernel, self.kernel)
+        layers = [
+            Layer(f"{prefix}._expand_conv", f"{prefix}._bn0", (inside, self.channels_in, 1, 1)),
+            Layer(f"{prefix}._depthwise_conv", f"{prefix}._bn1", depthwise, self.stride),
+            Layer(
+                f"{prefix}._project_conv",
+                f"{prefix}._bn2",
+                (self.channels_out, inside, 1, 1),
+                has_relu6=False,
+            ),
+        ]
+        return layers[1:] if self.expansion == 1 else layers
+
+
+class Layer(NamedTuple):
+    """A convolution and its batch normalisation, by their names in PyTorch's files, then ReLU6."""
+
+    weight: str
+    norm: str
+    shape: tuple[int, int, int, int]  # of the kernel: (out, in / groups, height, width)
+    stride: int = 1
+    has_relu6: bool = True
+
+
+STEM = Layer("_conv_stem", "_bn0", (STEM_CHANNELS, 3, 3, 3), 2)
+
+
+def head_layer(channels_in: int) -> Layer:
+    """Return the convolution behind the last block."""
+    return Layer("_conv_head", "_bn1", (HEAD_CHANNELS, channels_in, 1, 1))
 
 
 def _round_channels(channels: int, width: float, divisor: int = 8) -> int:
@@ -76,6 +105,17 @@ def blocks(width: float, depth: float) -> list[Block]:
     return result
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkSpec:
+    """The network to build: its blocks, its input size in pixels, and its outputs."""
+
+    blocks: list[Block]
+    input_size: int
+    layer: str = "head"  # "stem", "blocks.0" and so on, or "head"
+    pooling: str = "avg"
+    top: bool = False  # whether the logits are a second output
+
+
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
     """Return the zeros before and after one axis, as TensorFlow's ``SAME`` places them."""
     total = max((math.ceil(size / stride) - 1) * stride + kernel - size, 0)
@@ -84,25 +124,13 @@ def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
 
 def parameter_shapes(network: list[Block]) -> dict[str, tuple[int, ...]]:
     """Return the shape of every parameter of a network, by its name in PyTorch's files."""
+    inner = [layer for i, block in enumerate(network) for layer in block.layers(i)]
     shapes: dict[str, tuple[int, ...]] = {}
-
-    def layer(weight: str, norm: str, shape: tuple[int, ...]) -> None:
-        shapes[f"{weight}.weight"] = shape
+    for layer in (STEM, *inner, head_layer(network[-1].channels_out)):
+        shapes[f"{layer.weight}.weight"] = layer.shape
         for part in ("weight", "bias", "running_mean", "running_var"):
-            shapes[f"{norm}.{part}"] = (shape[0],)
-
-    layer("_conv_stem", "_bn0", (STEM_CHANNELS, 3, 3, 3))
-    for position, block in enumerate(network):
-        prefix, inside = f"_blocks.{position}", block.channels_inside
-        if block.expansion != 1:
-            layer(f"{prefix}._expand_conv", f"{prefix}._bn0", (inside, block.channels_in, 1, 1))
-        kernel = (inside, 1, block.kernel, block.kernel)
-        layer(f"{prefix}._depthwise_conv", f"{prefix}._bn1", kernel)
-        layer(f"{prefix}._project_conv", f"{prefix}._bn2", (block.channels_out, inside, 1, 1))
-    layer("_conv_head", "_bn1", (HEAD_CHANNELS, network[-1].channels_out, 1, 1))
-    shapes["_fc.weight"] = (N_CLASSES, HEAD_CHANNELS)
-    shapes["_fc.bias"] = (N_CLASSES,)
-    return shapes
+            shapes[f"{layer.norm}.{part}"] = layer.shape[:1]
+    return shapes | {"_fc.weight": (N_CLASSES, HEAD_CHANNELS), "_fc.bias": (N_CLASSES,)}
 
 
 @dataclass
@@ -124,13 +152,11 @@ class LiteGraph:
         self.constants.setdefault(name, numpy_helper.from_array(value, name))
         return name
 
-    def convolution(
-        self, source: str, weight: str, norm: str, *, size: int, stride: int = 1, relu6: bool
-    ) -> tuple[str, int]:
+    def convolution(self, source: str, layer: Layer, size: int) -> tuple[str, int]:
         """Append convolution, folded batch normalisation and ReLU6; return tensor and new size."""
-        kernel, bias = self._fold(weight, norm)
-        before, after = same_padding(size, kernel.shape[2], stride)
-        is_depthwise = kernel.shape[1] == 1
+        weight, (n_out, n_in, extent, _) = layer.weight, layer.shape
+        kernel, bias = self._fold(weight, layer.norm)
+        before, after = same_padding(size, extent, layer.stride)
         output = self.node(
             "Conv",
             [
@@ -139,17 +165,17 @@ class LiteGraph:
                 self.constant(f"{weight}.bias", bias),
             ],
             weight,
-            strides=[stride, stride],
+            strides=[layer.stride, layer.stride],
             pads=[before, before, after, after],
-            group=kernel.shape[0] if is_depthwise else 1,
+            group=n_out if n_in == 1 else 1,  # depthwise, or dense
         )
-        if relu6:
+        if layer.has_relu6:
             bounds = [
                 self.constant("zero", np.zeros((), np.float32)),
                 self.constant("six", np.full((), 6, np.float32)),
             ]
             output = self.node("Clip", [output, *bounds], f"{weight}.relu6")
-        return output, -(-size // stride)
+        return output, -(-size // layer.stride)
 
     def _fold(self, weight: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         # In float64, so that folding costs no accuracy against normalising after the convolution.
@@ -160,29 +186,6 @@ class LiteGraph:
         scale = gamma / np.sqrt(variance + BATCH_NORM_EPSILON)
         kernel = self.state[f"{weight}.weight"] * scale.reshape(-1, 1, 1, 1)
         return kernel.astype(np.float32), (beta - mean * scale).astype(np.float32)
-
-    def block(self, source: str, position: int, block: Block, size: int) -> tuple[str, int]:
-        """Append one inverted residual block; return tensor and new size."""
-        prefix = f"_blocks.{position}"
-        tensor, new_size = source, size
-        if block.expansion != 1:
-            tensor, _ = self.convolution(
-                tensor, f"{prefix}._expand_conv", f"{prefix}._bn0", size=size, relu6=True
-            )
-        tensor, new_size = self.convolution(
-            tensor,
-            f"{prefix}._depthwise_conv",
-            f"{prefix}._bn1",
-            size=size,
-            stride=block.stride,
-            relu6=True,
-        )
-        tensor, _ = self.convolution(
-            tensor, f"{prefix}._project_conv", f"{prefix}._bn2", size=new_size, relu6=False
-        )
-        if block.has_shortcut:
-            tensor = self.node("Add", [tensor, source], f"{prefix}.add")
-        return tensor, new_size
 
     def pooled(self, layer: str, pooling: str, output: str) -> tuple[int, ...]:
         """Append the pooling of a tapped layer as graph output *output*; return its shape."""
@@ -197,42 +200,38 @@ class LiteGraph:
 
 
 def build_network(
-    state: StateDict,
-    network: list[Block],
-    *,
-    input_size: int,
-    layer: str,
-    pooling: str,
-    top: bool,
-    opset: int,
+    state: StateDict, spec: NetworkSpec, *, opset: int
 ) -> tuple[onnx.ModelProto, tuple[int, ...]]:
     """Return the network without preprocessing, and the shape of one image's features.
 
-    The input is ``network_input``, float32 (N, 3, input_size, input_size); the outputs are
-    ``features`` (N, n_features) and, with *top*, ``logits`` (N, n_classes).
+    The input is ``network_input``, float32 (N, 3, height, width); the outputs are ``features``
+    (N, n_features) and, with the top, ``logits`` (N, n_classes).
     """
     graph = LiteGraph(state)
-    tensor, size = graph.convolution(
-        NETWORK_INPUT, "_conv_stem", "_bn0", size=input_size, stride=2, relu6=True
-    )
-    graph.taps["stem"] = tensor, (size, size, state["_conv_stem.weight"].shape[0])
-    for position, block in enumerate(network):
-        tensor, size = graph.block(tensor, position, block, size)
+    tensor, size = graph.convolution(NETWORK_INPUT, STEM, spec.input_size)
+    graph.taps["stem"] = tensor, (size, size, STEM_CHANNELS)
+    for position, block in enumerate(spec.blocks):
+        source = tensor
+        for layer in block.layers(position):
+            tensor, size = graph.convolution(tensor, layer, size)
+        if block.has_shortcut:
+            tensor = graph.node("Add", [tensor, source], f"_blocks.{position}.add")
         graph.taps[f"blocks.{position}"] = tensor, (size, size, block.channels_out)
-        if layer == f"blocks.{position}" and not top:
+        if spec.layer == f"blocks.{position}" and not spec.top:
             break
     else:
-        tensor, size = graph.convolution(tensor, "_conv_head", "_bn1", size=size, relu6=True)
-        graph.taps["head"] = tensor, (size, size, state["_conv_head.weight"].shape[0])
-    feature_shape = graph.pooled(layer, pooling, "features")
+        tensor, size = graph.convolution(tensor, head_layer(block.channels_out), size)
+        graph.taps["head"] = tensor, (size, size, HEAD_CHANNELS)
+    feature_shape = graph.pooled(spec.layer, spec.pooling, "features")
     outputs = {"features": int(np.prod(feature_shape))}
-    if top:
+    if spec.top:
         graph.pooled("head", "avg", "pooled_head")
         weight = graph.constant("_fc.weight", state["_fc.weight"])
         bias = graph.constant("_fc.bias", state["_fc.bias"])
         graph.node("Gemm", ["pooled_head", weight, bias], "logits", transB=1)
         outputs["logits"] = len(state["_fc.bias"])
-    shape: list[str | int] = ["N", 3, input_size, input_size]
+    opsets = [helper.make_opsetid("", opset)]
+    shape: list[str | int] = ["N", 3, spec.input_size, spec.input_size]
     model = helper.make_model(
         helper.make_graph(
             graph.nodes,
@@ -244,7 +243,7 @@ def build_network(
             ],
             list(graph.constants.values()),
         ),
-        opset_imports=[helper.make_opsetid("", opset)],
-        ir_version=helper.find_min_ir_version_for([helper.make_opsetid("", opset)]),
+        opset_imports=opsets,
+        ir_version=helper.find_min_ir_version_for(opsets),
     )
     return model, feature_shape

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.common.preprocess import BILINEAR, Resize, nearest_rows
-from exporters.lite.network import BATCH_NORM_EPSILON, Block, same_padding
+from exporters.lite.network import BATCH_NORM_EPSILON, Block, NetworkSpec, same_padding
 from exporters.lite.weights import StateDict
 from tlbench.core.arrays import FloatArray, ImageArray
 
@@ -60,20 +60,13 @@ def resize_nearest(images: _Array, size: int) -> _Array:
 def _convolve(images: _Array, kernel: _Array, stride: int) -> _Array:
     n_out, n_in, size, _ = kernel.shape
     height, width = images.shape[2:]
-    padded = np.pad(
-        images,
-        ((0, 0), (0, 0), same_padding(height, size, stride), same_padding(width, size, stride)),
-    )
+    edges = (same_padding(height, size, stride), same_padding(width, size, stride))
+    padded = np.pad(images, ((0, 0), (0, 0), *edges))
     rows, columns = -(-height // stride), -(-width // stride)
     result = np.zeros((len(images), n_out, rows, columns), np.float32)
     for i in range(size):
         for j in range(size):
-            window = padded[
-                :,
-                :,
-                i : i + (rows - 1) * stride + 1 : stride,
-                j : j + (columns - 1) * stride + 1 : stride,
-            ]
+            window = padded[:, :, i::stride, j::stride][:, :, :rows, :columns]
             if n_in == 1:  # depthwise
                 result += window * kernel[:, 0, i, j].reshape(1, -1, 1, 1)
             else:
@@ -114,30 +107,22 @@ def _layers(images: _Array, state: StateDict, network: list[Block]) -> Iterator[
 
 
 def reference_outputs(
-    images: ImageArray,
-    state: StateDict,
-    network: list[Block],
-    *,
-    input_size: int,
-    layer: str,
-    pooling: str,
-    top: bool,
-    resize: Resize = BILINEAR,
+    images: ImageArray, state: StateDict, spec: NetworkSpec, resize: Resize = BILINEAR
 ) -> list[FloatArray]:
-    """Return the features (N, n_features) of raw images (N, H, W, 3) and, with *top*, logits."""
+    """Return the features (N, n_features) of raw images (N, H, W, 3) and, with the top, logits."""
     resized = {"linear": resize_bilinear, "cubic": resize_bicubic, "nearest": resize_nearest}
-    pixels = resized[resize.mode](images.transpose(0, 3, 1, 2).astype(np.float32), input_size)
+    pixels = resized[resize.mode](images.transpose(0, 3, 1, 2).astype(np.float32), spec.input_size)
     outputs: dict[str, FloatArray] = {}
-    for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, network):
-        if name == layer:
+    for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, spec.blocks):
+        if name == spec.layer:
             pooled = {
                 "avg": lambda x: x.mean(axis=(2, 3)),
                 "max": lambda x: x.max(axis=(2, 3)),
                 "none": lambda x: x.transpose(0, 2, 3, 1).reshape(len(x), -1),
-            }[pooling](x)
+            }[spec.pooling](x)
             outputs["features"] = pooled
-            if not top:
+            if not spec.top:
                 break
-        if name == "head" and top:
+        if name == "head" and spec.top:
             outputs["logits"] = x.mean(axis=(2, 3)) @ state["_fc.weight"].T + state["_fc.bias"]
     return list(outputs.values())

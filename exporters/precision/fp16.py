@@ -34,25 +34,18 @@ class _Fp16:
         self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
         """Convert the network and return the new card."""
-        from exporters.precision.network import join, publish_conversion, split
+        from exporters.precision.network import convert_and_publish
 
-        listener.start("convert to fp16")
-        try:
-            parts = split(source)
-            network, kept = _to_float16(parts.network)
-        finally:
-            listener.finish()
-        return publish_conversion(
-            join(parts, network),
+        return convert_and_publish(
             source,
             destination,
             options,
             listener,
+            convert=lambda parts: _to_float16(parts.network),
             precision=self.name,
             method="weights and activations float16, converted by ONNX Runtime's float16 tool",
             default_min_cosine=_MIN_COSINE,
             reduce_range=None,
-            kept_in_float=("preprocessing", *kept),
         )
 
 

@@ -35,34 +35,25 @@ class _Int8:
         self, source: OnnxModel, destination: Path, options: ConversionOptions, listener: Listener
     ) -> ModelCard:
         """Quantise the network and return the new card."""
-        from exporters.precision.network import batches, join, publish_conversion, split
-        from exporters.precision.quantise import make_plan, quantise_calibrated
+        from exporters.precision.network import batches, convert_and_publish
+        from exporters.precision.quantise import quantise_calibrated
 
         if not options.calibration:
             raise ExportError("precision='int8' needs calibration images, but there are none.")
-        parts = split(source)
-        plan = make_plan(parts.network)
-        listener.start("quantise to int8")
-        try:
-            network = quantise_calibrated(
-                parts.network,
-                plan,
-                batches(parts, options.calibration),
-                reduce_range=options.reduce_range,
-            )
-        finally:
-            listener.finish()
-        return publish_conversion(
-            join(parts, network),
+        return convert_and_publish(
             source,
             destination,
             options,
             listener,
+            convert=lambda parts: quantise_calibrated(
+                parts.network,
+                batches(parts, options.calibration),
+                reduce_range=options.reduce_range,
+            ),
             precision=self.name,
             method=_METHOD,
             default_min_cosine=_MIN_COSINE,
             reduce_range=options.reduce_range,
-            kept_in_float=plan.kept_in_float,
         )
 
 

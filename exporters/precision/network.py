@@ -1,6 +1,6 @@
 """An exported file as two graphs, the preprocessing and the network, and how they are published."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -25,11 +25,10 @@ BATCH_SIZE = 8
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Two models that meet in the tensor *network_input*, float32 (N, 3, height, width)."""
+    """Two models that meet in a tensor, float32 (N, 3, height, width)."""
 
     preprocessing: onnx.ModelProto
     network: onnx.ModelProto
-    network_input: str
 
 
 def split(source: OnnxModel) -> Parts:
@@ -43,14 +42,14 @@ def split(source: OnnxModel) -> Parts:
             "unknown. Export a backbone by its name at this precision."
         )
         raise ExportError(msg)
-    network_input = graph.node[length - 1].output[0]
     shape: list[str | int] = ["N", 3, *card.input_size]
-    between = onnx.helper.make_tensor_value_info(network_input, onnx.TensorProto.FLOAT, shape)
+    between = onnx.helper.make_tensor_value_info(
+        graph.node[length - 1].output[0], onnx.TensorProto.FLOAT, shape
+    )
     nodes = list(graph.node)
     return Parts(
         _with_graph(source.proto, nodes[:length], list(graph.input), [between]),
         _with_graph(source.proto, nodes[length:], [between], list(graph.output)),
-        network_input,
     )
 
 
@@ -84,32 +83,11 @@ def _with_graph(
     )
 
 
-def join(parts: Parts, network: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a model of raw images: the preprocessing of *parts*, then *network*."""
-    first = parts.preprocessing.graph
-    joined = onnx.ModelProto()
-    joined.CopyFrom(network)
-    graph = joined.graph
-    nodes = [*first.node, *graph.node]
-    for field in (graph.node, graph.input):
-        del field[:]
-    graph.node.extend(nodes)
-    graph.input.extend(first.input)
-    graph.initializer.extend(first.initializer)
-    return joined
-
-
 def batches(parts: Parts, images: Sequence[ImageArray]) -> Iterator[FloatArray]:
     """Yield preprocessed batches (at most ``BATCH_SIZE``, 3, height, width) for the network."""
-    session = open_session(parts.preprocessing)
-    (name,) = (tensor.name for tensor in session.get_inputs())
+    preprocess = _runner(parts.preprocessing)
     for start in range(0, len(images), BATCH_SIZE):
-        yield np.concatenate(
-            [
-                session.run(None, {name: image[np.newaxis]})[0]
-                for image in images[start : start + BATCH_SIZE]
-            ]
-        )
+        yield np.concatenate([preprocess(image) for image in images[start : start + BATCH_SIZE]])
 
 
 def software_versions() -> dict[str, str]:
@@ -147,25 +125,32 @@ def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:
     )
 
 
-def publish_conversion(
-    model: onnx.ModelProto,
+def convert_and_publish(
     source: OnnxModel,
     destination: Path,
     options: ConversionOptions,
     listener: Listener,
     *,
+    convert: Callable[[Parts], tuple[onnx.ModelProto, tuple[str, ...]]],
     precision: str,
     method: str,
     default_min_cosine: float,
     reduce_range: bool | None,
-    kept_in_float: tuple[str, ...],
 ) -> ModelCard:
-    """Measure the drift of the converted *model*, write it with its card and return the card.
+    """Convert the network of *source*, measure the drift, write the file and return its card.
 
-    Raises ExportError if ONNX Runtime cannot run the model, or if the smallest cosine is below the
-    limit; *destination* is untouched then. Raises StorageError if it cannot be written.
+    *convert* returns the converted network and what it keeps in float32. Raises ExportError if ONNX
+    Runtime cannot run the result, or if the smallest cosine is below the limit; StorageError if
+    *destination* cannot be written. It is untouched then.
     """
+    listener.start(f"convert to {precision}")
+    try:
+        parts = split(source)
+        network, kept_in_float = convert(parts)
+    finally:
+        listener.finish()
     assert source.card is not None
+    model = _join(parts, network)
     listener.start(f"measure the drift of {precision}", len(options.held_out), "images")
     try:
         drift = _drift(model, source, options.held_out)
@@ -190,12 +175,27 @@ def publish_conversion(
         source_sha256=source.sha256,
         images=options.sample,
         reduce_range=reduce_range,
-        kept_in_float=kept_in_float,
+        kept_in_float=("preprocessing", *kept_in_float),
         drift=drift,
     )
     card = replace(source.card, precision=precision, conversion=conversion)
     write_with_card(model, card, destination)
     return card
+
+
+def _join(parts: Parts, network: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a model of raw images: the preprocessing of *parts*, then *network*."""
+    first = parts.preprocessing.graph
+    joined = onnx.ModelProto()
+    joined.CopyFrom(network)
+    graph = joined.graph
+    nodes = [*first.node, *graph.node]
+    for field in (graph.node, graph.input):
+        del field[:]
+    graph.node.extend(nodes)
+    graph.input.extend(first.input)
+    graph.initializer.extend(first.initializer)
+    return joined
 
 
 def _drift(model: onnx.ModelProto, source: OnnxModel, images: Sequence[ImageArray]) -> Drift:
@@ -204,17 +204,21 @@ def _drift(model: onnx.ModelProto, source: OnnxModel, images: Sequence[ImageArra
     except onnx.checker.ValidationError as error:
         msg = f"The converted graph is not valid ONNX: {one_line(error)}"
         raise ExportError(msg) from error
-    output = source.outputs[0].name  # the features; the logits, if any, are the second output
     ours, theirs = (
-        _rows(content, images, output)
-        for content in (model.SerializeToString(), source.path.read_bytes())
+        np.stack([features(image).reshape(-1) for image in images])
+        for features in (_runner(model), _runner(source.path.read_bytes()))
     )
     return measure_drift(ours, theirs)
 
 
-def _rows(model: bytes, images: Sequence[ImageArray], output: str) -> FloatArray:
-    """Return *output* of each raw image, whatever its size: (n_images, n_values), float32."""
+def _runner(model: onnx.ModelProto | bytes) -> Callable[[ImageArray], FloatArray]:
+    """Return a function that gives the model's first output for one raw image of any size."""
     session = open_session(model, "converted graph")
     (name,) = (tensor.name for tensor in session.get_inputs())
-    rows = [session.run([output], {name: image[np.newaxis]})[0].reshape(-1) for image in images]
-    return np.stack(rows).astype(np.float32, copy=False)
+    output = session.get_outputs()[0].name  # of a whole model the features; logits are the second
+
+    def run(image: ImageArray) -> FloatArray:
+        first: FloatArray = session.run([output], {name: image[np.newaxis]})[0]
+        return first.astype(np.float32, copy=False)
+
+    return run

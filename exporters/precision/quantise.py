@@ -66,18 +66,18 @@ def make_plan(network: onnx.ModelProto) -> QuantisationPlan:
     return QuantisationPlan(
         quantised=tuple(node.name for node in quantised),
         excluded=tuple(node.name for node in excluded),
-        kept_in_float=("preprocessing", *layers, *sorted(others)),
+        kept_in_float=(*layers, *sorted(others)),
     )
 
 
 def quantise_calibrated(
-    network: onnx.ModelProto,
-    plan: QuantisationPlan,
-    calibration: Iterable[FloatArray],
-    *,
-    reduce_range: bool,
-) -> onnx.ModelProto:
-    """Observe the network on preprocessed batches, quantise it, correct its biases, quantise it."""
+    network: onnx.ModelProto, calibration: Iterable[FloatArray], *, reduce_range: bool
+) -> tuple[onnx.ModelProto, tuple[str, ...]]:
+    """Return the network in 8 bits, calibrated on preprocessed batches, and what stays in float.
+
+    It is quantised twice: to find out how the weights are rounded, and with corrected biases.
+    """
+    plan = make_plan(network)
     touched = {
         tensor
         for node in network.graph.node
@@ -93,7 +93,7 @@ def quantise_calibrated(
     limits = ranges(seen)
     first = quantise(network, plan, limits, reduce_range=reduce_range)
     corrected = correct_biases(network, first, plan.quantised, seen.means)
-    return quantise(corrected, plan, limits, reduce_range=reduce_range)
+    return quantise(corrected, plan, limits, reduce_range=reduce_range), plan.kept_in_float
 
 
 def quantise(

@@ -8,7 +8,7 @@ import onnxruntime
 import pytest
 
 from exporters.lite.backbone import LITE0
-from exporters.lite.network import blocks
+from exporters.lite.network import NetworkSpec, blocks
 from exporters.lite.reference import reference_outputs
 from exporters.lite.weights import read_state_dict
 from tlbench.core.errors import (
@@ -54,15 +54,8 @@ def test_features_and_logits_are_those_of_pytorch(with_top):
 def test_the_numpy_reference_is_pytorchs_too():
     """What every export is verified against is itself verified."""
     path, _ = LITE0._published_file()
-    features, logits = reference_outputs(
-        GOLDEN["images"],
-        read_state_dict(path),
-        blocks(1.0, 1.0),
-        input_size=224,
-        layer="head",
-        pooling="avg",
-        top=True,
-    )
+    spec = NetworkSpec(blocks=blocks(1.0, 1.0), input_size=224, top=True)
+    features, logits = reference_outputs(GOLDEN["images"], read_state_dict(path), spec)
     np.testing.assert_allclose(features, GOLDEN["features"], atol=5e-5)
     np.testing.assert_allclose(logits, GOLDEN["logits"], atol=2e-4)
 

@@ -1,4 +1,4 @@
-"""Files that are models, and files that are none: the latter end in one line, never a traceback."""
+"""Files that are models, and files that are not: these end in one line, never a traceback."""
 
 import hashlib
 
@@ -64,7 +64,7 @@ def _read_or_refuse(path):
 
 
 def test_signature_is_read(path):
-    """A constant is no input, even where the file lists it as one."""
+    """A constant is not an input, even where the file lists it as one."""
     model = OnnxModel(path)
     assert model.inputs == (TensorInfo("rows", "float32", ("N", None, 3)),)
     assert model.outputs == (TensorInfo("sums", "float32", ("N", None, 3)),)
@@ -112,7 +112,7 @@ def test_missing_file(tmp_path):
 
 
 def test_folder(tmp_path):
-    """A folder is no model."""
+    """A folder is not a model."""
     assert str(tmp_path) in _refusal(tmp_path)
 
 

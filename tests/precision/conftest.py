@@ -1,5 +1,6 @@
 """A small network with every kind of node that matters, and a backbone that exports it."""
 
+import contextlib
 import sys
 from importlib.metadata import EntryPoint
 from types import ModuleType
@@ -13,6 +14,7 @@ import tlbench.core.registry
 from exporters.common.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
 from exporters.common.publish import write_with_card
 from tlbench.model import ConversionOptions, ImageSample, ModelCard, OnnxModel, Parity, Weights
+from tlbench.workflows import RunConfig, run_benchmark
 
 SIZE, N_FEATURES = 16, 24
 
@@ -128,7 +130,7 @@ def block_path(tmp_path_factory):
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def source(block_path):
     return OnnxModel(block_path)
 
@@ -143,7 +145,7 @@ def network(source):
     return parts
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def options():
     """Twenty-four images to calibrate on and eight others."""
     images = blobs(32)
@@ -167,12 +169,11 @@ class _BlockBackbone:
         return save_block(destination, kind=kind, seed=options.seed)
 
 
-@pytest.fixture
-def backbone(monkeypatch):
-    """A backbone named "block", found through an entry point as a plugin's is."""
+@contextlib.contextmanager
+def registered_block():
+    """Register a backbone named "block", found through an entry point as a plugin's is."""
     module = ModuleType("block_backbone_of_the_tests")
     module.BLOCK = _BlockBackbone()
-    monkeypatch.setitem(sys.modules, module.__name__, module)
     original = tlbench.core.registry.entry_points
 
     def entry_points(*, group):
@@ -181,5 +182,35 @@ def backbone(monkeypatch):
             points.append(EntryPoint("block", f"{module.__name__}:BLOCK", group))
         return points
 
-    monkeypatch.setattr(tlbench.core.registry, "entry_points", entry_points)
-    return module.BLOCK
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, module.__name__, module)
+        patch.setattr(tlbench.core.registry, "entry_points", entry_points)
+        yield module.BLOCK
+
+
+@pytest.fixture
+def backbone():
+    """A backbone named "block"."""
+    with registered_block() as block:
+        yield block
+
+
+@pytest.fixture(scope="session")
+def int8_config(tmp_path_factory):
+    """200 + 100 digits, the block backbone in int8, one head."""
+    return RunConfig(
+        model="block",
+        heads=("centroid",),
+        precision="int8",
+        limit_train=200,
+        limit_test=100,
+        latency=False,
+        cache_dir=tmp_path_factory.mktemp("int8") / "cache",
+    )
+
+
+@pytest.fixture(scope="session")
+def int8_outcome(int8_config):
+    """A whole run of that, for tests that only read it."""
+    with registered_block():
+        return run_benchmark(int8_config)

@@ -10,31 +10,27 @@ from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.core.progress import Silent
 from tlbench.records import Interval, LatencyRatio, decode_run, encode_run
 from tlbench.reports.console import render
-from tlbench.workflows import RunConfig, TimingConfig, extract_dataset_split, run, run_benchmark
+from tlbench.workflows import TimingConfig, extract_dataset_split, run, run_benchmark
 from tlbench.workflows.steps import context
+
+QUICK = TimingConfig(
+    scenarios=("single",), min_samples=3, min_duration_s=0.0, costs=False, extend_until_steady=False
+)
 
 
 @pytest.fixture
-def config(backbone, tmp_path):
-    """200 + 100 digits, the block backbone in int8, one head."""
-    return RunConfig(
-        model="block",
-        heads=("centroid",),
-        precision="int8",
-        limit_train=200,
-        limit_test=100,
-        latency=False,
-        cache_dir=tmp_path / "cache",
-    )
+def config(backbone, int8_config, tmp_path):
+    """The same with a cache of its own, for tests that run it."""
+    return replace(int8_config, cache_dir=tmp_path / "cache")
 
 
 def _kinds(result):
     return [(one.features, one.fitted_on) for one in result.accuracy]
 
 
-def test_both_heads_are_reported(config):
+def test_both_heads_are_reported(int8_outcome):
     """Refitted on int8 features, and fitted on fp32 features; each with its predictions."""
-    outcome = run_benchmark(config)
+    outcome = int8_outcome
     assert _kinds(outcome.result) == [("backbone", None), ("backbone", "fp32"), ("pixels", None)]
     for one, name in zip(
         outcome.result.accuracy, ["backbone", "backbone-fp32", "pixels"], strict=True
@@ -45,18 +41,18 @@ def test_both_heads_are_reported(config):
     assert any("backbone*: the head was fitted on fp32" in c for c in outcome.result.warnings)
 
 
-def test_the_fp32_head_is_fitted_on_fp32_features_and_tested_on_int8(config):
+@pytest.mark.usefixtures("backbone")
+def test_the_fp32_head_is_fitted_on_fp32_features_and_tested_on_int8(int8_config, int8_outcome):
     """The same head, fitted by hand on an fp32 run's features, predicts the same."""
     from tlbench.heads import HEADS
 
-    outcome = run_benchmark(config)
-    train = extract_dataset_split(replace(config, precision="fp32"), "train", Silent())
-    test = extract_dataset_split(config, "test", Silent())
+    train = extract_dataset_split(replace(int8_config, precision="fp32"), "train", Silent())
+    test = extract_dataset_split(int8_config, "test", Silent())
     head = HEADS.load("centroid")
-    estimator = head.build(dict(head.defaults), config.seed)
+    estimator = head.build(dict(head.defaults), int8_config.seed)
     estimator.fit(train.features, train.labels)
     np.testing.assert_array_equal(
-        outcome.predictions["backbone-fp32.centroid"], estimator.predict(test.features)
+        int8_outcome.predictions["backbone-fp32.centroid"], estimator.predict(test.features)
     )
 
 
@@ -70,10 +66,11 @@ def test_an_fp32_run_before_has_filled_the_store(config, backbone):
     assert backbone.n_exports == 1
 
 
-def test_a_second_run_takes_both_heads_from_the_store(config):
-    first, second = run_benchmark(config), run_benchmark(config)
+@pytest.mark.usefixtures("backbone")
+def test_a_second_run_takes_both_heads_from_the_store(int8_config, int8_outcome):
+    second = run_benchmark(int8_config)
     assert all(one.from_store for one in second.result.accuracy)
-    assert _kinds(second.result) == _kinds(first.result)
+    assert _kinds(second.result) == _kinds(int8_outcome.result)
 
 
 def test_an_fp32_run_has_one_head(config):
@@ -82,12 +79,12 @@ def test_an_fp32_run_has_one_head(config):
     assert not any("backbone*" in warning for warning in result.warnings)
 
 
-def test_calibration_is_on_the_datasets_train_rows(config):
+def test_calibration_is_on_the_datasets_train_rows(int8_config, int8_outcome):
     """Those that the limits leave."""
-    card = run_benchmark(config).result.model.card
+    card = int8_outcome.result.model.card
     images = card.conversion.images
     assert (images.dataset, images.split) == ("digits", "train")
-    assert images.n_calibration + images.n_held_out <= config.limit_train
+    assert images.n_calibration + images.n_held_out <= int8_config.limit_train
 
 
 def test_a_processor_that_saturates_gets_seven_bits(config, monkeypatch):
@@ -98,14 +95,14 @@ def test_a_processor_that_saturates_gets_seven_bits(config, monkeypatch):
 
 
 def test_latency_alone_calibrates_on_the_default_dataset(config):
-    result = run_benchmark(replace(config, accuracy=False, latency=True)).result
+    result = run_benchmark(replace(config, accuracy=False, latency=True, timing=QUICK)).result
     assert {one.precision for one in result.latency} == {"int8"}
     assert result.dataset is None
     assert result.model.card.conversion.images.dataset == "digits"
 
 
-def test_the_run_survives_its_json_and_shows_both_heads(config):
-    result = run_benchmark(config).result
+def test_the_run_survives_its_json_and_shows_both_heads(int8_config, int8_outcome):
+    result = int8_outcome.result
     assert decode_run(encode_run(result), "run.json") == result
     text = render(result)
     assert "int8" in text.splitlines()[0]
@@ -113,12 +110,12 @@ def test_the_run_survives_its_json_and_shows_both_heads(config):
     accuracy_table = text.partition("Accuracy")[2].partition("Metrics")[0]
     assert sum(line.split()[:1] == ["backbone*"] for line in accuracy_table.splitlines()) == 1
     assert max(map(len, text.splitlines())) <= 80
-    assert "--precision int8" in repeat_command(config)
+    assert "--precision int8" in repeat_command(int8_config)
 
 
-def test_the_headline_is_about_the_refitted_head(config):
+def test_the_headline_is_about_the_refitted_head(int8_outcome):
     """However good the other one is: it is an answer to another question."""
-    result = run_benchmark(config).result
+    result = int8_outcome.result
     refitted, other, *rest = result.accuracy
     better = replace(other, n_correct=100, accuracy_fraction=1.0)
     text = render(replace(result, accuracy=(refitted, better, *rest)))
@@ -143,11 +140,6 @@ def test_without_a_cache_both_heads_are_there(config):
     assert not (config.cache_dir / "models").exists()
 
 
-QUICK = TimingConfig(
-    scenarios=("single",), min_samples=3, min_duration_s=0.0, costs=False, extend_until_steady=False
-)
-
-
 def test_a_timing_is_held_against_fp32_in_turns(config):
     """Whether a conversion is faster at all is measured, not taken for granted."""
     result = run_benchmark(replace(config, latency=True, timing=QUICK)).result
@@ -163,7 +155,7 @@ def test_a_timing_is_held_against_fp32_in_turns(config):
 def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
     """The warning names the ratio and its interval; a faster one needs no warning."""
 
-    def contested(ratio):
+    def warnings_at(ratio):
         interval = Interval(low=ratio - 0.1, high=ratio + 0.1, method="by hand")
         found = LatencyRatio(
             label="int8",
@@ -179,9 +171,9 @@ def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
         return run_benchmark(replace(config, latency=True, timing=QUICK)).result.warnings
 
     slower = "int8 is slower than fp32 on this machine: 1.50 times the time [1.40, 1.60]"
-    assert any(warning.startswith(slower) for warning in contested(1.5))
-    assert not any("slower" in warning for warning in contested(1.05))
-    assert not any("slower" in warning for warning in contested(0.6))
+    assert any(warning.startswith(slower) for warning in warnings_at(1.5))
+    assert not any("slower" in warning for warning in warnings_at(1.05))
+    assert not any("slower" in warning for warning in warnings_at(0.6))
 
 
 def test_an_fp32_run_is_held_against_nothing(config):

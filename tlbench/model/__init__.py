@@ -11,7 +11,6 @@ from tlbench.model.card import (
     Weights,
     decode_card,
     encode_card,
-    read_card,
 )
 from tlbench.model.classifier import (
     CLASSES_KEY,
@@ -78,7 +77,6 @@ __all__ = [
     "file_stem",
     "is_file_name",
     "load_backbone",
-    "read_card",
     "refuse_file_at_precision",
     "resolve_model",
 ]

@@ -16,21 +16,11 @@ PROBABILITIES_OUTPUT = "probabilities"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """The check of the file's predictions on the run's whole test split, before it was written.
+    """The check of the file on the run's test split: every label was the reference's."""
 
-    Every predicted label was the reference's; otherwise the file would not exist.
-
-    Attributes
-    ----------
-    reference : str
-        What the predictions were compared with, and its version.
-    max_difference : float
-        Largest absolute difference of one probability.
-    """
-
-    reference: str
+    reference: str  # what the predictions were compared with, and its version
     n_images: int
-    max_difference: float
+    max_difference: float  # largest absolute difference of one probability
     runtime: str
     provider: str
     batch_size: int
@@ -38,42 +28,22 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassifierCard:
-    """The description of a classifier file, stored as JSON in its metadata beside the model card.
-
-    Attributes
-    ----------
-    head, params : str, dict
-        The head, and every parameter that it was fitted with.
-    classes : tuple of str
-        Class names; ``label`` is an index into it, ``probabilities`` has a column for each.
-    probabilities : str
-        What the probabilities are, in words: not every head has its own.
-    arithmetic : {"float32", "float64"}
-        Number type of the head's products and sums.
-    backbone_sha256 : str
-        SHA-256 of the backbone's file that the run measured.
-    dataset, dataset_fingerprint, n_train : str, str, int
-        What the head was fitted on.
-    n_test, n_correct, accuracy_fraction : int, int, float
-        As the run measured them on its test split.
-    run : str
-        Id of that run.
-    """
+    """The description of a classifier file, as JSON in its metadata beside the model card."""
 
     card_version: int = 1
     head: str
-    params: dict[str, Any]
-    classes: tuple[str, ...]
-    probabilities: str
-    arithmetic: Literal["float32", "float64"]
-    backbone_sha256: str
-    dataset: str
+    params: dict[str, Any]  # every parameter that the head was fitted with
+    classes: tuple[str, ...]  # `label` is an index into it, `probabilities` has a column for each
+    probabilities: str  # what they are, in words: not every head has its own
+    arithmetic: Literal["float32", "float64"]  # of the head's products and sums
+    backbone_sha256: str  # of the backbone's file that the run measured
+    dataset: str  # that the head was fitted on
     dataset_fingerprint: str
     n_train: int
     n_test: int
     n_correct: int
-    accuracy_fraction: float
-    run: str
+    accuracy_fraction: float  # as the run measured it on its test split
+    run: str  # id of that run
     verification: Verification
     software: dict[str, str] = field(default_factory=dict)
 

@@ -1,6 +1,7 @@
 """The ONNX file on disk: identity, signature, card, and what one image costs in it."""
 
 import math
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -38,7 +39,7 @@ class OnnxModel:
     """
 
     def __init__(self, path: Path) -> None:
-        if not _is_file(path):
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for impossible names
             msg = (
                 f"No model at {path}. Give the path of an .onnx file, or the name of a backbone "
                 "(`tlbench list backbones` shows them)."
@@ -100,13 +101,6 @@ class OnnxModel:
         """Return the value of *key* in the file's metadata, or None."""
         entries = self.proto.metadata_props
         return next((entry.value for entry in entries if entry.key == key), None)
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError:  # no permission, or not a possible file name
-        return False
 
 
 def _tensor_info(value: "onnx.ValueInfoProto") -> TensorInfo:

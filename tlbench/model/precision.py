@@ -19,26 +19,13 @@ FULL_PRECISION = "fp32"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversionOptions:
-    """The images and limits of a conversion.
+    """The images and limits of a conversion; images are uint8 (H, W, 3) of any sizes."""
 
-    Attributes
-    ----------
-    sample : ImageSample
-        Where the images come from, for the card.
-    calibration, held_out : sequence of ndarray (H, W, 3), uint8
-        Raw training images of any sizes: to fit ranges and biases on, and to measure the drift on.
-    reduce_range : bool
-        Whether int8 weights are limited to 7 bits; see `tlbench.machine.int8_saturates`.
-    min_cosine : float or None
-        The conversion fails if the cosine between an image's features and the source's is smaller;
-        None for the precision's own limit.
-    """
-
-    sample: ImageSample
-    calibration: "Sequence[ImageArray]"
-    held_out: "Sequence[ImageArray]"
-    reduce_range: bool = False
-    min_cosine: float | None = None
+    sample: ImageSample  # where the images come from, for the card
+    calibration: "Sequence[ImageArray]"  # to fit ranges and biases on
+    held_out: "Sequence[ImageArray]"  # to measure the drift on
+    reduce_range: bool = False  # 7-bit weights; see `tlbench.machine.int8_saturates`
+    min_cosine: float | None = None  # limit of every image's drift; None for the precision's own
 
     def __post_init__(self) -> None:
         if self.min_cosine is not None and not -1 <= self.min_cosine <= 1:

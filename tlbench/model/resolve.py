@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
@@ -95,8 +95,18 @@ def resolve_model(
     """
     options = options or ExportOptions()
     if is_file_name(model):
-        if options != ExportOptions():
-            _refuse_file_to_export(model, options)
+        changed = [
+            f"{field.name}={value!r}"
+            for field in fields(options)
+            if (value := getattr(options, field.name)) != field.default
+        ]
+        if changed:
+            msg = (
+                f"{', '.join(changed)} applies to the export of a backbone that is given by its "
+                f"name, but {model} is a file that is already exported. Name a backbone, or leave "
+                "these options out."
+            )
+            raise ConfigError(msg)
         if conversion is not None:
             refuse_file_at_precision(model, conversion.precision)
         return OnnxModel(Path(model).expanduser())
@@ -136,20 +146,6 @@ def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
         f"precision={precision!r} converts a backbone that is given by its name, but {model} is a "
         f"file, which keeps its precision. Export the backbone with precision={precision!r}, then "
         "measure that file without asking for a precision."
-    )
-    raise ConfigError(msg)
-
-
-def _refuse_file_to_export(model: str, options: ExportOptions) -> NoReturn:
-    usual = ExportOptions()
-    changed = ", ".join(
-        f"{slot}={getattr(options, slot)!r}"
-        for slot in ExportOptions.__slots__
-        if getattr(options, slot) != getattr(usual, slot)
-    )
-    msg = (
-        f"{changed} applies to the export of a backbone that is given by its name, but {model} is "
-        "a file that is already exported. Name a backbone, or leave these options out."
     )
     raise ConfigError(msg)
 
@@ -205,8 +201,6 @@ def _export_key(backbone: Backbone, options: ExportOptions) -> str:
     weights = options.weights
     if weights not in {"imagenet", "random"} and Path(weights).is_file():
         weights = sha256_file(Path(weights))
-    values = {slot: getattr(options, slot) for slot in ExportOptions.__slots__} | {
-        "weights": weights
-    }
+    values = asdict(options) | {"weights": weights}
     del values["download_dir"]  # where a download is kept changes nothing
     return sha256_value([backbone.name, values, versions])[:16]
