@@ -131,7 +131,9 @@ def test_a_file_in_place_of_a_folder_is_refused_before_the_work(tmp_path: Path) 
     (tmp_path / "a").write_bytes(b"")
     for writer in (atomic_path, atomic_folder):
         with (
-            pytest.raises(StorageError, match=r"a/b cannot be written: .+\. Choose"),
+            pytest.raises(
+                StorageError, match=r"a/b cannot be written: .+/a is not a folder\. Choose"
+            ),
             writer(tmp_path / "a/b"),
         ):
             pytest.fail("the work was begun")

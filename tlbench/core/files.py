@@ -62,6 +62,8 @@ def atomic_folder(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
 
 
 def _temporary(path: Path) -> Path:
+    if path.parent.is_file():
+        raise NotADirectoryError(0, f"{path.parent} is not a folder")
     path.parent.mkdir(parents=True, exist_ok=True)
     # Hidden, so that an interrupted writer leaves nothing that looks finished; short enough for
     # any file system; with the suffix, because numpy adds .npz to a name that lacks it.

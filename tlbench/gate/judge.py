@@ -146,9 +146,9 @@ def _why_other_data(found: DatasetInfo, predictions: Predictions, wanted: Baseli
             f"{wanted.fingerprint[:_DIGITS]} with {wanted.n_train:,} and {wanted.n_test:,}"
         )
     if n_test != wanted.n_test or sha256_array(predictions.index) != wanted.index_sha256:
-        return "other images of the test split than the baseline's, or another order"
+        return "other images than in the baseline's test split, or another order"
     if sha256_array(predictions.labels) != wanted.labels_sha256:
-        return "other labels than the baseline's"
+        return "other labels than in the baseline"
     return ""
 
 
