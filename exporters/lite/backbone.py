@@ -40,7 +40,10 @@ class LiteBackbone:
     @property
     def summary(self) -> str:
         """One line for `tlbench list backbones`."""
-        return f"{self.input_size} px, {_N_FEATURES} features; {_LICENCE}"
+        return (
+            f"EfficientNet-Lite{self.variant}, {self.input_size} px, {_N_FEATURES} features, "
+            f"ImageNet weights; licence: {_LICENCE}"
+        )
 
     @property
     def distribution(self) -> str:

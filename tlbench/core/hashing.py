@@ -26,9 +26,9 @@ def sha256_array(array: "NDArray[Any]") -> str:
     TypeError
         If the array holds Python objects: their bytes are addresses, not values.
     """
+    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     import numpy as np
 
-    digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     array = np.atleast_1d(array)  # the shape above tells a scalar from one row
     row_bytes = max(1, array[:1].nbytes)
     step = max(1, (8 << 20) // row_bytes)
