@@ -52,12 +52,16 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Properties of the machine at the start of a run; None for what it does not report."""
+    """Properties of the machine at the start of a run; None for what it does not report.
+
+    ``cpus_total`` counts all processors; ``cpus_usable`` those in this process's affinity and
+    cpuset, from which default thread counts derive.
+    """
 
     machine: str
     cpu: str
-    cpus_total: int  # all processors of the machine
-    cpus_usable: int  # those in this process's affinity and cpuset, from which threads derive
+    cpus_total: int
+    cpus_usable: int
     ram_bytes: int | None
     gpus: tuple[Gpu, ...]
     os: str
