@@ -1,4 +1,4 @@
-"""Names for the array types that pass between the layers."""
+"""The array types that packages exchange."""
 
 from typing import Protocol, TypeAlias
 
@@ -20,10 +20,4 @@ class Images(Protocol):
         """Return the number of images."""
 
     def __getitem__(self, index: int, /) -> ImageArray:
-        """Return one image, uint8 of shape (H, W, 3), RGB; sizes may differ between images.
-
-        Raises
-        ------
-        UnreadableImageError
-            If the image cannot be decoded.
-        """
+        """Return one image (H, W, 3), RGB, or raise UnreadableImageError; sizes may differ."""
