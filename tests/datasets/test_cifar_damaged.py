@@ -46,7 +46,7 @@ ROWS = np.zeros((2, 3072), dtype=np.uint8)
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_wrong_content_is_named(folder, request_for, python2_pickle, content, message):
-    """What a batch must hold and does not is said with the file's name and what was found."""
+    """The error names the file, what is wrong and what was found."""
     (folder / "data_batch_4").write_bytes(python2_pickle(content))
     with pytest.raises(DataError, match=f"data_batch_4.*{message}"):
         cifar.load_cifar10(request_for(folder.parent))

@@ -75,7 +75,7 @@ def test_fingerprint_is_the_same_when_loaded_again(dataset, request_of):
 
 
 def test_splits_have_different_fingerprints(dataset):
-    """Train and test hold different data."""
+    """Train and test contain different data."""
     assert dataset.train.fingerprint != dataset.test.fingerprint
 
 

@@ -142,7 +142,7 @@ def test_transparent_colour_shows_white(save):
 
 
 def test_cmyk_is_converted(save):
-    """A CMYK JPEG becomes RGB: full cyan is no red."""
+    """A CMYK JPEG becomes RGB: full cyan has no red."""
     image = decode_image(save(Image.new("CMYK", (16, 16), (255, 0, 0, 0)), "i.jpg"))
     # JPEG quantisation moves the values a little
     np.testing.assert_allclose(image[8, 8], [0, 255, 255], atol=6)

@@ -72,14 +72,14 @@ def test_single_tree_is_split_by_seed(tree, request_for):
 
 
 def test_a_class_may_be_called_train(tmp_path, make_images, request_for):
-    """A lone folder 'train' that holds images is a class like another."""
+    """A single folder 'train' that contains images is an ordinary class."""
     for name in ("bus", "train"):
         make_images(tmp_path / "vehicles" / name, 2)
     assert load(request_for(tmp_path / "vehicles")).classes == ("bus", "train")
 
 
 def test_other_files_are_ignored(tree, request_for):
-    """Notes, hidden files, hidden folders and folders inside a class are no images."""
+    """Notes, hidden files, hidden folders and folders inside a class are ignored."""
     before = load(request_for(tree)).fingerprint
     (tree / "a" / "notes.txt").write_text("notes")
     (tree / "a" / ".hidden.png").write_bytes(b"")
@@ -175,7 +175,7 @@ def test_missing_folder_is_named(tmp_path, request_for):
 
 
 def test_file_instead_of_folder_is_refused(tmp_path, request_for):
-    """An archive or image is no folder."""
+    """A file is not accepted as the folder."""
     (tmp_path / "photos.zip").write_bytes(b"")
     with pytest.raises(DataError, match=r"photos\.zip is a file"):
         load(request_for(tmp_path / "photos.zip"))

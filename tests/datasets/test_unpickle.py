@@ -112,7 +112,7 @@ def test_refused_global_is_named(function, name, protocol):
     ids=["object", "structured", "text", "dates"],
 )
 def test_arrays_of_anything_but_numbers_are_refused(array):
-    """Object arrays and structured arrays are no data of ours."""
+    """Object, structured, text and date arrays are refused: they are not numbers."""
     with pytest.raises(DataError):
         parse_pickle(pickle.dumps({"data": array}, protocol=2), "file")
 
@@ -154,7 +154,7 @@ def test_malformed_pickle_is_a_data_error(content):
 
 
 def test_memo_index_costs_no_memory():
-    """A large memo index is a key, not a size."""
+    """A large memo index is a dictionary key, not a size."""
     assert parse_pickle(b"\x80\x02}r\xff\xff\xff\x7f.", "file") == {}
 
 
@@ -168,7 +168,7 @@ def test_claimed_shape_must_fit_the_bytes(python2_pickle):
 
 
 def test_encoding_one_text_again_and_again_is_refused():
-    """A file of some kilobytes cannot ask for many times its size in byte strings."""
+    """A file of a few kilobytes cannot make byte strings of many times its size."""
     text = b"X" + (1000).to_bytes(4, "little") + b"x" * 1000
     again = b"c_codecs\nencode\nh\x00X\x06\x00\x00\x00latin1\x86R"
     content = b"\x80\x02}U\x01a](" + text + b"q\x00" + again * 100 + b"es."
@@ -177,7 +177,7 @@ def test_encoding_one_text_again_and_again_is_refused():
 
 
 def test_one_content_for_many_arrays_is_refused():
-    """Values of the other byte order are copied when they are read: once, not once an array."""
+    """Values of the other byte order are copied: many arrays must not copy the same bytes."""
     wide = np.arange(1000, dtype=">i4")
     again = [np.ndarray.__new__(np.ndarray, wide.shape, ">i4", wide.tobytes()) for _ in range(9)]
     assert len(parse_pickle(pickle.dumps({"a": again}, protocol=2), "file")["a"]) == 9
@@ -193,7 +193,7 @@ def test_one_content_for_many_arrays_is_refused():
 @settings(deadline=None)
 @given(content=st.binary(max_size=200))
 def test_arbitrary_bytes_give_a_dictionary_or_a_data_error(content):
-    """No bytes raise anything else."""
+    """No bytes raise any other error."""
     with contextlib.suppress(DataError):
         assert isinstance(parse_pickle(content, "file"), dict)
 
@@ -233,7 +233,7 @@ def test_programs_of_known_instructions_give_a_dictionary_or_a_data_error(parts)
 
 @pytest.mark.parametrize("kept", range(0, len(VALID), 7))
 def test_truncated_pickle_is_a_data_error(kept):
-    """A file that ends too early never gives part of its content."""
+    """A truncated file never returns part of its content."""
     with pytest.raises(DataError, match="damaged"):
         parse_pickle(VALID[:kept], "file")
 

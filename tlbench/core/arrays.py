@@ -20,13 +20,7 @@ class Images(Protocol):
         """Return the number of images."""
 
     def __getitem__(self, index: int, /) -> ImageArray:
-        """Return one image, uint8 of shape (H, W, 3), RGB; sizes may differ between images.
-
-        Raises
-        ------
-        UnreadableImageError
-            If the image cannot be decoded.
-        """
+        """Return one image (H, W, 3), RGB, or raise UnreadableImageError; sizes may differ."""
 
 
 def cosine_similarity(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:

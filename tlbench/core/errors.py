@@ -1,8 +1,8 @@
-"""Errors raised on purpose: each says what was wrong, what was found and what to do."""
+"""The errors of tlbench; each says what was wrong, what was found and what to do."""
 
 
 class TlbenchError(Exception):
-    """Base of every error that a user can cause or cure: exit code 2 on the command line."""
+    """Base of all errors that a user can cause or fix: exit code 2 on the command line."""
 
 
 class UnknownNameError(TlbenchError, LookupError):
@@ -10,27 +10,27 @@ class UnknownNameError(TlbenchError, LookupError):
 
 
 class ConfigError(TlbenchError, ValueError):
-    """An option whose value makes no sense."""
+    """A parameter with an invalid value."""
 
 
 class ComparisonError(TlbenchError, ValueError):
-    """Saved runs that cannot be compared as asked."""
+    """Saved runs that cannot be compared as requested."""
 
 
 class DataError(TlbenchError, ValueError):
-    """A dataset that is missing, damaged, empty or not usable as asked."""
+    """A dataset that is missing, damaged, empty or not usable as requested."""
 
 
 class DownloadError(TlbenchError, RuntimeError):
-    """A file that could not be had from the network, or is not the one that was expected."""
+    """A file that could not be downloaded, or is not the expected one."""
 
 
 class UnreadableImageError(DataError):
-    """One image that cannot be decoded; the caller decides whether to skip it."""
+    """An image that cannot be decoded; the caller decides whether to skip it."""
 
 
 class ModelError(TlbenchError, ValueError):
-    """A file that is no usable ONNX model, or a model that does not fit the request."""
+    """A file that is not a usable ONNX model, or a model that does not fit the request."""
 
 
 class ExportError(TlbenchError, RuntimeError):
@@ -38,15 +38,15 @@ class ExportError(TlbenchError, RuntimeError):
 
 
 class GateError(TlbenchError, ValueError):
-    """A baseline or a policy that cannot be used: no verdict, which is not a pass."""
+    """A baseline or a policy that cannot be used: there is no verdict, which is not a pass."""
 
 
 class GpuUnreadableError(TlbenchError, RuntimeError):
-    """A GPU whose sensors cannot be read; its message is the reason that a record gives."""
+    """A GPU whose sensors cannot be read; the message is the reason in the record."""
 
 
 class MeasurementError(TlbenchError, RuntimeError):
-    """A measurement that did not come about."""
+    """A measurement that failed."""
 
 
 class ProviderUnavailableError(TlbenchError, RuntimeError):
@@ -54,7 +54,7 @@ class ProviderUnavailableError(TlbenchError, RuntimeError):
 
 
 class MissingDependencyError(TlbenchError, ImportError):
-    """An optional package that the request needs."""
+    """A missing optional package that the request needs."""
 
 
 class StorageError(TlbenchError, OSError):

@@ -1,4 +1,4 @@
-"""SHA-256 of files, arrays and values: the identity of all that is cached or compared."""
+"""SHA-256 of files, arrays and values, which identifies what is cached or compared."""
 
 import hashlib
 import json
@@ -18,13 +18,8 @@ def sha256_file(path: Path) -> str:
 def sha256_array(array: "NDArray[Any]") -> str:
     """Return the hex digest of an array's dtype, shape and values.
 
-    The same values give the same digest whatever the memory layout; rows are read in blocks, so
-    that a memory-mapped or transposed array is never copied whole.
-
-    Raises
-    ------
-    TypeError
-        If the array holds Python objects: their bytes are addresses, not values.
+    The memory layout does not matter. Rows are read in blocks, so that a memory-mapped or
+    transposed array is never copied whole. Arrays of Python objects raise TypeError.
     """
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     import numpy as np

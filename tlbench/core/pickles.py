@@ -29,14 +29,16 @@ class PickleError(ValueError):
 
 class _Instructions(dict[int, Callable[[Any], None]]):
     def __missing__(self, code: int) -> NoReturn:
-        raise PickleError(f"it contains the pickle instruction {bytes([code])!r}, which data lack")
+        raise PickleError(
+            f"it contains the pickle instruction {bytes([code])!r}, which data files do not need"
+        )
 
 
-class _DataUnpickler(pickle._Unpickler):  # noqa: SLF001 - what pickletools documents, in Python
+class _DataUnpickler(pickle._Unpickler):  # noqa: SLF001 - the public one is in C
     """The standard library's unpickler in Python, less what a malicious file can abuse.
 
-    The C unpickler is no alternative: it allocates its memo by the largest index in the file (nine
-    bytes of a file cost 500 MB), and it puts keys into dictionaries whose hash never ends.
+    The C unpickler is not safe enough: it allocates its memo by the largest index in the file (nine
+    bytes cost 500 MB), and it accepts dictionary keys whose hash takes exponential time.
     """
 
     dispatch: ClassVar = _Instructions(

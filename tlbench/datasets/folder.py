@@ -16,6 +16,7 @@ from tlbench.datasets.base import Dataset, DatasetRequest, Split
 if TYPE_CHECKING:
     from PIL import Image
 
+_Tree = dict[str, list[Path]]  # the image files of each class
 _LAYOUT: Final = "PATH/train/<class>/* with PATH/test/<class>/*, or PATH/<class>/*"
 _TEST_SHARE: Final = 5  # one image in five
 
@@ -101,12 +102,6 @@ class ImageFiles:
         return decode_image(self.paths[index])
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
-    path: Path
-    class_name: str
-
-
 def load(request: DatasetRequest, /) -> Dataset:
     """Return the dataset ``folder:PATH``: JPEG, PNG and WebP files, one subfolder per class.
 
@@ -176,23 +171,21 @@ def _is_split_in_two(root: Path) -> bool:
     return len(halves) == len({"train", "test"})
 
 
-def _scan(folder: Path) -> dict[str, list[_File]]:
+def _scan(folder: Path) -> _Tree:
     """Return the image files of each class; classes and files are sorted by name."""
     return {
         path.name: [
-            _File(file, path.name)
-            for file in _entries(path)
-            if file.suffix.lower() in SUFFIXES and file.is_file()
+            file for file in _entries(path) if file.suffix.lower() in SUFFIXES and file.is_file()
         ]
         for path in _folders(folder)
     }
 
 
-def _flat(tree: dict[str, list[_File]]) -> list[_File]:
+def _flat(tree: _Tree) -> list[Path]:
     return [file for files in tree.values() for file in files]
 
 
-def _check_filled(folder: Path, tree: dict[str, list[_File]]) -> None:
+def _check_filled(folder: Path, tree: _Tree) -> None:
     if not _flat(tree):
         suffixes = ", ".join(sorted(SUFFIXES))
         found = f"{len(tree)} class folders" if tree else "no class folders"
@@ -200,9 +193,7 @@ def _check_filled(folder: Path, tree: dict[str, list[_File]]) -> None:
         raise DataError(msg)
 
 
-def _check_two(
-    root: Path, train: dict[str, list[_File]], test: dict[str, list[_File]]
-) -> tuple[str, ...]:
+def _check_two(root: Path, train: _Tree, test: _Tree) -> tuple[str, ...]:
     _check_filled(root / "train", train)
     _check_filled(root / "test", test)
     if unknown := sorted(set(test) - set(train)):
@@ -220,7 +211,7 @@ def _check_two(
     return tuple(train)
 
 
-def _check_one(root: Path, tree: dict[str, list[_File]]) -> tuple[str, ...]:
+def _check_one(root: Path, tree: _Tree) -> tuple[str, ...]:
     _check_filled(root, tree)
     for name, files in tree.items():
         if len(files) < 2:  # noqa: PLR2004 - one to train, one to test
@@ -232,10 +223,10 @@ def _check_one(root: Path, tree: dict[str, list[_File]]) -> tuple[str, ...]:
     return tuple(tree)
 
 
-def _divide(tree: dict[str, list[_File]], seed: int) -> tuple[list[_File], list[_File]]:
+def _divide(tree: _Tree, seed: int) -> tuple[list[Path], list[Path]]:
     generator = np.random.default_rng(seed)
-    train: list[_File] = []
-    test: list[_File] = []
+    train: list[Path] = []
+    test: list[Path] = []
     for files in tree.values():
         n_test = max(1, round(len(files) / _TEST_SHARE))
         chosen = set(generator.permutation(len(files))[:n_test].tolist())
@@ -244,17 +235,17 @@ def _divide(tree: dict[str, list[_File]], seed: int) -> tuple[list[_File], list[
     return train, test
 
 
-def _digest(files: list[_File], listener: Listener) -> dict[Path, str]:
+def _digest(files: list[Path], listener: Listener) -> dict[Path, str]:
     """Return the SHA-256 of each file's bytes."""
     digests: dict[Path, str] = {}
     listener.start("read image files", len(files), "images")
     try:
         for file in files:
             try:
-                digests[file.path] = sha256_file(file.path)
+                digests[file] = sha256_file(file)
             except OSError as error:
                 reason = error.strerror or type(error).__name__
-                raise DataError(f"Cannot read {file.path}: {reason}. Check the file.") from error
+                raise DataError(f"Cannot read {file}: {reason}. Check the file.") from error
             listener.advance()
     finally:
         listener.finish()
@@ -262,10 +253,10 @@ def _digest(files: list[_File], listener: Listener) -> dict[Path, str]:
 
 
 def _warn_of_shared(
-    train: list[_File], test: list[_File], digests: dict[Path, str], listener: Listener
+    train: list[Path], test: list[Path], digests: dict[Path, str], listener: Listener
 ) -> None:
-    seen = {digests[file.path] for file in train}
-    shared = sum(digests[file.path] in seen for file in test)
+    seen = {digests[file] for file in train}
+    shared = sum(digests[file] in seen for file in test)
     if shared:
         listener.warn(
             f"{shared} of {len(test)} test files are also training files, byte for byte: "
@@ -273,17 +264,17 @@ def _warn_of_shared(
         )
 
 
-def _split(files: list[_File], classes: tuple[str, ...], digests: dict[Path, str]) -> Split:
+def _split(files: list[Path], classes: tuple[str, ...], digests: dict[Path, str]) -> Split:
     index = {name: number for number, name in enumerate(classes)}
-    labels: LabelArray = np.array([index[file.class_name] for file in files], dtype=np.int64)
+    labels: LabelArray = np.array([index[file.parent.name] for file in files], dtype=np.int64)
     # Paths are relative to the split, so that a moved dataset keeps its fingerprint.
     content = [
-        [f"{file.class_name}/{file.path.name}", digests[file.path], int(label)]
+        [f"{file.parent.name}/{file.name}", digests[file], int(label)]
         for file, label in zip(files, labels, strict=True)
     ]
     return Split(
-        images=ImageFiles(tuple(file.path for file in files)),
+        images=ImageFiles(tuple(files)),
         labels=labels,
         fingerprint=sha256_value(content),
-        images_fingerprint=sha256_value([digests[file.path] for file in files]),
+        images_fingerprint=sha256_value([digests[file] for file in files]),
     )

@@ -182,7 +182,7 @@ def _critical(counts: _Ints, tail: float) -> _Ints:
 def smallest_drop(
     test: DropTest, n_images: int, disagreement: float, *, power: float = 0.95
 ) -> float | None:
-    """Return the smallest true drop that the test finds with at least this power.
+    """Return the smallest true drop that the test finds with at least this power (see `drop_power`).
 
     Parameters
     ----------
@@ -205,10 +205,6 @@ def smallest_drop(
     ------
     ConfigError
         If a fraction is out of range.
-
-    Notes
-    -----
-    See `drop_power`.
     """
     _check_search(disagreement, power)
 
@@ -225,7 +221,7 @@ def smallest_drop(
 def images_needed(
     test: DropTest, disagreement: float, drop: float, *, power: float = 0.95
 ) -> int | None:
-    """Return about how many images the test needs to find a true drop with this power.
+    """Return about how many images the test needs for this power (see `drop_power`).
 
     Parameters
     ----------
@@ -247,10 +243,6 @@ def images_needed(
     ------
     ConfigError
         If a fraction is out of range.
-
-    Notes
-    -----
-    See `drop_power`.
     """
     _check_search(disagreement, power)
     if not 0 < drop <= 1:
