@@ -9,10 +9,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
 from sklearn.svm import SVC
 
-from tlbench.core.errors import ConfigError, ModelError, TlbenchError
+from tlbench.core.errors import ConfigError, MissingDependencyError, ModelError, TlbenchError
 from tlbench.engine import feature_output, open_session
 from tlbench.fusion import PROBABILITY_TOLERANCE, fit_classifier, fuse_graphs
-from tlbench.heads import HEADS, resolve_params
+from tlbench.heads import HEADS, check_requirements, resolve_params
 from tlbench.model import OnnxModel
 
 FUSABLE = {"softmax", "svm-linear", "svm-linear-fast", "mlp", "centroid"}
@@ -63,9 +63,19 @@ def assert_equal_to_scikit_learn(ask, model, head, features, images):
     np.testing.assert_allclose(probabilities, expected, rtol=0, atol=PROBABILITY_TOLERANCE)
 
 
-@pytest.mark.parametrize("name", HEADS.names())
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.tensorflow if HEADS.load(name).requires else ())
+        for name in HEADS.names()
+    ],
+)
 def test_a_head_fuses_or_is_refused_by_name(name, tiny_path, photos, tiny_features):
     """What cannot be fused says so in an error of ours."""
+    try:
+        check_requirements(HEADS.load(name))
+    except MissingDependencyError as error:
+        pytest.skip(str(error))
     labels, build, backbone = photos[1], built(name), OnnxModel(tiny_path)
 
     def fuse():
@@ -76,7 +86,7 @@ def test_a_head_fuses_or_is_refused_by_name(name, tiny_path, photos, tiny_featur
 
     try:
         onnx.checker.check_model(fuse())
-    except TlbenchError as error:  # knn; or a head that needs maps, or a library that is not here
+    except TlbenchError as error:  # knn, or a head that needs maps
         refusal = str(error)
     else:
         return

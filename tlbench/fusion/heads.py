@@ -28,25 +28,12 @@ _ACTIVATIONS = {"relu": "Relu", "tanh": "Tanh", "logistic": "Sigmoid", "identity
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FittedHead:
-    """A fitted scikit-learn estimator, with calibrated probabilities where it has none of its own.
-
-    Attributes
-    ----------
-    name : str
-        The head's name.
-    estimator : object
-        Classifier or Pipeline. It alone decides the label.
-    calibrated : object or None
-        A fitted ``CalibratedClassifierCV`` around the same estimator; None where the estimator has
-        ``predict_proba``.
-    n_classes : int
-        Classes of the dataset; those without training images have probability 0.
-    """
+    """A fitted scikit-learn estimator, with calibrated probabilities if it has none of its own."""
 
     name: str
-    estimator: Any
-    calibrated: Any | None
-    n_classes: int
+    estimator: Any  # classifier or Pipeline; it alone decides the label
+    calibrated: Any | None  # a fitted CalibratedClassifierCV if it has no predict_proba
+    n_classes: int  # of the dataset; those without training images have probability 0
 
     @property
     def probabilities_are(self) -> str:

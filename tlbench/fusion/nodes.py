@@ -7,15 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.heads import (
-    Conv,
-    Dense,
-    Flatten,
-    GlobalAveragePool,
-    Layer,
-    LayerWeights,
-    MaxPool,
-)
+from tlbench.heads import Conv, Dense, Flatten, GlobalAveragePool, Layer, LayerWeights, MaxPool
 
 if TYPE_CHECKING:
     import onnx

@@ -1,5 +1,6 @@
 """What a classifier head is: its name, its default parameters, and how its estimator is built."""
 
+import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,18 +26,6 @@ class Classifier(Protocol):
 
     def predict(self, X: FloatArray, /) -> Any:  # noqa: ANN401, N803 - scikit-learn's own signature
         """Return one label for each row."""
-
-
-def keep_params(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
-    """Return the parameters unchanged: most heads accept any training set of two classes."""
-    del labels
-    return params, ()
-
-
-def ignore_shape(params: Params, shape: tuple[int, ...] | None) -> Params:
-    """Return the parameters unchanged: most heads need only rows of numbers."""
-    del shape
-    return params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,9 +88,9 @@ class Head:
     summary: str
     defaults: Params
     build: Callable[[Params, int], Classifier]
-    adapt: Callable[[Params, LabelArray], tuple[Params, tuple[str, ...]]] = keep_params
+    adapt: Callable[[Params, LabelArray], tuple[Params, tuple[str, ...]]] = lambda p, _: (p, ())
     search: SearchSpace | None = None
-    lay_out: Callable[[Params, tuple[int, ...] | None], Params] = ignore_shape
+    lay_out: Callable[[Params, tuple[int, ...] | None], Params] = lambda p, _: p
     requires: tuple[str, ...] = ()
     extra: str = ""
 
@@ -217,21 +206,21 @@ def _parse(default: ParamValue, text: str) -> ParamValue:
     return _guess(text)
 
 
+def _guess(text: str) -> ParamValue:
+    """Read a value of unknown type: none, a whole number, a number or a word."""
+    if text.lower() == "none":
+        return None
+    with contextlib.suppress(ValueError):
+        return int(text)
+    try:
+        float(text)
+    except ValueError:
+        return text
+    return _finite(text)
+
+
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):  # neither JSON nor any solver here accepts it
         raise ValueError(text)
     return number
-
-
-def _guess(text: str) -> ParamValue:
-    """Read a value of unknown type: none, a whole number, a number or a word."""
-    if text.lower() == "none":
-        return None
-    for number in (int, float):
-        try:
-            value = number(text)
-        except ValueError:
-            continue
-        return value if number is int else _finite(text)
-    return text

@@ -92,15 +92,11 @@ def fit_head(
     labels : ndarray of shape (n_train,), int64
     seed : int
         For heads that draw random numbers.
-
-    Notes
-    -----
-    Warnings are not repeated: they are among the notes of the evaluated result.
     """
     params, _ = head.adapt(params, labels)
     estimator = head.build(params, seed)
     with warnings.catch_warnings(), limited_blas():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # they are among the notes of the evaluated result
         estimator.fit(features, labels)
     return estimator
 
@@ -215,45 +211,42 @@ def check_features(
     """
     _check_split(f"The train split's {features} features", train_features, train_labels)
     _check_split(f"The test split's {features} features", test_features, test_labels)
+    n_train, present = len(train_features), np.unique(train_labels)
+    first, blocks = train_features[0], range(0, n_train, _BLOCK_ROWS)
+    msg = ""
     if train_features.shape[1] != test_features.shape[1]:
         msg = (
             f"The {features} features have {train_features.shape[1]} values per image in train, "
             f"{test_features.shape[1]} in test. Extract both with the same model."
         )
-        raise DataError(msg)
-    n_train, present = len(train_features), np.unique(train_labels)
-    if len(present) == 1:
+    elif len(present) == 1:
         msg = (
             f"All {n_train} training images are of class {present[0]}; a classifier needs at least "
             "two classes. Add images of other classes, or use more of the data."
         )
-        raise DataError(msg)
-    first, blocks = train_features[0], range(0, n_train, _BLOCK_ROWS)
-    if all((train_features[start : start + _BLOCK_ROWS] == first).all() for start in blocks):
+    elif all((train_features[start : start + _BLOCK_ROWS] == first).all() for start in blocks):
         msg = (
             f"All {n_train} training images have the same {features} features: there is nothing "
             "to learn. Check that the images differ and that the model has trained weights."
         )
+    if msg:
         raise DataError(msg)
 
 
 def _check_split(title: str, values: NDArray[np.floating[Any]], labels: LabelArray) -> None:
     """Raise DataError unless *values* are finite features with one label per row."""
+    msg = ""
     if values.ndim != 2:  # noqa: PLR2004 - rows and columns
+        msg = f"have shape {values.shape}; expected (n_images, n_features). Flatten each image."
+    elif values.size == 0:
+        msg = f"are empty: shape {values.shape}. Add images, or choose another layer."
+    elif labels.shape != (len(values),):
         msg = (
-            f"{title} have shape {values.shape}; expected (n_images, n_features). Flatten each "
-            "image's features."
+            f"have {len(values)} rows, but the labels have shape {labels.shape}; expected one "
+            "label per row. Extract the features again."
         )
-        raise DataError(msg)
-    if values.size == 0:
-        msg = f"{title} are empty: shape {values.shape}. Add images, or choose another layer."
-        raise DataError(msg)
-    if labels.shape != (len(values),):
-        msg = (
-            f"{title} have {len(values)} rows, but the labels have shape {labels.shape}; expected "
-            "one label per row. Extract the features again."
-        )
-        raise DataError(msg)
+    if msg:
+        raise DataError(f"{title} {msg}")
     for start in range(0, len(values), _BLOCK_ROWS):
         bad = np.flatnonzero(~np.isfinite(values[start : start + _BLOCK_ROWS]).all(axis=1))
         if len(bad):

@@ -217,17 +217,14 @@ def _take(parts: Sequence[FloatArray], rows: LabelArray) -> FloatArray:
 
 def _small_classes(labels: LabelArray, n_folds: int) -> list[str]:
     counts = np.unique(labels, return_counts=True)[1]
+    n_small, n_single = int((counts < n_folds).sum()), int((counts == 1).sum())
     notes = []
-    if n_small := int(np.count_nonzero(counts < n_folds)):
-        notes.append(
-            f"{_classes(n_small)} fewer images than there are folds: some folds have no image of "
-            f"{'it' if n_small == 1 else 'them'}."
-        )
-    if n_single := int(np.count_nonzero(counts == 1)):
-        notes.append(
-            f"{_classes(n_single)} a single image: in the fold that tests it, no head can predict "
-            "its class."
-        )
+    if n_small:
+        text = "fewer images than there are folds: some folds have no image of"
+        notes.append(f"{_classes(n_small)} {text} {'it' if n_small == 1 else 'them'}.")
+    if n_single:
+        text = "a single image: in the fold that tests it, no head can predict its class."
+        notes.append(f"{_classes(n_single)} {text}")
     return notes
 
 

@@ -20,11 +20,14 @@ from tlbench.heads.training import (
     MaxPool,
 )
 
-_REQUIRES = ("tensorflow", "keras", "tf2onnx")
 _SHAPE = re.compile(r"([1-9]\d*)x([1-9]\d*)x([1-9]\d*)")
 
-# Parameters that all three heads have.
+# Parameters that all three heads have, after those of their layers.
 _TRAINING: dict[str, ParamValue] = {
+    "optimizer": "rmsprop",
+    "learning_rate": 1e-3,
+    "epochs": 30,
+    "batch_size": 32,
     "validation_fraction": 0.0,
     "validation": "random",
     "keep_best": False,
@@ -37,16 +40,12 @@ def _classifier(layers: tuple[Layer, ...], params: Params, seed: int) -> Classif
 
     _word(params, "validation", ("random", "last"))
     _word(params, "rules", ("keras-3", "keras-2"))
-    trainer = "keras"
     # Imported here, so that the import is not part of the time of a fit.
-    TRAINERS.load(trainer).ready()
-    names = ("optimizer", "learning_rate", "epochs", "batch_size", *_TRAINING)
-    settings: dict[str, Any] = {name: params[name] for name in names}
+    TRAINERS.load("keras").ready()
+    settings: dict[str, Any] = {name: params[name] for name in _TRAINING}
     if "shape" in params:
         settings["shape"] = _shape(params)
-    estimator: Classifier = NetworkClassifier(
-        layers, random_state=seed, trainer=trainer, **settings
-    )
+    estimator: Classifier = NetworkClassifier(layers, random_state=seed, **settings)
     return estimator
 
 
@@ -102,36 +101,34 @@ def _cnn4(params: Params, seed: int) -> Classifier:
 def _word(params: Params, name: str, words: tuple[str, str]) -> str:
     value = params[name]
     if value not in words:
-        msg = f"Parameter {name} must be {words[0]} or {words[1]}, got {value!r}."
-        raise ConfigError(msg)
+        raise _wrong(name, value, f"{words[0]} or {words[1]}")
     return str(value)
 
 
 def _whole(params: Params, name: str) -> int:
     value = params[name]
     if not isinstance(value, int) or value < 1:
-        msg = f"Parameter {name} must be a whole number of at least 1, got {value!r}."
-        raise ConfigError(msg)
+        raise _wrong(name, value, "a whole number of at least 1")
     return value
 
 
 def _number(params: Params, name: str) -> float:
     value = params[name]
     if not isinstance(value, int | float) or not 0 <= value < 1:
-        msg = f"Parameter {name} must be at least 0 and below 1, got {value!r}."
-        raise ConfigError(msg)
+        raise _wrong(name, value, "at least 0 and below 1")
     return float(value)
+
+
+def _wrong(name: str, value: ParamValue, wanted: str) -> ConfigError:
+    return ConfigError(f"Parameter {name} must be {wanted}, got {value!r}.")
 
 
 def _shape(params: Params) -> tuple[int, int, int]:
     """Read the parameter ``shape``."""
     found = _SHAPE.fullmatch(str(params["shape"]))
     if found is None:
-        msg = (
-            "Parameter shape must be height, width and channels of the feature map, such as "
-            f"shape=8x8x2048, got {params['shape']!r}."
-        )
-        raise ConfigError(msg)
+        wanted = "height, width and channels of the feature map, such as shape=8x8x2048"
+        raise _wrong("shape", params["shape"], wanted)
     height, width, channels = (int(size) for size in found.groups())
     return height, width, channels
 
@@ -198,22 +195,18 @@ def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tup
     return params, ()
 
 
+_COMMON: dict[str, Any] = {
+    "adapt": _enough_to_hold_out,
+    "requires": ("tensorflow", "keras", "tf2onnx"),
+    "extra": "export",
+}
+
 DENSE = Head(
     name="dense",
     summary="One hidden layer of 1024 units with dropout, trained by RMSprop (needs export).",
-    defaults={
-        "hidden": 1024,
-        "dropout": 0.5,
-        "optimizer": "rmsprop",
-        "learning_rate": 2e-5,
-        "epochs": 30,
-        "batch_size": 32,
-        **_TRAINING,
-    },
+    defaults={"hidden": 1024, "dropout": 0.5, **_TRAINING, "learning_rate": 2e-5},
     build=_dense,
-    adapt=_enough_to_hold_out,
-    requires=_REQUIRES,
-    extra="export",
+    **_COMMON,
 )
 
 CONV = Head(
@@ -226,19 +219,15 @@ CONV = Head(
         "activation": "linear",
         "dropout": 0.4,
         "dropout_pooled": 0.3,
-        "optimizer": "rmsprop",
-        "learning_rate": 1e-3,
+        **_TRAINING,
         "epochs": 50,
         "batch_size": 50,
-        **_TRAINING,
         "validation_fraction": 0.2,
         "keep_best": True,
     },
     build=_conv,
-    adapt=_enough_to_hold_out,
     lay_out=_conv_shape,
-    requires=_REQUIRES,
-    extra="export",
+    **_COMMON,
 )
 
 CNN4 = Head(
@@ -250,15 +239,10 @@ CNN4 = Head(
         "dropout": 0.25,
         "hidden": 512,
         "dropout_dense": 0.5,
-        "optimizer": "rmsprop",
-        "learning_rate": 1e-4,
-        "epochs": 30,
-        "batch_size": 32,
         **_TRAINING,
+        "learning_rate": 1e-4,
     },
     build=_cnn4,
-    adapt=_enough_to_hold_out,
     lay_out=_cnn4_shape,
-    requires=_REQUIRES,
-    extra="export",
+    **_COMMON,
 )
