@@ -209,9 +209,9 @@ def test_warnings_are_on_stderr(tlbench, quick, tiny_path, own_cache):
 @pytest.mark.parametrize(
     ("protocol", "title"),
     [
-        (["--folds", "3"], "Folds"),
-        (["--learning-curve", "1,5", "--curve-seeds", "2"], "Curve"),
-        (["--search", "--heads", "softmax"], "Search"),
+        (["--folds", "3"], "Cross-validation"),
+        (["--learning-curve", "1,5", "--curve-seeds", "2"], "Learning curve"),
+        (["--search", "--heads", "softmax"], "Parameter search"),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -220,7 +220,7 @@ def test_evaluate_measures_protocols_on_demand(tlbench, quick, tiny_path, protoc
     options = [option for option in quick if option != "--no-latency"]
     done = tlbench("evaluate", tiny_path, *options, *protocol)
     assert done.code == 0, done.err
-    assert f"  {title}  " in done.out
+    assert f"\n  {title}\n" in done.out
     shown = [word for word in protocol if word not in {"--heads", "softmax"}]
     assert " ".join(shown) in " ".join(done.out.split())
     assert max(map(len, done.out.splitlines())) <= 80
