@@ -1,4 +1,4 @@
-"""`tlbench compare`: saved runs in, a report out, and exit code 2 for what is not alike."""
+"""`tlbench compare`: saved runs in, a report out, and exit code 2 where they cannot be compared."""
 
 import dataclasses
 import json
@@ -82,8 +82,8 @@ def test_runs_that_cannot_be_compared_are_exit_code_2(tlbench, saved, runs, said
     assert said in done.err
 
 
-def test_a_contestant_is_named_behind_a_hash(tlbench, saved):
-    """A run in which several took turns, against a run of one model."""
+def test_a_candidate_is_named_behind_a_hash(tlbench, saved):
+    """A run of several interleaved models, compared with a run of one."""
     saved("new")
     done = tlbench("compare", "new", GOLDEN / "run-candidates.json")
     assert done.code == 2

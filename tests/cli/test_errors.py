@@ -81,6 +81,10 @@ def test_cuda_without_its_libraries(tiny_path, tmp_path):
         (["extract", "efficientnet-lite0", "-o", "a.csv"], "npz"),
         (["export", "inceptionv4"], "Unknown backbone 'inceptionv4'"),
         (["export", "efficientnet-lite0", "--layer", "stm"], "Did you mean 'stem'"),
+        (["run", "--batch-size", "many"], "Invalid value for '--batch-size'"),
+        (["run", "--output-format", "json"], "See tlbench run --help."),
+        (["nothing"], "See tlbench --help."),
+        (["gate"], "Missing option '--baseline'"),
         (["report", "nothing"], "No run 'nothing'"),
         (["report"], "There is no run in runs"),
         (["doctor", "--provider", "coreml"], "coreml"),
@@ -158,3 +162,11 @@ def test_interrupted_is_neither_0_nor_1(tlbench, tiny_path, quick, monkeypatch):
 
     monkeypatch.setattr("tlbench.workflows.run_benchmark", interrupt)
     assert tlbench("run", tiny_path, *quick).code == 130
+
+
+def test_a_mistake_of_ours_is_no_verdict(tlbench, tiny_path, quick, monkeypatch):
+    """A gate in a script must not take a crash for a failed run."""
+    monkeypatch.setattr("tlbench.workflows.run_benchmark", None)
+    done = tlbench("run", tiny_path, *quick)
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Traceback")

@@ -2,7 +2,7 @@
 
 import io
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -17,6 +17,9 @@ from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
 from tlbench.core.errors import TlbenchError, one_line
+
+# typer brings its own click, in which this class has no public name.
+_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
 app = typer.Typer(
     name="tlbench",
@@ -72,16 +75,31 @@ def _root(
 
 
 def main() -> None:
-    r"""Run the command line; a TlbenchError becomes one line on stderr and exit code 2.
+    r"""Run the command line; an error becomes one line on stderr and exit code 2.
 
     Text that an output cannot encode, such as a file name that is not UTF-8, is escaped:
-    ``\udce9``.
+    ``\udce9``. A mistake of ours shows its traceback; exit code 1 is kept for verdicts.
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(prog_name="tlbench")
+        code = app(prog_name="tlbench", standalone_mode=False)
     except TlbenchError as error:
-        typer.echo(f"tlbench: error: {speak_of_options(one_line(error))}", err=True)
-        sys.exit(2)
+        code = _fail(speak_of_options(one_line(error)))
+    except _USAGE_ERROR as error:
+        text, command = error.format_message(), error.ctx.command_path if error.ctx else "tlbench"
+        if text.startswith("Usage:"):  # the help, which a command without arguments shows
+            code = _fail(text, plain=True)
+        else:
+            code = _fail(f"{' '.join(text.split()).rstrip('.')}. See {command} --help.")
+    except Exception:  # noqa: BLE001 - it is shown
+        import traceback
+
+        code = _fail(traceback.format_exc(), plain=True)
+    sys.exit(code)
+
+
+def _fail(text: str, *, plain: bool = False) -> int:
+    typer.echo(text if plain else f"tlbench: error: {text}", err=True)
+    return 2

@@ -8,13 +8,7 @@ import typer
 
 from tlbench.cli import options as o
 
-
-class PredictionFormat(StrEnum):
-    """What `tlbench predict` prints on stdout."""
-
-    TABLE = "table"
-    JSON = "json"
-    CSV = "csv"
+PredictionFormat = StrEnum("PredictionFormat", ["TABLE", "JSON", "CSV"])
 
 
 def fuse(
@@ -66,14 +60,12 @@ def predict(
         list[str],
         typer.Argument(
             metavar="IMAGE...",
-            help="Image files, folders of images, or - to read one path per line from standard "
-            "input.",
+            help="Image files or folders of images; - reads a path per line from standard input.",
         ),
     ],
     *,
     output_format: Annotated[
-        PredictionFormat,
-        typer.Option("--format", help="What to print on stdout; messages go to stderr."),
+        PredictionFormat, typer.Option("--format", help=o.FORMAT_HELP)
     ] = PredictionFormat.TABLE,
     top_k: Annotated[
         int, typer.Option(help="Show the K most probable classes of each image.", metavar="K")

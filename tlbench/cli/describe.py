@@ -17,17 +17,7 @@ if TYPE_CHECKING:
 _Rows = list[tuple[str, str]]
 
 
-class Kind(StrEnum):
-    """What can be listed."""
-
-    BACKBONES = "backbones"
-    DATASETS = "datasets"
-    HEADS = "heads"
-    BASELINES = "baselines"
-    PROVIDERS = "providers"
-    RENDERERS = "renderers"
-    PRECISIONS = "precisions"
-    RECIPES = "recipes"
+Kind = StrEnum("Kind", "BACKBONES DATASETS HEADS BASELINES PROVIDERS RENDERERS PRECISIONS RECIPES")
 
 
 def list_entries(
@@ -146,8 +136,7 @@ def doctor(
     cache_dir: o.CacheDir = None,
     data_dir: o.DataDir = None,
     provider: Annotated[
-        str | None,
-        typer.Option(help="Fail with exit code 2 unless this provider works."),
+        str | None, typer.Option(help="Fail with exit code 2 unless this provider works.")
     ] = None,
 ) -> None:
     """Show what this machine can measure."""

@@ -1,94 +1,80 @@
 """`tlbench export` and `tlbench extract`: a backbone as an ONNX file, its features as arrays."""
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config
 
-
-class Pooling(StrEnum):
-    """How a spatial layer is pooled."""
-
-    AVG = "avg"
-    MAX = "max"
-    NONE = "none"
+Pooling = StrEnum("Pooling", ["AVG", "MAX", "NONE"])
+Resize = StrEnum("Resize", ["BILINEAR", "BICUBIC", "NEAREST"])
+SplitName = StrEnum("SplitName", ["TRAIN", "TEST"])
 
 
-class Resize(StrEnum):
-    """How the graph resizes the images."""
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions(o.OptionGroup):
+    """What is exported, and with which preprocessing."""
 
-    BILINEAR = "bilinear"
-    BICUBIC = "bicubic"
-    NEAREST = "nearest"
+    input_tensor: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="For frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
+        ),
+    ] = None
+    output_tensor: Annotated[
+        str | None,
+        typer.Option(
+            "--output", help="For frozen:FILE.pb: the tensor of the features.", metavar="NAME"
+        ),
+    ] = None
+    weights: Annotated[str, typer.Option(help=o.WEIGHTS_HELP)] = "imagenet"
+    input_size: Annotated[
+        int | None,
+        typer.Option(
+            help="Height and width of the network's input in pixels; default: the backbone's own."
+        ),
+    ] = None
+    resize: Annotated[
+        Resize | None,
+        typer.Option(help="How images are resized; nearest is as in Pillow. Default: bilinear."),
+    ] = None
+    layer: Annotated[
+        str | None, typer.Option(help="Layer whose output is the features; default: the last one.")
+    ] = None
+    pooling: Annotated[
+        Pooling, typer.Option(help="How a spatial layer is pooled; none flattens it instead.")
+    ] = Pooling.AVG
+    top: Annotated[
+        bool, typer.Option("--top", help="Add the logits of the original classifier as an output.")
+    ] = False
+    opset: Annotated[int | None, typer.Option(help="ONNX opset; default: 18.")] = None
+    seed: Annotated[
+        int, typer.Option(help="Seed of random weights, and of the choice of calibration images.")
+    ] = 0
 
-
-class SplitName(StrEnum):
-    """A split of a dataset."""
-
-    TRAIN = "train"
-    TEST = "test"
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of `tlbench.model.ExportOptions` that the options mean."""
+        resize = None if self.resize is None else self.resize.value
+        return vars(self) | {"pooling": self.pooling.value, "resize": resize}
 
 
 def export(
     backbone: Annotated[
         str,
         typer.Argument(
-            help="Name of a backbone (see tlbench list backbones), or frozen:FILE.pb for a frozen "
+            help="Name of a backbone (see tlbench list backbones), or frozen:FILE.pb for a "
             "TensorFlow graph."
         ),
     ],
     *,
     file: Annotated[
-        Path | None,
-        typer.Option("--file", "-o", help="The file to write; default: BACKBONE.onnx."),
+        Path | None, typer.Option("--file", "-o", help="The file to write; default: BACKBONE.onnx.")
     ] = None,
-    input_tensor: Annotated[
-        str | None,
-        typer.Option(
-            "--input", help="For frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
-        ),
-    ] = None,
-    output_tensor: Annotated[
-        str | None,
-        typer.Option(
-            "--output", help="For frozen:FILE.pb: the tensor of the features.", metavar="NAME"
-        ),
-    ] = None,
-    weights: Annotated[
-        str,
-        typer.Option(
-            help="imagenet, random (for latency only), or the path of a weights file of the "
-            "backbone's framework."
-        ),
-    ] = "imagenet",
-    input_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Height and width of the network's input in pixels; default: the backbone's own."
-        ),
-    ] = None,
-    resize: Annotated[
-        Resize | None,
-        typer.Option(help="How images are resized; nearest is as in Pillow. Default: bilinear."),
-    ] = None,
-    layer: Annotated[
-        str | None,
-        typer.Option(help="Layer whose output is the features; default: the last one."),
-    ] = None,
-    pooling: Annotated[
-        Pooling, typer.Option(help="How a spatial layer is pooled; none flattens it instead.")
-    ] = Pooling.AVG,
-    top: Annotated[
-        bool, typer.Option("--top", help="Add the logits of the original classifier as an output.")
-    ] = False,
-    opset: Annotated[int | None, typer.Option(help="ONNX opset; default: 18.")] = None,
-    seed: Annotated[
-        int, typer.Option(help="Seed of random weights, and of the choice of calibration images.")
-    ] = 0,
+    graph: GraphOptions,
     precision: Annotated[
         str, typer.Option(help="fp32, or fp16 or int8 to convert the file.")
     ] = "fp32",
@@ -130,18 +116,7 @@ def export(
     with listening(quiet=quiet) as listener:
         model = export_at_precision(
             backbone,
-            ExportOptions(
-                weights=weights,
-                input_size=input_size,
-                layer=layer,
-                pooling=pooling.value,
-                top=top,
-                opset=opset,
-                seed=seed,
-                resize=None if resize is None else resize.value,
-                input_tensor=input_tensor,
-                output_tensor=output_tensor,
-            ),
+            ExportOptions(**graph.settings()),
             file or Path(f"{file_stem(backbone)}{suffix}.onnx"),
             listener,
             precision=precision,
@@ -185,8 +160,7 @@ def extract(
     with listening(quiet=quiet) as listener:
         found = extract_dataset_split(config, split.value, listener)
         save_npz(
-            destination,
-            {"features": found.features, "labels": found.labels, "index": found.index},
+            destination, {"features": found.features, "labels": found.labels, "index": found.index}
         )
         n_images, n_features = found.features.shape
         typer.echo(f"{destination}: {n_images:,} images, {n_features:,} features", err=True)

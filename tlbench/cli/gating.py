@@ -41,7 +41,7 @@ def save(
     force: Annotated[bool, typer.Option("--force", help="Replace an existing file.")] = False,
     output: o.Output = Path("runs"),
 ) -> None:
-    """Save the predictions, timings and feature drift of a run as a baseline.
+    """Save a run's predictions, timings and drift as a baseline.
 
     The file is small and belongs in version control.
     """

@@ -12,94 +12,56 @@ import typer
 
 from tlbench.core.errors import ConfigError
 
+OutputFormat = StrEnum("OutputFormat", ["CONSOLE", "JSON"])
 
-class OutputFormat(StrEnum):
-    """What is printed on stdout."""
-
-    CONSOLE = "console"
-    JSON = "json"
-
-
-Model = Annotated[
-    str,
-    typer.Argument(
-        help="Name of a backbone (see tlbench list backbones; it is exported into the cache on "
-        "first use), or path of an .onnx file.",
-    ),
-]
 RUN_HELP = "A saved run: its folder, its run.json, its id, or 'last'."
 Run = Annotated[str, typer.Argument(help=RUN_HELP)]
 RunOrCandidate = Annotated[
     str, typer.Argument(help=f"{RUN_HELP} RUN#LABEL is one of several models of a run.")
 ]
-DatasetName = Annotated[
-    str,
-    typer.Option(
-        "--dataset",
-        help="digits, cifar10, cifar100, cifar100-coarse, or folder:PATH for a folder with one "
-        "subfolder per class.",
-    ),
-]
+MODEL_HELP = "Name of a backbone (see tlbench list backbones), or path of an .onnx file."
+Model = Annotated[str, typer.Argument(help=f"{MODEL_HELP} A backbone is exported on first use.")]
+DATASET_HELP = (
+    "digits, cifar10, cifar100, cifar100-coarse, or folder:PATH (one subfolder per class)."
+)
+DatasetName = Annotated[str, typer.Option("--dataset", help=DATASET_HELP)]
 HeadNames = Annotated[
     str, typer.Option("--heads", help="Classifier heads, separated by commas.", metavar="A,B")
 ]
+HEAD_PARAM_HELP = "Parameter of all heads (C=0.01) or of one (softmax.C=0.01). Repeatable."
 HeadParams = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--head-param",
-        help="Parameter of the heads, such as C=0.01, or of one head, such as softmax.C=0.01. "
-        "Repeatable.",
-        metavar="NAME=VALUE",
-    ),
+    list[str] | None, typer.Option("--head-param", help=HEAD_PARAM_HELP, metavar="NAME=VALUE")
 ]
 Threads = Annotated[
     int | None,
     typer.Option(help="Threads inside an operator; default: one per available processor."),
 ]
-PrecisionName = Annotated[
-    str,
-    typer.Option(
-        "--precision",
-        help="fp32, fp16 or int8. A backbone given by its name is converted; int8 is calibrated "
-        "on train images of the dataset.",
-    ),
-]
+PRECISION_HELP = (
+    "fp32, fp16 or int8. A backbone given by its name is converted; int8 is calibrated on train "
+    "images of the dataset."
+)
+PrecisionName = Annotated[str, typer.Option("--precision", help=PRECISION_HELP)]
+DATA_HELP = "Folder that contains cifar-10-batches-py or cifar-100-python."
 DataDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="TLBENCH_DATA",
-        help="Folder that contains cifar-10-batches-py or cifar-100-python.",
-        show_default=False,
-    ),
+    Path | None, typer.Option(envvar="TLBENCH_DATA", help=DATA_HELP, show_default=False)
 ]
+CACHE_HELP = "Folder for exported backbones, features and downloads; default: the user's cache."
 CacheDir = Annotated[
-    Path | None,
-    typer.Option(
-        envvar="TLBENCH_CACHE",
-        help="Folder for exported backbones, features and downloads; default: the user's cache.",
-        show_default=False,
-    ),
+    Path | None, typer.Option(envvar="TLBENCH_CACHE", help=CACHE_HELP, show_default=False)
 ]
 Output = Annotated[Path, typer.Option(help="Folder in which runs are saved.")]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Compute everything again, and store none of it.")
 ]
 NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure accuracy only.")]
+WEIGHTS_HELP = "imagenet, random (for latency only), or the path of a file in the source's format."
+STRICT_HELP = "Fail on an unreadable image instead of skipping it"
 Strict = Annotated[
-    bool,
-    typer.Option(
-        "--strict",
-        help="Fail on an unreadable image instead of skipping it; exit with 1 if a timing is "
-        "INVALID.",
-    ),
+    bool, typer.Option("--strict", help=f"{STRICT_HELP}; exit with 1 if a timing is INVALID.")
 ]
-StrictImages = Annotated[
-    bool,
-    typer.Option("--strict", help="Fail on an unreadable image instead of skipping it."),
-]
-Format = Annotated[
-    OutputFormat, typer.Option("--format", help="What to print on stdout; messages go to stderr.")
-]
+StrictImages = Annotated[bool, typer.Option("--strict", help=f"{STRICT_HELP}.")]
+FORMAT_HELP = "What to print on stdout; messages go to stderr."
+Format = Annotated[OutputFormat, typer.Option("--format", help=FORMAT_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")]
 
 
@@ -124,8 +86,7 @@ class TaskOptions(OptionGroup):
     baselines: Annotated[
         str,
         typer.Option(
-            help="Baseline features to compare with: pixels, hog (needs the extra 'baselines'), "
-            "or none.",
+            help="Features to compare with: pixels, hog (needs the extra 'baselines'), or none.",
             metavar="A,B",
         ),
     ] = "pixels"

@@ -88,8 +88,7 @@ class ScenarioOptions:
         ),
     ] = "single,offline"
     batch_size: Annotated[
-        str,
-        typer.Option(help="For offline: images per call. For a sweep: 1,8,32.", metavar="N,N"),
+        str, typer.Option(help="For offline: images per call. For a sweep: 1,8,32.", metavar="N,N")
     ] = "32"
     boundary: Annotated[
         str,
@@ -107,8 +106,7 @@ class TimingOptions:
 
     no_spin: NoSpin = False
     min_samples: Annotated[
-        int,
-        typer.Option(help="Minimum number of calls; 130 are enough for a p95, 662 for a p99."),
+        int, typer.Option(help="Minimum number of calls; 130 are enough for a p95, 662 for a p99.")
     ] = 130
     min_duration_s: Annotated[
         float, typer.Option("--min-duration", help="Minimum duration of a timing, in seconds.")

@@ -22,16 +22,9 @@ def reproduce(
         typer.Option(help="Rows of the recipe to run; default: all of them.", metavar="A,B"),
     ] = None,
     backbone: Annotated[
-        str | None,
-        typer.Option(help="Backbone or .onnx file to use instead of the recipe's."),
+        str | None, typer.Option(help="Backbone or .onnx file to use instead of the recipe's.")
     ] = None,
-    weights: Annotated[
-        str | None,
-        typer.Option(
-            help="imagenet, random (for latency only), or the path of a weights file of the "
-            "backbone's framework."
-        ),
-    ] = None,
+    weights: Annotated[str | None, typer.Option(help=o.WEIGHTS_HELP)] = None,
     head_param: o.HeadParams = None,
     session: o.SessionOptions,
     sample: o.SampleOptions,
@@ -51,9 +44,7 @@ def reproduce(
     from tlbench.workflows import RecipeChoices, reproduce_recipe
 
     config = make_config(
-        [session, sample, folders],
-        head_params=tuple(head_param or ()),
-        latency=not no_latency,
+        [session, sample, folders], head_params=tuple(head_param or ()), latency=not no_latency
     )
     choices = RecipeChoices(
         recipe=recipe, rows=o.split_names(row or ""), backbone=backbone, weights=weights

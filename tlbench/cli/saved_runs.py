@@ -15,8 +15,7 @@ def report(
         str, typer.Option("--format", help="console, json, or another of tlbench list renderers.")
     ] = "console",
     destination: Annotated[
-        Path | None,
-        typer.Option("-o", help="Write the report to this file instead of stdout."),
+        Path | None, typer.Option("-o", help="Write the report to this file instead of stdout.")
     ] = None,
     output: o.Output = Path("runs"),
 ) -> None:
@@ -54,8 +53,7 @@ def compare(
     ] = False,
     output_format: o.Format = o.OutputFormat.CONSOLE,
     destination: Annotated[
-        Path | None,
-        typer.Option("-o", help="Write the comparison to this file instead of stdout."),
+        Path | None, typer.Option("-o", help="Write the comparison to this file instead of stdout.")
     ] = None,
     differing: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""How long work reports its progress: measuring code calls a Listener and never prints."""
+"""Progress of long work: code that measures calls a Listener, and never prints."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,7 +6,7 @@ from typing import Protocol
 
 
 class Listener(Protocol):
-    """Receives what happens during long work. One task runs at a time."""
+    """Receives the progress of long work. One task runs at a time."""
 
     def start(self, task: str, total: int | None = None, unit: str = "") -> None:
         """Begin *task* of *total* steps (None when the number is not known)."""
@@ -18,7 +18,7 @@ class Listener(Protocol):
         """End the current task."""
 
     def warn(self, message: str) -> None:
-        """Tell the user something that changes what the result means."""
+        """Tell the user about something that changes the meaning of the result."""
 
 
 class Silent:
@@ -39,7 +39,7 @@ class Silent:
 
 @contextmanager
 def task(listener: Listener, name: str, total: int | None = None, unit: str = "") -> Iterator[None]:
-    """Report a task as begun, and as ended whatever happens in it."""
+    """Report a task as started, and as finished even if it fails."""
     listener.start(name, total, unit)
     try:
         yield

@@ -1,4 +1,4 @@
-"""Find plugins by name through entry points, and import each only when it is asked for."""
+"""Plugins found by name through entry points, each imported only when it is needed."""
 
 import difflib
 from collections.abc import Iterator
@@ -12,14 +12,14 @@ T = TypeVar("T")
 
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UnknownNameError:
-    """Build the error for a name that is not among the *known* ones, with the nearest as a hint."""
+    """Return the error for a name that is not *known*, with the most similar name as a hint."""
     nearest = _nearest(name, known)
     hint = f" Did you mean {nearest!r}?" if nearest else ""
     return UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
 
 
 def _nearest(name: str, known: list[str]) -> str | None:
-    """Return the name that was probably meant: alike but for case, or begun and not finished."""
+    """Return the name that was probably meant: a similar one, or one that begins with *name*."""
     folded = {other.casefold(): other for other in reversed(known)}
     if close := difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5):
         return folded[close[0]]
@@ -29,12 +29,12 @@ def _nearest(name: str, known: list[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Registry(Generic[T]):
-    """The entries of one entry-point group; built-in ones come through the same door as a plugin's.
+    """The entries of one entry-point group: built-in entries and those of plugins alike.
 
     Parameters
     ----------
     kind : str
-        What the entries are, in the plural: ``"datasets"`` reads the group ``tlbench.datasets``.
+        The kind of entry, in the plural: ``"datasets"`` reads the group ``tlbench.datasets``.
     """
 
     kind: str
@@ -59,7 +59,7 @@ class Registry(Generic[T]):
         return found
 
     def names(self) -> list[str]:
-        """Return all names, sorted; imports nothing."""
+        """Return all names, sorted, without importing any entry."""
         return sorted(self._points())
 
     def load(self, name: str) -> T:
@@ -68,9 +68,9 @@ class Registry(Generic[T]):
         Raises
         ------
         UnknownNameError
-            If there is no such name; the message lists the known ones and the nearest.
+            If there is no such name; the message lists the known names and the most similar one.
         MissingDependencyError
-            If the module behind the name cannot be imported, or lacks what the entry point names.
+            If the entry's module cannot be imported, or does not have the named attribute.
         """
         points = self._points()
         if name not in points:
@@ -82,6 +82,6 @@ class Registry(Generic[T]):
             raise MissingDependencyError(msg) from error
 
     def items(self) -> Iterator[tuple[str, T]]:
-        """Load every entry, in the order of the names."""
+        """Import every entry, in the order of the names."""
         for name in self.names():
             yield name, self.load(name)
