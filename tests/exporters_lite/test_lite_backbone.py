@@ -176,8 +176,8 @@ def test_weights_of_a_file_are_used(tmp_path, lite0):
     [
         ({"layer": "block.3"}, UnknownNameError, "Did you mean 'blocks.3'"),
         ({"input_size": 16}, ConfigError, "--input-size 16 is below 32"),
-        ({"opset": 12}, ConfigError, "--opset 12"),
-        ({"opset": 999}, ConfigError, "--opset 999"),
+        ({"opset": 12}, ConfigError, "opset must be from 18 .* got 12"),
+        ({"opset": 999}, ConfigError, "opset must be from 18 .* got 999"),
         ({"weights": "missing.pth"}, ExportError, "No weights file at missing.pth"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
