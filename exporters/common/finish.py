@@ -4,7 +4,8 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import Literal, Protocol
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import onnx
@@ -18,36 +19,23 @@ from tlbench.core.errors import ExportError
 UNPOOLED = "feature_map"
 
 
-class Ends(Protocol):
-    """What the graph's outputs are to be.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GraphOutputs:
+    """What the finished graph gives: ``features``, and ``logits`` where there are classes."""
 
-    Attributes
-    ----------
-    pools : bool
-        Whether `UNPOOLED`, a map (N, H, W, C), is still to be pooled or flattened to ``features``.
-    feature_shape : tuple of int
-        Shape of an image's features before flattening.
-    n_classes : int or None
-        Number of ``logits``, if the graph has them.
-    """
-
-    @property
-    def pools(self) -> bool: ...  # noqa: D102 - described above
-    @property
-    def pooling(self) -> Literal["avg", "max", "none"]: ...  # noqa: D102
-    @property
-    def feature_shape(self) -> tuple[int, ...]: ...  # noqa: D102
-    @property
-    def n_classes(self) -> int | None: ...  # noqa: D102
+    pools: bool  # whether `UNPOOLED`, a map (N, H, W, C), is still to be pooled or flattened
+    pooling: Literal["avg", "max", "none"]
+    feature_shape: tuple[int, ...]  # of one image, before flattening
+    n_classes: int | None  # the number of logits
 
 
 @contextlib.contextmanager
 def few_optimisers() -> Iterator[None]:
-    """Let tf2onnx run inside the block with the three of its optimisers that help."""
-    # The one for transposes gives up on some networks, and where maps have one position it gives
-    # wrong graphs (ConvNeXt at 32 pixels, tf2onnx 1.17): exporters.common.layout does its work. The
+    """Restrict tf2onnx inside the block to the three of its optimisers that help."""
+    # Its transpose optimiser gives up on some networks, and where maps have one position it makes
+    # wrong graphs (ConvNeXt at 32 pixels, tf2onnx 1.17): exporters.common.layout replaces it. The
     # others find nothing here, copy the graph each time, or merge constants in the order of a set,
-    # so that two exports are not the same bytes. tf2onnx has no public choice of them.
+    # so that two exports are not the same bytes. tf2onnx has no public way to choose among them.
     from tf2onnx import optimizer
 
     everything = optimizer._get_optimizers  # noqa: SLF001
@@ -60,52 +48,51 @@ def few_optimisers() -> Iterator[None]:
         optimizer._get_optimizers = everything  # noqa: SLF001
 
 
-def refuse_unknown(frameworks: Frameworks, model: onnx.ModelProto) -> None:
-    """Raise ExportError if tf2onnx has left operators of TensorFlow as they are."""
+def finish(
+    frameworks: Frameworks,
+    model: onnx.ModelProto,
+    outputs: GraphOutputs,
+    *,
+    model_name_first: bool = True,
+) -> None:
+    """Turn tf2onnx's graph of a channels-last network into the one that is written, in place.
+
+    *model_name_first* tells whether TensorFlow's names begin with that of the model as a whole.
+    """
     unknown = {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type)}
     if unknown:
         msg = (
-            f"tf2onnx {frameworks.tf2onnx.__version__} has no ONNX form of the TensorFlow "
-            f"operators {', '.join(sorted(unknown))} of this network. Choose another backbone."
+            f"tf2onnx {frameworks.tf2onnx.__version__} cannot translate these TensorFlow operators "
+            f"of the network to ONNX: {', '.join(sorted(unknown))}. Choose another backbone."
         )
         raise ExportError(msg)
-
-
-def finish(model: onnx.ModelProto, ends: Ends, *, model_name_first: bool = True) -> None:
-    """Make the graph of a channels-last network the one that is written, in place.
-
-    Parameters
-    ----------
-    model_name_first : bool
-        Whether the names of TensorFlow begin with that of the model as a whole.
-    """
-    if ends.pools:
-        _pool(model.graph, ends)
+    if outputs.pools:
+        _pool(model.graph, outputs)
     remove_transposes(model.graph)
     fold_into_convolutions(model.graph)
     protect_padding(model.graph)
-    _tidy(model, ends, model_name_first=model_name_first)
+    _tidy(model, outputs, model_name_first=model_name_first)
 
 
-def _pool(graph: onnx.GraphProto, ends: Ends) -> None:
-    """Append what makes ``features`` of the channels-last feature map."""
-    if ends.pooling == "none":
-        operator, values = "Reshape", [-1, int(np.prod(ends.feature_shape))]
+def _pool(graph: onnx.GraphProto, outputs: GraphOutputs) -> None:
+    """Append the pooling or flattening of the channels-last feature map to ``features``."""
+    if outputs.pooling == "none":
+        operator, values = "Reshape", [-1, int(np.prod(outputs.feature_shape))]
     else:
-        operator, values = {"avg": "ReduceMean", "max": "ReduceMax"}[ends.pooling], [1, 2]
+        operator, values = {"avg": "ReduceMean", "max": "ReduceMax"}[outputs.pooling], [1, 2]
     constant = numpy_helper.from_array(np.array(values, dtype=np.int64), f"{operator}_features")
     graph.initializer.append(constant)
     node = helper.make_node(operator, [UNPOOLED, constant.name], ["features"], "features")
-    if ends.pooling != "none":
+    if outputs.pooling != "none":
         node.attribute.append(helper.make_attribute("keepdims", 0))
     graph.node.append(node)
 
 
-def _tidy(model: onnx.ModelProto, ends: Ends, *, model_name_first: bool) -> None:
+def _tidy(model: onnx.ModelProto, outputs: GraphOutputs, *, model_name_first: bool) -> None:
     """Declare the outputs, with N dynamic, and drop what nothing reads."""
     graph = model.graph
     del graph.output[:]
-    sizes = {"features": int(np.prod(ends.feature_shape)), "logits": ends.n_classes}
+    sizes = {"features": int(np.prod(outputs.feature_shape)), "logits": outputs.n_classes}
     for name, size in sizes.items():
         if size is not None:
             graph.output.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size]))
@@ -137,8 +124,8 @@ _RANK = 4
 def fold_into_convolutions(graph: onnx.GraphProto) -> None:
     """Merge batch normalisations, biases and scales into the ``Conv`` before them, in place.
 
-    Only where nothing else reads the convolution's output. The arrays are channels-first; products
-    are computed in double precision and rounded once.
+    This is done where nothing else reads the convolution's output. The arrays are channels-first;
+    products are computed in double precision and rounded once.
     """
     constants = {tensor.name: tensor for tensor in graph.initializer}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -165,7 +152,7 @@ def _folds(
     node: onnx.NodeProto,
     constants: dict[str, onnx.TensorProto],
 ) -> bool:
-    """Merge *node* into *convolution* if it is a product or sum with one number a channel."""
+    """Merge *node* into *convolution* if it multiplies or adds one constant per channel."""
     others = [name for name in node.input if name != convolution.output[0]]
     if node.op_type not in {"Add", "Mul"} or len(others) != 1 or others[0] not in constants:
         return False
@@ -205,8 +192,8 @@ def protect_padding(graph: onnx.GraphProto) -> None:
 
     ONNX Runtime (seen in 1.31) merges such a ``Pad`` into the ``MaxPool``, whose own padding never
     wins: windows at the border then give negative maxima where Keras gives zero (ResNet50V2's
-    features move by 1 %). It leaves alone a ``Pad`` that names its axes, and the two forms mean
-    the same. After a ``Relu`` nothing is negative, and merging is right and fast.
+    features change by 1 %). It does not merge a ``Pad`` that names its axes, which means the same.
+    After a ``Relu`` nothing is negative, so that merging is right and fast.
     """
     producers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: tensor for tensor in graph.initializer}
@@ -230,8 +217,8 @@ def protect_padding(graph: onnx.GraphProto) -> None:
         pad.input.extend([data, names[0], value, names[1]])
 
 
-# tf2onnx numbers what it makes by a counter of the process: "Conv__3948", "Cast/x:0"; and
-# exporters.common.layout marks what it has rewritten.
+# tf2onnx numbers its nodes by a counter of the process ("Conv__3948", "Cast/x:0"), and
+# exporters.common.layout marks the arrays that it has rewritten.
 _NUMBERING = re.compile(r"__\d+|:\d+|_first")
 
 
@@ -239,13 +226,9 @@ def rename(graph: onnx.GraphProto, *, model_name_first: bool = True) -> None:
     """Rename nodes, tensors and constants in place, and sort the constants by first use.
 
     The same network with the same weights is then the same bytes, whatever was exported before it
-    in this process: caches that are keyed by a model's digest hold. Inputs and outputs keep their
-    names; nodes are named after what they compute.
-
-    Parameters
-    ----------
-    model_name_first : bool
-        Whether names begin with that of the model as a whole, which says nothing here.
+    in this process, so that caches keyed by a model's digest stay valid. Inputs and outputs keep
+    their names; nodes are named after what they compute. *model_name_first*: names begin with that
+    of the model as a whole, which is dropped.
     """
     fixed = [value.name for value in (*graph.input, *graph.output)]
     names: dict[str, str] = {"": "", **{name: name for name in fixed}}

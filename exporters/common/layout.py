@@ -1,8 +1,9 @@
-"""Take the changes of layout out of a graph that tf2onnx made of a channels-last network.
+"""Remove the layout changes from a graph that tf2onnx made of a channels-last network.
 
-tf2onnx puts a transpose before and after each convolution, and its own remover cannot be relied on.
-This one walks the graph once: a transpose to channels-last is not written but remembered, every
-operator that can work on channels-first arrays does, and only one that cannot gets the transpose.
+tf2onnx puts a transpose before and after each convolution, and its own remover is not reliable.
+This one walks the graph once: it remembers each transpose to channels-last without writing it, lets
+every operator that can do so work on channels-first arrays, and writes a transpose only for the
+others.
 """
 
 import numpy as np
@@ -17,36 +18,20 @@ _RANK = 4
 
 # Operators whose first input is an array and whose others, if any, are scalars.
 _ELEMENTWISE = frozenset(
-    [
-        "Abs",
-        "Cast",
-        "Clip",
-        "Elu",
-        "Erf",
-        "Exp",
-        "HardSigmoid",
-        "HardSwish",
-        "Identity",
-        "LeakyRelu",
-        "Log",
-        "Neg",
-        "Reciprocal",
-        "Relu",
-        "Selu",
-        "Sigmoid",
-        "Softplus",
-        "Sqrt",
-        "Tanh",
-    ]
+    (
+        *("Abs", "Cast", "Clip", "Elu", "Erf", "Exp", "HardSigmoid", "HardSwish", "Identity"),
+        *("LeakyRelu", "Log", "Neg", "Reciprocal", "Relu", "Selu", "Sigmoid", "Softplus"),
+        *("Sqrt", "Tanh"),
+    )
 )
 _BROADCASTING = frozenset(["Add", "Div", "Max", "Min", "Mul", "Pow", "Sub"])
 _REDUCING = frozenset(["ReduceMax", "ReduceMean", "ReduceMin", "ReduceSum"])
 
 
 def remove_transposes(graph: onnx.GraphProto) -> None:
-    """Rewrite *graph* in place with as few transposes as its operators need.
+    """Rewrite *graph*, whose nodes must be sorted, in place with the fewest transposes.
 
-    The nodes must be sorted; names and values of the graph's outputs stay as they are.
+    Names and values of the graph's outputs stay as they are.
     """
     _Walk(graph).run()
 

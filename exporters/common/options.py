@@ -1,4 +1,4 @@
-"""Check the export options before the work begins: nothing is ignored in silence."""
+"""Check the export options before any work begins, so that none is ignored in silence."""
 
 from dataclasses import fields
 
@@ -8,21 +8,20 @@ from tlbench.model import ExportOptions
 
 # Resize takes the spatial axes alone since opset 18; every ONNX Runtime since 1.14 reads it.
 DEFAULT_OPSET = 18
-_TENSORS = (
-    "--input and --output name tensors of a frozen graph (frozen:FILE.pb), and this is none; the "
-    "file to write is given with -o"
-)
-# Of the backbones that know their own ends.
-FROZEN_ONLY = {"input_tensor": _TENSORS, "output_tensor": _TENSORS}
+# For `refuse_options`: of the backbones whose input and features are known.
+FROZEN_ONLY = {
+    "input_tensor": "input_tensor names a tensor of a frozen graph (frozen:FILE.pb); leave it out",
+    "output_tensor": (
+        "output_tensor names a tensor of a frozen graph (frozen:FILE.pb), not the file to write; "
+        "leave it out"
+    ),
+}
 
 
 def refuse_options(name: str, options: ExportOptions, **reasons: str) -> None:
-    """Raise ConfigError if an option is set that the backbone *name* has no use for.
+    """Raise ConfigError if an option is set that the backbone *name* cannot use.
 
-    Parameters
-    ----------
-    reasons : str
-        By the option's name in `ExportOptions`: why it is refused, without a full stop.
+    *reasons* has, by the option's name in `ExportOptions`, why it is refused, without a full stop.
     """
     for field in fields(ExportOptions):
         if field.name in reasons and getattr(options, field.name) != field.default:
@@ -37,19 +36,19 @@ def check_opset(opset: int | None) -> int:
     if opset is None:
         return DEFAULT_OPSET
     if not DEFAULT_OPSET <= opset <= newest:
-        msg = f"--opset {opset} is not possible: the resize needs {DEFAULT_OPSET} to {newest}."
+        msg = f"opset must be from {DEFAULT_OPSET} to {newest} (for the resize), got {opset}."
         raise ConfigError(msg)
     return opset
 
 
-def supported_opset(frameworks: Frameworks, opset: int | None) -> int:
+def check_opset_of_tf2onnx(frameworks: Frameworks, opset: int | None) -> int:
     """Return the opset to export with; raise ConfigError for one that tf2onnx does not write."""
     opset = check_opset(opset)
     newest = max(frameworks.tf2onnx.constants.OPSET_TO_IR_VERSION)
     if opset > newest:
         msg = (
-            f"--opset {opset} is not possible: tf2onnx {frameworks.tf2onnx.__version__} writes "
-            f"opsets up to {newest}. Leave out --opset."
+            f"opset must be at most {newest}, the newest that tf2onnx "
+            f"{frameworks.tf2onnx.__version__} writes, got {opset}."
         )
         raise ConfigError(msg)
     return opset

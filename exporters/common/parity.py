@@ -15,21 +15,19 @@ if TYPE_CHECKING:
 # Float32 sums in another order differ by about 1e-6 of the largest feature; a wrong resize, scale,
 # padding or layer differs by 1e-2 and more.
 TOLERANCE = 1e-4
-
-
 # Two sizes, one not square and neither the size of any network's input: the resize inside the graph
 # is verified together with the network, enlarging and (below 96 pixels of input) reducing.
 _SHAPES = ((4, 32, 32), (2, 96, 80))
 
 
 def probe_batches(seed: int = 0, *, odd_sizes: bool = False) -> list[ImageArray]:
-    """Return batches of uint8 images (N, H, W, 3), the same for the same seed.
+    """Return the raw images that an export is verified on: uint8 batches (N, H, W, 3).
 
     With *odd_sizes* they lack their last row and column: no position of the nearest pixel then lies
-    half way between two, where rounding decides.
+    half way between two pixels, where rounding decides.
 
-    Coarse random patches under fine noise: like photographs they have most energy at low
-    frequencies, and unlike constant images they show a swapped axis or channel.
+    They are coarse random patches under fine noise: like photographs they have most energy at low
+    frequencies, and unlike constant images they reveal a swapped axis or channel.
     """
     generator = np.random.default_rng(seed)
     batches = []
@@ -51,8 +49,8 @@ def open_session(model: "onnx.ModelProto | bytes", what: str = "exported graph")
     content = model if isinstance(model, bytes) else model.SerializeToString()
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime's own kinds have no common base but this
-        msg = f"ONNX Runtime cannot load the {what}: {one_line(error):.300}"
+    except Exception as error:  # ONNX Runtime's own error types have no other common base
+        msg = f"ONNX Runtime cannot load the {what}: {one_line(error)}"
         raise ExportError(msg) from error
 
 
@@ -64,24 +62,11 @@ def measure_parity(
     batches: Sequence[ImageArray],
     tolerance: float = TOLERANCE,
 ) -> Parity:
-    """Run the same raw images through ONNX Runtime on the CPU and through the reference.
+    """Return how far *model*, run by ONNX Runtime on the CPU, is from the reference.
 
-    Parameters
-    ----------
-    model : bytes
-        The serialised graph, input ``images``.
-    reference : callable
-        Takes a uint8 batch (N, H, W, 3); returns one float32 array (N, ...) for each graph output.
-    batches : sequence of ndarray
-        uint8 images (N, H, W, 3).
-    tolerance : float
-        Largest allowed difference of a feature, relative to the image's largest absolute feature.
-
-    Raises
-    ------
-    ExportError
-        If an output's shape differs, anything is not finite, or the difference is above
-        *tolerance*.
+    The reference takes a uint8 batch (N, H, W, 3) and returns one float32 array (N, ...) for each
+    output of the graph. *tolerance* is relative to an image's largest absolute feature; above it,
+    or where shapes differ or a value is not finite, ExportError is raised.
     """
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
@@ -90,24 +75,31 @@ def measure_parity(
         n_images += len(images)
         try:
             outputs = session.run(names, {"images": images})
-        except Exception as error:  # ONNX Runtime's own kinds have no common base but this
+        except Exception as error:  # as in `open_session`
             msg = (
-                f"ONNX Runtime cannot run the exported graph on images {images.shape}: "
+                f"ONNX Runtime cannot run the exported graph on images of shape {images.shape}: "
                 f"{one_line(error):.300} Nothing was written."
             )
             raise ExportError(msg) from error
         for name, actual, expected in zip(names, outputs, reference(images), strict=True):
             if actual.shape != expected.shape:
-                msg = f"Output {name!r} has shape {actual.shape}, the reference {expected.shape}."
+                msg = (
+                    f"Output {name!r} has shape {actual.shape}, but the reference has shape "
+                    f"{expected.shape}. Nothing was written."
+                )
                 raise ExportError(msg)
             if not (np.isfinite(actual).all() and np.isfinite(expected).all()):
-                raise ExportError(f"Output {name!r} or its reference is not finite.")
+                msg = f"Output {name!r} or its reference is not finite. Nothing was written."
+                raise ExportError(msg)
             ours = actual.reshape(len(images), -1).astype(np.float64)
             theirs = expected.reshape(len(images), -1).astype(np.float64)
             difference = np.abs(ours - theirs).max(axis=1)
             scale = np.abs(theirs).max(axis=1)
             if not scale.all():
-                msg = f"The reference's {name!r} are all zero for an image: nothing to compare."
+                msg = (
+                    f"The reference's {name!r} are all zero for an image, so that there is "
+                    "nothing to compare with. Nothing was written."
+                )
                 raise ExportError(msg)
             norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
             cosine = (ours * theirs).sum(axis=1) / np.where(norms > 0, norms, np.inf)

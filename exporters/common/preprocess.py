@@ -1,4 +1,4 @@
-"""Put the preprocessing in front of a network, inside the graph."""
+"""Describe a preprocessing, and put it in front of a network, inside the graph."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # a row of `tlbench list backbones` imports this module: noth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resize:
-    """How the images are resized; none antialiases. *text* is the same for people."""
+    """How the graph resizes the images, never with antialiasing; *text* describes it for people."""
 
     text: str
     mode: Literal["linear", "cubic", "nearest"] = "linear"
@@ -35,17 +35,17 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
 
 
 def choose_resize(name: str | None) -> Resize:
-    """Return the resize that ``--resize`` names; bilinear for None."""
+    """Return the resize of that name; bilinear for None."""
     if name is not None and name not in _RESIZES:
         raise unknown_name("resize", name, sorted(_RESIZES))
     return _RESIZES[name or "bilinear"]
 
 
 def nearest_rows(n_old: int, n_new: int) -> "NDArray[np.int64]":
-    """Return which of *n_old* rows each of *n_new* is, by `NEAREST`.
+    """Return, for each of *n_new* rows, the index of the old row that `NEAREST` takes.
 
-    Row i is ``floor((i + 0.5) * n_old / n_new)``, here in whole numbers. Pillow and ONNX Runtime
-    compute it in floating point: where the product is whole, rounding decides which row they take.
+    Row i is ``floor((i + 0.5) * n_old / n_new)``, here in integers. Pillow and ONNX Runtime compute
+    it in floating point: where the product is an integer, rounding decides which row they take.
     With an odd *n_old* it never is.
     """
     import numpy as np
@@ -55,7 +55,7 @@ def nearest_rows(n_old: int, n_new: int) -> "NDArray[np.int64]":
 
 
 class Step(NamedTuple):
-    """One operation on the resized pixels: *values* has one number for each channel, or one."""
+    """One operation on the resized pixels, with one value per channel or one for all."""
 
     name: str
     operator: Literal["Gather", "Sub", "Add", "Mul", "Div"]
@@ -72,9 +72,9 @@ class PixelSteps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What happens to the resized pixels: ``(x - mean) * scale`` for each channel, then the order.
+    """What happens to the resized pixels: the order of the channels, then ``(x - mean) * scale``.
 
-    ``mean`` and ``scale`` are in the order of *channels*; *text* is the same for people.
+    ``mean`` and ``scale`` are in the order of *channels*; *text* describes it for people.
     """
 
     text: str
@@ -105,27 +105,13 @@ def prepend_preprocessing(
     preprocessing: PixelSteps,
     resize: Resize = BILINEAR,
 ) -> "onnx.ModelProto":
-    """Make a model of raw images out of one of preprocessed ones.
+    """Return the network with input ``images``: uint8, (N, H, W, 3), RGB, N, H and W dynamic.
 
-    Parameters
-    ----------
-    model : ModelProto
-        A network whose input *network_input* is float32 of shape (N, 3, height, width).
-    size : tuple of int
-        Height and width that the images are resized to.
-    resize : Resize
-        By default bilinear with half-pixel centres and no antialiasing, as ``tf.image.resize`` and
-        ``keras.layers.Resizing`` do by default.
+    Before, its input *network_input* is float32 of shape (N, 3, height, width); *size* is (height,
+    width). The default resize is that of ``tf.image.resize`` and ``keras.layers.Resizing``.
 
-    Returns
-    -------
-    ModelProto
-        The same network with input ``images``: uint8, (N, H, W, 3), RGB, N, H and W dynamic.
-
-    Notes
-    -----
     The layout changes while pixels are still bytes of the raw image: that is the only transpose,
-    and the smallest possible one. The nodes here are the last that see the image's own size.
+    and the smallest possible one. No later node sees the size of the raw image.
     """
     import numpy as np
     import onnx

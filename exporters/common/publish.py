@@ -17,7 +17,7 @@ from tlbench.model import CARD_KEY, ModelCard, Parity, encode_card
 
 
 def exporter_name() -> str:
-    """Return the name and version that goes into the card's ``exported_by``."""
+    """Return the name and version for the card's ``exported_by``."""
     return f"tlbench {metadata.version('tlbench')}"
 
 
@@ -33,17 +33,8 @@ def publish(
 ) -> ModelCard:
     """Verify *model* against *reference*, put its card inside and move it to *destination*.
 
-    Parameters
-    ----------
-    batches : sequence of ndarray or None
-        The images that it is verified on; None for those of `probe_batches`.
-
-    Raises
-    ------
-    ExportError
-        If the graph is not valid ONNX or not at parity; *destination* is untouched then.
-    StorageError
-        If *destination* cannot be written.
+    ExportError, with *destination* untouched, means that the graph is not valid ONNX or not at
+    parity. *batches* are the images that it is verified on; None for those of `probe_batches`.
     """
     listener.start(f"verify against {reference_name}")
     try:
@@ -63,13 +54,7 @@ def publish(
 
 
 def write_with_card(model: onnx.ModelProto, card: ModelCard, destination: Path) -> None:
-    """Put *card* inside *model* and move the file to *destination* in one step.
-
-    Raises
-    ------
-    StorageError
-        If *destination* cannot be written.
-    """
+    """Put *card* inside *model* and move the file to *destination* in one step."""
     model.metadata_props.add(key=CARD_KEY, value=encode_card(card))
     model.producer_name, model.producer_version = "tlbench", metadata.version("tlbench")
     _write(destination, model.SerializeToString())
@@ -90,5 +75,5 @@ def _write(destination: Path, content: bytes) -> None:
         if temporary is not None:
             with contextlib.suppress(OSError):
                 Path(temporary).unlink()
-        msg = f"{destination} cannot be written: {error.strerror}. Choose another place with -o."
+        msg = f"{destination} cannot be written: {error.strerror}. Choose another path."
         raise StorageError(msg) from error

@@ -19,7 +19,7 @@ _LOGGERS = ("tensorflow", "absl", "tf2onnx", "jax")
 
 @dataclass(frozen=True, slots=True)
 class Frameworks:
-    """The imported modules. They have no type stubs, and are imported while an export runs only."""
+    """The imported modules, which have no type stubs; they are imported only during an export."""
 
     keras: Any
     tf: Any
@@ -27,7 +27,7 @@ class Frameworks:
 
     @property
     def reference_name(self) -> str:
-        """Name and version of what the features are compared with."""
+        """Name and version of the implementation that the features are compared with."""
         return f"keras {self.keras.__version__} on tensorflow {self.tf.__version__}"
 
     def start_over(self) -> None:
@@ -39,15 +39,7 @@ class Frameworks:
 
 @contextlib.contextmanager
 def keras_session() -> Iterator[Frameworks]:
-    """Give the frameworks, silenced, and free their memory at the end.
-
-    Raises
-    ------
-    MissingDependencyError
-        If TensorFlow or tf2onnx is not installed.
-    ConfigError
-        If Keras was set to another backend than TensorFlow.
-    """
+    """Yield the frameworks, silenced, and free their memory at the end."""
     with contextlib.ExitStack() as stack:
         # The frameworks warn of one another's deprecations while they are imported, traced and
         # converted: nothing that a user of tlbench could act on. Our own warnings go through the
@@ -79,7 +71,7 @@ def _imported() -> Frameworks:
         except ImportError as error:
             raise _missing(str(error)) from error
         # A GPU is hidden: TensorFlow would take all its memory from the measurement that follows.
-        # RuntimeError: somebody else in this process has used TensorFlow before.
+        # RuntimeError: other code in this process has already used TensorFlow.
         with contextlib.suppress(RuntimeError):
             tf.config.set_visible_devices([], "GPU")
         tf.zeros(1)  # the devices are opened here, and that is logged too
@@ -89,13 +81,7 @@ def _imported() -> Frameworks:
 
 
 def require_frameworks() -> None:
-    """Import nothing, but say before a long download that the export cannot follow.
-
-    Raises
-    ------
-    MissingDependencyError
-        If one of the frameworks is not installed.
-    """
+    """Raise MissingDependencyError before a long download that no export can follow."""
     for name in ("keras", "tensorflow", "tf2onnx"):
         if importlib.util.find_spec(name) is None:
             raise _missing(f"No module named {name!r}")
@@ -110,7 +96,7 @@ def _missing(reason: str) -> MissingDependencyError:
 
 def _other_backend(name: str) -> ConfigError:
     return ConfigError(
-        f"Keras runs on {name!r} here, and the export goes through TensorFlow. "
+        f"Keras runs on {name!r} here, but this export needs its TensorFlow backend. "
         "Set KERAS_BACKEND=tensorflow."
     )
 

@@ -1,4 +1,4 @@
-"""Recognise the preprocessing at the beginning of a frozen graph: resize, then steps on pixels."""
+"""Recognise the preprocessing at the start of a frozen graph: a resize, then steps on pixels."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from exporters.common.preprocess import BILINEAR, Resize, Step
-from exporters.frozen.graphdef import FrozenGraph, data_inputs, flag
+from exporters.frozen.graph import FrozenGraph, data_inputs, flag
 from tlbench.core.errors import ExportError
 
 _LEGACY = Resize(
@@ -26,27 +26,17 @@ _Readers = defaultdict[str, list[Any]]  # by tensor: the nodes that read it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
-    """What the graph does to an image before the network.
+    """What the graph does to an image before the network."""
 
-    Attributes
-    ----------
-    cut : str
-        The tensor that the chain ends in: float32, (1, height, width, 3).
-    size : tuple of int
-        Height and width that the graph resizes to.
-    adds_batch : bool
-        Whether the input is one image (H, W, 3), which an ``ExpandDims`` makes a batch of.
-    """
-
-    cut: str
-    size: tuple[int, int]
+    cut: str  # the tensor that the chain ends in: float32, (1, height, width, 3)
+    size: tuple[int, int]  # height and width that the graph resizes to
     resize: Resize
     steps: tuple[Step, ...]
-    adds_batch: bool
+    adds_batch: bool  # whether the input is one image (H, W, 3), made a batch by an ExpandDims
 
     @property
     def text(self) -> str:
-        """The steps for people."""
+        """The steps as text."""
         text = "x"
         for step in self.steps:
             values = [f"{value:.7g}" for value in step.values]
@@ -56,21 +46,11 @@ class Chain:
         return text
 
 
-def find_chain(
-    tf: Any,  # noqa: ANN401 - a module without stubs
-    graph: FrozenGraph,
-    input_tensor: str,
-    outputs: Sequence[str],
-) -> Chain:
+def find_chain(graph: FrozenGraph, input_tensor: str, outputs: Sequence[str]) -> Chain:
     """Follow the image from *input_tensor* to where the network begins.
 
     The chain is ``Cast`` and ``ExpandDims``, a ``ResizeBilinear`` to a constant size, then sums and
     products with constants, as far as each tensor is read once.
-
-    Raises
-    ------
-    ExportError
-        If *outputs* do not depend on the input, or no such chain stands between.
     """
     readers: _Readers = defaultdict(list)
     for node in graph.needed(outputs, stop=(input_tensor,)):
@@ -79,27 +59,22 @@ def find_chain(
     if not readers[input_tensor]:
         msg = f"{', '.join(outputs)} of {graph.label} does not depend on {input_tensor}."
         raise ExportError(msg)
-    resize, adds_batch = _to_the_resize(tf, graph, readers, input_tensor)
-    size = graph.constant(tf, list(data_inputs(resize))[1])
+    resize, adds_batch = _to_the_resize(graph, readers, input_tensor)
+    size = graph.constant(list(data_inputs(resize))[1])
     if size is None or size.shape != (2,):
-        msg = f"{resize.name} of {graph.label} resizes to a size that is no constant."
+        msg = f"{resize.name} of {graph.label} resizes to a size that is not constant."
         raise ExportError(msg)
-    cut, steps = _steps(tf, graph, readers, resize.name, outputs)
+    cut, steps = _steps(graph, readers, resize.name, outputs)
     height, width = (int(edge) for edge in size)
-    kind = _LEGACY
+    how = _LEGACY
     if flag(resize, "half_pixel_centers"):
-        kind = BILINEAR
+        how = BILINEAR
     elif flag(resize, "align_corners"):
-        kind = _ALIGNED
-    return Chain(cut=cut, size=(height, width), resize=kind, steps=steps, adds_batch=adds_batch)
+        how = _ALIGNED
+    return Chain(cut=cut, size=(height, width), resize=how, steps=steps, adds_batch=adds_batch)
 
 
-def _to_the_resize(
-    tf: Any,  # noqa: ANN401
-    graph: FrozenGraph,
-    readers: _Readers,
-    input_tensor: str,
-) -> tuple[Any, bool]:
+def _to_the_resize(graph: FrozenGraph, readers: _Readers, input_tensor: str) -> tuple[Any, bool]:
     """Return the node that resizes, and whether the batch axis is added on the way to it."""
     adds_batch = False
     tensor = input_tensor
@@ -108,7 +83,7 @@ def _to_the_resize(
         if node.op == "ResizeBilinear":
             return node, adds_batch
         if node.op == "ExpandDims" and not adds_batch:
-            axis = graph.constant(tf, list(data_inputs(node))[1])
+            axis = graph.constant(list(data_inputs(node))[1])
             adds_batch = axis is not None and axis.size == 1 and int(axis.item()) == 0
             if not adds_batch:
                 raise _no_resize(graph, input_tensor, node)
@@ -118,18 +93,14 @@ def _to_the_resize(
 
 
 def _steps(
-    tf: Any,  # noqa: ANN401
-    graph: FrozenGraph,
-    readers: _Readers,
-    tensor: str,
-    outputs: Sequence[str],
+    graph: FrozenGraph, readers: _Readers, tensor: str, outputs: Sequence[str]
 ) -> tuple[str, tuple[Step, ...]]:
     """Return the tensor that the steps after *tensor* end in, and the steps."""
     steps: list[Step] = []
     while len(readers[tensor]) == 1 and tensor not in outputs:
         node = readers[tensor][0]
         if node.op not in _PASSES_ON:
-            step = _step(tf, graph, node, tensor, number=len(steps))
+            step = _step(graph, node, tensor, number=len(steps))
             if step is None:
                 break
             steps.append(step)
@@ -139,10 +110,10 @@ def _steps(
 
 def _only(readers: list[Any], graph: FrozenGraph, input_tensor: str) -> Any:  # noqa: ANN401
     if len(readers) != 1:
-        names = ", ".join(sorted(node.name for node in readers)) or "no resize"
+        names = ", ".join(sorted(node.name for node in readers)) or "no node"
         msg = (
             f"Between {input_tensor} and the resize of {graph.label}, the image goes to {names}; "
-            "tlbench follows it only where it has one reader."
+            "tlbench can follow it only while exactly one node reads it."
         )
         raise ExportError(msg)
     return readers[0]
@@ -150,21 +121,14 @@ def _only(readers: list[Any], graph: FrozenGraph, input_tensor: str) -> Any:  # 
 
 def _no_resize(graph: FrozenGraph, input_tensor: str, node: Any) -> ExportError:  # noqa: ANN401
     return ExportError(
-        f"After {input_tensor} of {graph.label} stands {node.name} ({node.op}). tlbench exports "
+        f"{input_tensor} of {graph.label} is followed by {node.name} ({node.op}). tlbench exports "
         "graphs that take raw images: Cast and ExpandDims, then ResizeBilinear to a constant size. "
-        "Name the tensor before these with --input."
+        "Name the tensor before these as input_tensor."
     )
 
 
-def _step(
-    tf: Any,  # noqa: ANN401
-    graph: FrozenGraph,
-    node: Any,  # noqa: ANN401
-    tensor: str,
-    *,
-    number: int,
-) -> Step | None:
-    """Return *node* as a step on *tensor*, or None if it is none."""
+def _step(graph: FrozenGraph, node: Any, tensor: str, *, number: int) -> Step | None:  # noqa: ANN401
+    """Return *node* as a step on *tensor*, or None if it is not one."""
     operator = _OPERATORS.get(node.op)
     inputs = list(data_inputs(node))
     if operator is None or inputs.count(tensor) != 1:
@@ -172,7 +136,7 @@ def _step(
     position = inputs.index(tensor)
     if position == 1 and operator not in _COMMUTING:
         return None
-    values = graph.constant(tf, inputs[1 - position])
+    values = graph.constant(inputs[1 - position])
     if values is None or values.dtype != np.float32 or values.size not in {1, _CHANNELS}:
         return None
     if values.size == _CHANNELS and values.shape[-1] != _CHANNELS:

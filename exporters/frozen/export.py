@@ -5,21 +5,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import onnx
 
-from exporters.common.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
-from exporters.common.options import supported_opset
+from exporters.common.finish import (
+    UNPOOLED,
+    GraphOutputs,
+    few_optimisers,
+    finish,
+)
+from exporters.common.options import check_opset_of_tf2onnx
 from exporters.common.preprocess import prepend_preprocessing
 from exporters.common.publish import exporter_name, publish
 from exporters.common.session import Frameworks, keras_session
-from exporters.frozen.batch import free_batch
 from exporters.frozen.chain import Chain, find_chain
-from exporters.frozen.graphdef import FrozenGraph, data_inputs, read_graph
-from exporters.frozen.reference import Original, opened
-from exporters.frozen.rewrite import NETWORK_INPUT, network_graph
+from exporters.frozen.graph import FrozenGraph, OpenGraph, data_inputs, opened, read_graph
+from exporters.frozen.network import NETWORK_INPUT, free_batch, network_graph
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener
@@ -30,76 +33,33 @@ _MAP_RANK, _VECTOR_RANK, _IMAGE_RANK, _CHANNELS = 4, 2, 3, 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrozenSource:
-    """A frozen graph and what is known of it.
+    """A frozen graph and what is known of it."""
 
-    Attributes
-    ----------
-    name : str
-        Of the backbone, for the card.
-    label : str
-        The file's name.
-    content : bytes
-        The serialised GraphDef.
-    input_tensor, output_tensor : str
-        What takes the image and what becomes the features, as the user writes them.
-    option : str
-        The option that names the output.
-    softmax : str or None
-        A ``Softmax`` whose input the logits are, if there may be logits.
-    n_features : int or None
-        What the features must number, if that is known.
-    check : callable
-        Raises ExportError if the graph is not the one that it should be.
-    """
-
-    name: str
-    label: str
-    content: bytes
+    name: str  # of the backbone, for the card
+    label: str  # the file's name
+    content: bytes  # the serialised GraphDef
     weights: Weights
-    input_tensor: str
-    output_tensor: str
-    option: str = "--output"
-    softmax: str | None = None
-    n_features: int | None = None
-    check: Callable[[FrozenGraph], None] = lambda _: None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Ends:
-    """The outputs; see `exporters.common.finish.Ends`."""
-
-    pools: bool
-    pooling: Literal["avg", "max", "none"]
-    feature_shape: tuple[int, ...]
-    n_classes: int | None
+    input_tensor: str  # takes the image; named as the user writes it
+    output_tensor: str  # becomes the features; named as the user writes it
+    option: str = "output_tensor"  # the parameter that names the output
+    softmax: str | None = None  # a Softmax that reads the logits, if there are any
+    n_features: int | None = None  # the expected number of features, if that is known
+    check: Callable[[FrozenGraph], None] = lambda _: None  # raises if it is another graph
 
 
 def export_graph(
     source: FrozenSource, options: ExportOptions, destination: Path, listener: Listener
 ) -> ModelCard:
-    """Convert the graph with tf2onnx and verify it against the graph run in TensorFlow.
-
-    Raises
-    ------
-    MissingDependencyError
-        Without TensorFlow or tf2onnx.
-    ConfigError, UnknownNameError
-        If an option does not fit this graph.
-    ExportError
-        If the file is no frozen graph of raw images, has operators that cannot be converted, or
-        the ONNX graph does not give its features. Nothing is left at *destination* then.
-    StorageError
-        If *destination* cannot be written.
-    """
+    """Convert the graph with tf2onnx and verify it against the graph run in TensorFlow."""
     with keras_session() as frameworks:
-        opset = supported_opset(frameworks, options.opset)
+        opset = check_opset_of_tf2onnx(frameworks, options.opset)
         listener.start(f"read {source.label}")
         graph = read_graph(frameworks.tf, source.content, source.label)
         source.check(graph)
-        with opened(frameworks.tf, graph) as original:
+        with opened(graph) as original:
             listener.finish()
             listener.start(f"convert {source.label} with tf2onnx")
-            model, parts = _convert(frameworks, source, options, original, graph, opset=opset)
+            model, parts = _convert(frameworks, source, options, original, opset=opset)
             listener.finish()
             return publish(
                 model,
@@ -113,20 +73,20 @@ def export_graph(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Parts:
-    """The original graph, and what of it is in the export."""
+    """The original graph, and the parts of it that are exported."""
 
-    original: Original
+    original: OpenGraph
     image: str
     outputs: list[str]
     chain: Chain
-    ends: _Ends
+    wanted: GraphOutputs
 
     def reference(self, images: ImageArray) -> list[FloatArray]:
         """Compute features, and logits if there are any, by the original graph in TensorFlow."""
         features, *others = self.original.run(
             images, self.image, self.outputs, adds_batch=self.chain.adds_batch
         )
-        pool = {"avg": np.mean, "max": np.max, "none": None}[self.ends.pooling]
+        pool = {"avg": np.mean, "max": np.max, "none": None}[self.wanted.pooling]
         if pool is not None:
             features = [pool(array, axis=(1, 2)) for array in features]
         return [np.stack([array.reshape(-1) for array in arrays]) for arrays in (features, *others)]
@@ -136,35 +96,34 @@ def _convert(
     frameworks: Frameworks,
     source: FrozenSource,
     options: ExportOptions,
-    original: Original,
-    graph: FrozenGraph,
+    original: OpenGraph,
     *,
     opset: int,
 ) -> tuple[onnx.ModelProto, _Parts]:
     """Return the graph as ONNX, images in and features out, and what it was made of."""
-    tf = frameworks.tf
-    image = graph.find(source.input_tensor, "--input")
+    graph = original.frozen
+    image = graph.find(source.input_tensor, "input_tensor")
     outputs = [graph.find(source.output_tensor, source.option)]
     if options.top:
         outputs.append(_logits(graph, source))
-    chain = find_chain(tf, graph, image, outputs)
-    _check_types(tf, original, image, outputs, chain)
-    network, names = network_graph(tf, graph, cut=chain.cut, size=chain.size, outputs=outputs)
-    ends = _ends(outputs, free_batch(tf, network, names, source.label), options)
-    if source.n_features not in {None, math.prod(ends.feature_shape)}:
+    chain = find_chain(graph, image, outputs)
+    _check_types(original, image, outputs, chain)
+    network, names = network_graph(graph, cut=chain.cut, size=chain.size, outputs=outputs)
+    wanted = _outputs(outputs, free_batch(graph.tf, network, names, source.label), options)
+    if source.n_features not in {None, math.prod(wanted.feature_shape)}:
         msg = (
-            f"{outputs[0]} of {source.label} gives features of shape {ends.feature_shape}, not "
+            f"{outputs[0]} of {source.label} gives features of shape {wanted.feature_shape}, not "
             f"{source.n_features}: it is another graph."
         )
         raise ExportError(msg)
     model = prepend_preprocessing(
-        _convert_network(frameworks, network, names, ends, opset=opset),
+        _convert_network(frameworks, network, names, wanted, opset=opset),
         network_input=NETWORK_INPUT,
         size=chain.size,
         preprocessing=chain,
         resize=chain.resize,
     )
-    parts = _Parts(original=original, image=image, outputs=outputs, chain=chain, ends=ends)
+    parts = _Parts(original=original, image=image, outputs=outputs, chain=chain, wanted=wanted)
     return model, parts
 
 
@@ -182,9 +141,9 @@ def _card(
         resize=parts.chain.resize.text,
         preprocessing=parts.chain.text,
         layer=parts.outputs[0],
-        pooling=parts.ends.pooling,
-        feature_shape=parts.ends.feature_shape,
-        n_classes=parts.ends.n_classes,
+        pooling=parts.wanted.pooling,
+        feature_shape=parts.wanted.feature_shape,
+        n_classes=parts.wanted.n_classes,
         opset=opset,
         parity=parity,
         exported_by=exporter_name(),
@@ -194,52 +153,49 @@ def _card(
 def _logits(graph: FrozenGraph, source: FrozenSource) -> str:
     node = graph.node(source.softmax or "")
     if node.op != "Softmax":
-        msg = f"{node.name} of {graph.label} is {node.op}, not Softmax: it shows no logits."
+        msg = f"{node.name} of {graph.label} is {node.op}, not Softmax: the graph has no logits."
         raise ExportError(msg)
     return next(data_inputs(node))
 
 
-def _check_types(
-    tf: Any,  # noqa: ANN401 - a module without stubs
-    original: Original,
-    image: str,
-    outputs: list[str],
-    chain: Chain,
-) -> None:
+def _check_types(original: OpenGraph, image: str, outputs: list[str], chain: Chain) -> None:
+    tf, label = original.frozen.tf, original.frozen.label
     source = original.tensor(image)
     rank = _IMAGE_RANK if chain.adds_batch else _IMAGE_RANK + 1
     shape = source.shape.as_list() if source.shape.rank is not None else [None] * rank
     if source.dtype != tf.uint8:
         msg = (
-            f"{image} of {original.label} is {source.dtype.name}: which pixel values it wants is "
-            "not in the graph. Name a uint8 tensor with --input."
+            f"{image} of {label} is {source.dtype.name}, and the graph does not say which "
+            "pixel values it expects. Name a uint8 tensor as input_tensor."
         )
         raise ExportError(msg)
     free = len(shape) == rank and shape[-3] is None and shape[-2] is None
     if not free or shape[-1] not in {None, _CHANNELS}:
         msg = (
-            f"{image} of {original.label} has shape {tuple(shape)}; tlbench needs RGB images of "
-            "any size there: (H, W, 3) or (N, H, W, 3)."
+            f"{image} of {label} has shape {tuple(shape)}, but it must take RGB images of "
+            "any size: (H, W, 3) or (N, H, W, 3)."
         )
         raise ExportError(msg)
     for name in outputs:
         if original.tensor(name).dtype != tf.float32:
-            msg = f"{name} of {original.label} is {original.tensor(name).dtype.name}, not float32."
+            msg = f"{name} of {label} is {original.tensor(name).dtype.name}, not float32."
             raise ExportError(msg)
 
 
-def _ends(outputs: list[str], shapes: list[tuple[int, ...]], options: ExportOptions) -> _Ends:
+def _outputs(
+    outputs: list[str], shapes: list[tuple[int, ...]], options: ExportOptions
+) -> GraphOutputs:
     shape = shapes[0]
     if len(shape) + 1 not in {_MAP_RANK, _VECTOR_RANK}:
         msg = (
-            f"{outputs[0]} has shape {(None, *shape)}; features are maps (N, H, W, C) or vectors "
-            "(N, C). Choose another tensor."
+            f"{outputs[0]} has shape {(None, *shape)}; features must be maps (N, H, W, C) or "
+            "vectors (N, C). Choose another tensor."
         )
         raise ExportError(msg)
     pools = len(shape) + 1 == _MAP_RANK
-    # The graph has pooled already where one position is left.
+    # Where one position is left, the graph has pooled already.
     pooling = options.pooling if pools and shape[:2] != (1, 1) else "none"
-    return _Ends(
+    return GraphOutputs(
         pools=pools,
         pooling=pooling,
         feature_shape=shape[-1:] if pooling != "none" or shape[:2] == (1, 1) else shape,
@@ -251,11 +207,11 @@ def _convert_network(
     frameworks: Frameworks,
     network: Any,  # noqa: ANN401 - a GraphDef
     names: list[str],
-    ends: _Ends,
+    outputs: GraphOutputs,
     *,
     opset: int,
 ) -> onnx.ModelProto:
-    renamed = [UNPOOLED if ends.pools else "features", "logits"]
+    renamed = [UNPOOLED if outputs.pools else "features", "logits"]
     full = [name if ":" in name else f"{name}:0" for name in names]
     with few_optimisers():
         model: onnx.ModelProto
@@ -270,6 +226,5 @@ def _convert_network(
                 **dict(zip(full, renamed, strict=False)),
             },
         )
-    refuse_unknown(frameworks, model)
-    finish(model, ends, model_name_first=False)
+    finish(frameworks, model, outputs, model_name_first=False)
     return model

@@ -7,38 +7,39 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporters.common.finish import UNPOOLED, few_optimisers, finish, refuse_unknown
+from exporters.common.finish import (
+    UNPOOLED,
+    GraphOutputs,
+    few_optimisers,
+    finish,
+)
 from exporters.common.session import Frameworks
-from exporters.keras.features import Head
-from exporters.keras.randomise import leaf_layers
+from exporters.keras.network import leaf_layers
 
 NETWORK_INPUT = "network_input"
 _MAP_RANK = 4
 
 
-def convert(frameworks: Frameworks, head: Head, opset: int) -> onnx.ModelProto:
-    """Convert the network and pool its features.
+def convert(
+    frameworks: Frameworks,
+    keras_model: Any,  # noqa: ANN401 - Keras has no stubs
+    outputs: GraphOutputs,
+    opset: int,
+) -> onnx.ModelProto:
+    """Convert a Keras model and pool its features; its outputs are the features and the logits.
 
-    Returns
-    -------
-    ModelProto
-        Input ``NETWORK_INPUT``: float32, (N, 3, H, W), preprocessed. Outputs ``features``:
-        float32, (N, n_features), and ``logits``: float32, (N, n_classes), if *head* has them.
-
-    Raises
-    ------
-    ExportError
-        If the network has operators that tf2onnx cannot translate.
+    The graph's input is ``NETWORK_INPUT``: float32, (N, 3, H, W), preprocessed. Its outputs are
+    ``features``: float32, (N, n_features), and ``logits``: float32, (N, n_classes).
     """
     tf = frameworks.tf
-    names = [UNPOOLED if head.pools else "features", "logits"]
+    names = [UNPOOLED if outputs.pools else "features", "logits"]
 
     def network(image: Any) -> dict[str, Any]:  # noqa: ANN401 - a symbolic tensor
-        outputs = head.model(image, training=False)
-        return dict(zip(names, [outputs] if head.n_classes is None else outputs, strict=False))
+        found = keras_model(image, training=False)
+        return dict(zip(names, [found] if outputs.n_classes is None else found, strict=False))
 
-    shape = (None, *head.model.input.shape[1:])
-    with _convertible_layers(frameworks, head.model), few_optimisers():
+    shape = (None, *keras_model.input.shape[1:])
+    with _convertible_layers(frameworks, keras_model), few_optimisers():
         model: onnx.ModelProto
         model, _ = frameworks.tf2onnx.convert.from_function(
             tf.function(network, autograph=False),
@@ -46,17 +47,16 @@ def convert(frameworks: Frameworks, head: Head, opset: int) -> onnx.ModelProto:
             opset=opset,
             inputs_as_nchw=[NETWORK_INPUT],
         )
-    refuse_unknown(frameworks, model)
-    finish(model, head)
+    finish(frameworks, model, outputs)
     return model
 
 
 @contextlib.contextmanager
 def _convertible_layers(frameworks: Frameworks, model: Any) -> Iterator[None]:  # noqa: ANN401
-    """Let a few layers compute the same by operators that tf2onnx knows.
+    """Make a few layers compute the same result with operators that tf2onnx knows.
 
-    Only while the network is traced: the reference runs what Keras wrote, so that the parity check
-    covers these, too.
+    This lasts only while the network is traced: the reference runs Keras's own code, so that the
+    parity check covers these layers, too.
     """
     keras, tf = frameworks.keras, frameworks.tf
     replaced: list[tuple[Any, str]] = []
@@ -67,7 +67,7 @@ def _convertible_layers(frameworks: Frameworks, model: Any) -> Iterator[None]:  
 
     for layer in leaf_layers(model):
         if isinstance(layer, keras.layers.Conv2D) and layer.groups > 1:
-            # Keras compiles a grouped convolution by XLA on the CPU, which hides it from tf2onnx.
+            # On the CPU Keras compiles grouped convolutions by XLA, which hides them from tf2onnx.
             replace(layer, "convolution_op", _grouped(tf, layer))
         elif isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == _MAP_RANK:
             # A matrix product over channels is a convolution of one pixel, without a new layout.
@@ -117,7 +117,7 @@ def _pointwise(tf: Any, layer: Any) -> Callable[..., Any]:  # noqa: ANN401
 
 def _gelu(tf: Any) -> Callable[..., Any]:  # noqa: ANN401
     def call(inputs: Any) -> Any:  # noqa: ANN401
-        # TensorFlow's own uses erfc, which ONNX lacks; this is the form that ONNX Runtime fuses.
+        # TensorFlow's own form uses erfc, which ONNX lacks; ONNX Runtime fuses this one.
         return inputs * (tf.math.erf(inputs * np.float32(np.sqrt(0.5))) + 1.0) * 0.5
 
     return call

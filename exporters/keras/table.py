@@ -1,7 +1,42 @@
-"""The networks of ``keras.applications`` that tlbench exports, a constant for each entry point."""
+"""The networks of ``keras.applications`` as backbones, one constant for each entry point."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from exporters.common.preprocess import Preprocessing
-from exporters.keras.backbone import KerasBackbone
+from exporters.keras.network import KerasNetwork
+
+if TYPE_CHECKING:  # `tlbench list backbones` imports this module: nothing heavy here
+    from tlbench.core.progress import Listener
+    from tlbench.model import ExportOptions, ModelCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KerasBackbone(KerasNetwork):
+    """One Keras network as an entry of ``tlbench.backbones``."""
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """Distributions that an export needs."""
+        return ("tensorflow", "tf2onnx")
+
+    @property
+    def summary(self) -> str:
+        """One line for ``tlbench list backbones``."""
+        return (
+            f"{self.constructor}, {self.input_size} px, {self.n_features} features, "
+            f"Keras ImageNet weights; licence: {self.licence}"
+        )
+
+    def export(
+        self, options: "ExportOptions", destination: Path, listener: "Listener"
+    ) -> "ModelCard":
+        """Write the ONNX file and return its card; see `tlbench.model.Backbone`."""
+        from exporters.keras.export import export_network
+
+        return export_network(self, options, destination, listener)
+
 
 # The four preprocessings of keras.applications, as affine maps of pixels from 0 to 255.
 _TF = Preprocessing("x / 127.5 - 1", mean=(127.5,) * 3, scale=(1 / 127.5,) * 3)
@@ -15,17 +50,17 @@ _TORCH = Preprocessing(
 )
 _INSIDE = Preprocessing("x: the network rescales its input itself")
 
-# What Keras's own documentation of the applications states, and where it states nothing, the
-# licence of the repository that the weights came from.
-_PAGE = "see https://keras.io/api/applications/"
+# What Keras's own documentation of the applications states or, where it states nothing, the licence
+# of the repository that the weights came from.
+_PAGE = "https://keras.io/api/applications/"
 _VGG = "CC BY 4.0 (VGG, University of Oxford)"
 _RESNET = "MIT (Kaiming He)"
 _APACHE = "Apache-2.0 (tensorflow/models)"
 _XCEPTION = "MIT (trained by Keras)"
 _DENSENET = "BSD-3-Clause (liuzhuang13/DenseNet)"
-_UNSTATED = f"not stated by Keras, {_PAGE}"
-_EFFICIENTNET = f"not stated by Keras; the authors' code is Apache-2.0, {_PAGE}"
-_CONVNEXT = f"not stated by Keras; the authors' repository is MIT, {_PAGE}"
+_UNSTATED = f"not stated by Keras ({_PAGE})"
+_EFFICIENTNET = f"not stated by Keras ({_PAGE}); the authors' code is Apache-2.0"
+_CONVNEXT = f"not stated by Keras ({_PAGE}); the authors' repository is MIT"
 
 
 def _row(
@@ -118,39 +153,3 @@ EFFICIENTNETV2S = _efficientnet("V2S", 384, 1280)
 CONVNEXTTINY = _convnext("Tiny", 768)
 CONVNEXTSMALL = _convnext("Small", 768)
 CONVNEXTBASE = _convnext("Base", 1024)
-
-KERAS_BACKBONES: tuple[KerasBackbone, ...] = (
-    VGG16,
-    VGG19,
-    RESNET50,
-    RESNET101,
-    RESNET152,
-    RESNET50V2,
-    RESNET101V2,
-    RESNET152V2,
-    INCEPTIONV3,
-    INCEPTIONRESNETV2,
-    XCEPTION,
-    MOBILENET,
-    MOBILENETV2,
-    MOBILENETV3SMALL,
-    MOBILENETV3LARGE,
-    DENSENET121,
-    DENSENET169,
-    DENSENET201,
-    NASNETMOBILE,
-    NASNETLARGE,
-    EFFICIENTNETB0,
-    EFFICIENTNETB1,
-    EFFICIENTNETB2,
-    EFFICIENTNETB3,
-    EFFICIENTNETB4,
-    EFFICIENTNETV2B0,
-    EFFICIENTNETV2B1,
-    EFFICIENTNETV2B2,
-    EFFICIENTNETV2B3,
-    EFFICIENTNETV2S,
-    CONVNEXTTINY,
-    CONVNEXTSMALL,
-    CONVNEXTBASE,
-)

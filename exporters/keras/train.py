@@ -49,7 +49,7 @@ def _train(
     frameworks: Frameworks, spec: TrainingSpec, examples: _Set, validation: _Set | None
 ) -> Trained:
     keras = frameworks.keras
-    # One stream of numbers a layer and one for the order: nobody's global generator is touched.
+    # One stream of numbers per layer and one for the order: no global generator is used.
     order_seed, *seeds = np.random.SeedSequence(spec.seed).generate_state(len(spec.layers) + 1)
     model = keras.Sequential(
         [

@@ -1,4 +1,4 @@
-"""What is no frozen graph of raw images is refused in one sentence, and nothing is written."""
+"""What is not a frozen graph of raw images is refused in one line, and nothing is written."""
 
 import graphs
 import numpy as np
@@ -31,15 +31,15 @@ def refuses(save, export, tmp_path):
 def test_unknown_name_gets_the_nearest(refuses, option, name):
     """The likely ends are named, too."""
     message = refuses(error=UnknownNameError, **{option: name})
-    assert f"--{option.removesuffix('_tensor')} {name!r} is no tensor of graph.pb" in message
+    assert f"{option}={name} is not a tensor of graph.pb" in message
     assert f"Did you mean {'DecodeJpeg' if 'Decode' in name else 'pool_3'!r}?" in message
-    assert "Images come in at: DecodeJpeg" in message
-    assert "nothing follows: softmax." in message
+    assert "Inputs for images: DecodeJpeg" in message
+    assert "last nodes: softmax." in message
 
 
 def test_output_that_its_node_lacks(refuses):
     message = refuses(error=UnknownNameError, output_tensor="pool_3:2")
-    assert "its node has not so many outputs" in message
+    assert "its node has fewer outputs" in message
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_output_that_its_node_lacks(refuses):
 def test_a_file_that_is_no_graph(export, tmp_path, content):
     path = tmp_path / "graph.pb"
     path.write_bytes(content)
-    with pytest.raises(ExportError, match=r"graph\.pb is no frozen TensorFlow graph"):
+    with pytest.raises(ExportError, match=r"graph\.pb is not a frozen TensorFlow graph"):
         export(path)
     assert not (tmp_path / "exported").exists()
 
@@ -64,7 +64,9 @@ def test_a_missing_file(export, tmp_path):
 @pytest.mark.parametrize("argument", [None, ""])
 def test_no_file_at_all(tmp_path, argument):
     backbone = FROZEN if argument is None else FROZEN.with_argument(argument)
-    with pytest.raises(ConfigError, match="tlbench export frozen:FILE.pb --input NAME"):
+    with pytest.raises(
+        ConfigError, match="needs a file. Name it as frozen:FILE.pb, with input_tensor=NAME"
+    ):
         backbone.export(ExportOptions(), tmp_path / "m.onnx", Silent())
 
 
@@ -92,7 +94,7 @@ def with_variable_norm(tf):
 @pytest.mark.parametrize("build", [with_variable, with_variable_norm])
 def test_a_graph_with_variables(refuses, build):
     message = refuses(build)
-    assert "graph.pb is not frozen: 1 variables are without values" in message
+    assert "graph.pb is not frozen: 1 variables have no values" in message
 
 
 def _with_last(tf, op, **attributes):
@@ -114,7 +116,7 @@ def test_operator_that_tensorflow_lacks(refuses):
 
 
 def test_operator_without_onnx_form(refuses):
-    assert "TensorFlow operators Lgamma" in refuses(unknown_to_onnx, output_tensor="last")
+    assert "to ONNX: Lgamma" in refuses(unknown_to_onnx, output_tensor="last")
 
 
 def test_operators_behind_the_output_do_not_matter(save, export):
@@ -175,13 +177,17 @@ def mixed_images(tf):
 
 
 CASES = {
-    "floats in": (float_input, {}, "is float32: which pixel values it wants is not in the graph"),
-    "size of the image": (fixed_image, {}, r"has shape (40, 50, 3); tlbench needs RGB images"),
-    "two inputs": (second_input, {"output_tensor": "kept"}, "more inputs than the image: keep."),
-    "no resize": (None, {"input_tensor": "Sub"}, "After Sub of graph.pb stands Mul (Mul)"),
+    "floats in": (
+        float_input,
+        {},
+        "is float32, and the graph does not say which pixel values it expects",
+    ),
+    "size of the image": (fixed_image, {}, r"has shape (40, 50, 3), but it must take RGB images"),
+    "two inputs": (second_input, {"output_tensor": "kept"}, "other inputs than the image: keep."),
+    "no resize": (None, {"input_tensor": "Sub"}, "Sub of graph.pb is followed by Mul (Mul)"),
     "not connected": (None, {"output_tensor": "softmax/weights"}, "does not depend on DecodeJpeg"),
-    "pixels out": (None, {"output_tensor": "Sub"}, "is a part of the preprocessing"),
-    "before the resize": (None, {"output_tensor": "Cast"}, "the image goes to no resize"),
+    "pixels out": (None, {"output_tensor": "Sub"}, "belongs to the preprocessing"),
+    "before the resize": (None, {"output_tensor": "Cast"}, "the image goes to no node"),
     "the image itself": (None, {"output_tensor": "DecodeJpeg"}, "does not depend on DecodeJpeg"),
     "constant of one": (
         batch_in_a_constant,

@@ -204,14 +204,14 @@ def test_steps_stay_in_their_order(save, export):
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        ({"weights": "random"}, "leave out --weights"),
-        ({"input_size": 64}, "leave out --input-size"),
-        ({"resize": "bicubic"}, "leave out --resize"),
-        ({"layer": "conv"}, "named with --output, not --layer"),
-        ({"top": True}, "without --top"),
-        ({"input_tensor": None}, "needs --input NAME"),
-        ({"output_tensor": None}, "--output NAME"),
-        ({"opset": 12}, "--opset 12"),
+        ({"weights": "random"}, "leave out weights=..."),
+        ({"input_size": 64}, "leave out input_size"),
+        ({"resize": "bicubic"}, "leave out resize=..."),
+        ({"layer": "conv"}, "as output_tensor, not with layer=..."),
+        ({"top": True}, "without top=True"),
+        ({"input_tensor": None}, "needs input_tensor=NAME"),
+        ({"output_tensor": None}, "output_tensor=NAME"),
+        ({"opset": 12}, "opset must be from 18 .*got 12"),
     ],
     ids=str,
 )

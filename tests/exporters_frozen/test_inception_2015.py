@@ -12,8 +12,12 @@ import graphs
 import numpy as np
 import pytest
 
-from exporters.frozen.archive import MEMBER, fetch_archive, is_archive, read_member
-from exporters.frozen.inception import INCEPTIONV3_2015
+from exporters.frozen.backbone import (
+    INCEPTIONV3_2015,
+    MEMBER,
+    fetch_archive,
+    read_member,
+)
 from tlbench.core.errors import (
     ConfigError,
     ExportError,
@@ -93,7 +97,7 @@ def test_without_a_folder_nothing_is_kept(publish, tmp_path):
 def test_another_size_is_another_file(publish, tmp_path):
     """A page of a portal, or half of the file, is neither used nor kept."""
     url = publish(b"<html>log in</html>")
-    with pytest.raises(ExportError, match="has 19 bytes, not 88,931,400.*--weights PATH"):
+    with pytest.raises(ExportError, match="has 19 bytes, not 88,931,400.*weights=PATH"):
         fetch_archive(tmp_path / "kept", Silent(), url=url)
     assert list((tmp_path / "kept").iterdir()) == []
 
@@ -107,35 +111,34 @@ def test_a_kept_file_of_another_size_is_downloaded_again(publish, tmp_path):
 
 def test_failed_download_says_what_to_do(publish, tmp_path):
     url = publish(b"")
-    with pytest.raises(ExportError, match="404.*classify_image_graph_def.pb.*--weights PATH"):
+    with pytest.raises(ExportError, match="404.*classify_image_graph_def.pb.*weights=PATH"):
         fetch_archive(tmp_path / "kept", Silent(), url=f"{url}.old", size_bytes=1)
     assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_folder_that_cannot_be_written(publish, tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StorageError, match="--cache-dir"):
+    with pytest.raises(StorageError, match="another cache_dir"):
         fetch_archive(tmp_path / "file" / "kept", Silent(), url=publish(b"x"), size_bytes=1)
 
 
 @pytest.mark.parametrize("prefix", ["", "./"])
 def test_member_is_found_among_the_others(prefix):
     content = pack([(f"{prefix}{name}", data) for name, data in {**OTHERS, MEMBER: b"pb"}.items()])
-    assert is_archive(content)
     assert read_member(content, "a.tgz") == b"pb"
 
 
 @pytest.mark.parametrize(
     ("files", "extra", "match"),
     [
-        (OTHERS.items(), (), "holds classify_image_graph_def.pb 0 times"),
+        (OTHERS.items(), (), "must hold classify_image_graph_def.pb once, but holds it 0 times"),
         ([(MEMBER, b"1"), (MEMBER, b"2")], (), "2 times"),
-        ([(MEMBER, b"1"), ("../evil", b"x")], (), "'../evil', which does not belong"),
-        ([(MEMBER, b"1"), ("/tmp/evil", b"x")], (), "'/tmp/evil', which does not belong"),
-        ([(f"folder/{MEMBER}", b"1")], (), "which does not belong"),
-        ([], [(MEMBER, tarfile.SYMTYPE)], "which does not belong"),
-        ([], [(MEMBER, tarfile.LNKTYPE)], "which does not belong"),
-        ([(MEMBER, b"1")], [("other", tarfile.FIFOTYPE)], "which does not belong"),
+        ([(MEMBER, b"1"), ("../evil", b"x")], (), "'../evil', which does not belong in it"),
+        ([(MEMBER, b"1"), ("/tmp/evil", b"x")], (), "'/tmp/evil', which does not belong in it"),
+        ([(f"folder/{MEMBER}", b"1")], (), "which does not belong in it"),
+        ([], [(MEMBER, tarfile.SYMTYPE)], "which does not belong in it"),
+        ([], [(MEMBER, tarfile.LNKTYPE)], "which does not belong in it"),
+        ([(MEMBER, b"1")], [("other", tarfile.FIFOTYPE)], "which does not belong in it"),
     ],
     ids=["missing", "twice", "parent", "absolute", "folder", "symlink", "hardlink", "fifo"],
 )
@@ -162,9 +165,9 @@ def test_truncated_archive_is_refused():
     ("options", "match"),
     [
         ({"weights": "random"}, "no random weights: its architecture is in the same file"),
-        ({"input_size": 139}, "leave out --input-size"),
-        ({"resize": "bilinear"}, "leave out --resize"),
-        ({"output_tensor": "pool_3"}, "given with -o"),
+        ({"input_size": 139}, "leave out input_size"),
+        ({"resize": "bilinear"}, "leave out resize=..."),
+        ({"output_tensor": "pool_3"}, "not the file to write"),
     ],
     ids=str,
 )
@@ -258,5 +261,7 @@ def test_another_graph_is_refused(frameworks, run_export, tmp_path):
 @pytest.mark.tensorflow
 def test_unknown_layer(graph, run_export, tmp_path):
     (tmp_path / "g.pb").write_bytes(graph)
-    with pytest.raises(UnknownNameError, match="--layer 'mixed/joint'.*Did you mean 'mixed/join'"):
+    with pytest.raises(
+        UnknownNameError, match="layer=mixed/joint is not.*Did you mean 'mixed/join'"
+    ):
         run_export(weights=str(tmp_path / "g.pb"), layer="mixed/joint")

@@ -1,10 +1,11 @@
-"""One export of InceptionV3 for many tests, and short cuts to export and run small networks."""
+"""Exports that many tests read, and short cuts to build, export and compare small networks."""
 
 import numpy as np
 import pytest
 
 from exporters.common.parity import probe_batches
-from exporters.keras.table import INCEPTIONV3
+from exporters.common.session import keras_session
+from exporters.keras.table import MOBILENET
 from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
 
@@ -28,11 +29,33 @@ def export(tensorflow, tmp_path):
 
 
 @pytest.fixture(scope="session")
-def inception(tensorflow, tmp_path_factory):
-    """InceptionV3 as users get it, but for the weights: the file and the card."""
-    path = tmp_path_factory.mktemp("inception") / "inceptionv3.onnx"
-    card = INCEPTIONV3.export(ExportOptions(weights="random"), path, Silent())
+def mobilenet(tensorflow, tmp_path_factory):
+    """MobileNet as users get it, but for the weights: the file and the card."""
+    path = tmp_path_factory.mktemp("mobilenet") / "mobilenet.onnx"
+    card = MOBILENET.export(ExportOptions(weights="random"), path, Silent())
     return path, card
+
+
+@pytest.fixture(scope="session")
+def build(tensorflow):
+    """Build a Keras network, save it to each path, and return its feature map of images."""
+
+    def do(row, size, images, *paths, **options):
+        with keras_session() as frameworks:
+            keras, tf = frameworks.keras, frameworks.tf
+            model = getattr(keras.applications, row.constructor)(
+                input_shape=(size, size, 3), **{"weights": None, "include_top": False} | options
+            )
+            for path in paths:
+                whole = path.suffix == ".keras" or path.suffixes == [".h5"]
+                (model.save if whole else model.save_weights)(path)
+            if model.layers[-1].name != row.layer:
+                model = keras.Model(model.input, model.get_layer(row.layer).output)
+            preprocess = getattr(keras.applications, row.module).preprocess_input
+            pixels = preprocess(tf.image.resize(images, (size, size)))
+            return model(pixels, training=False).numpy()
+
+    return do
 
 
 @pytest.fixture

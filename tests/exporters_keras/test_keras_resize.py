@@ -1,4 +1,4 @@
-"""``--resize`` of a Keras network is TensorFlow's bicubic resize or Pillow's nearest pixel."""
+"""The resize of a Keras network is TensorFlow's bicubic resize or Pillow's nearest pixel."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,9 @@ from PIL import Image
 
 from exporters.common.preprocess import BICUBIC, BILINEAR, NEAREST, Preprocessing
 from exporters.common.session import keras_session
-from exporters.keras import weights
+from exporters.keras import network
+from exporters.keras.network import preprocess
 from exporters.keras.table import MOBILENET
-from exporters.keras.weights import preprocess
 from tlbench.core.errors import ExportError
 
 pytestmark = pytest.mark.tensorflow
@@ -18,11 +18,9 @@ pytestmark = pytest.mark.tensorflow
     ("name", "text"),
     [("bicubic", "bicubic (a = -0.5)"), ("nearest", "nearest pixel")],
 )
-def test_export_is_at_parity_and_says_so(export, run_onnx, images, name, text):
+def test_export_is_at_parity_and_says_so(export, mobilenet, run_onnx, images, name, text):
     """The same weights by either resize: two cards, two sets of features."""
-    (chosen, card), (bilinear, other) = (
-        export(MOBILENET, one, input_size=64, resize=one) for one in (name, "bilinear")
-    )
+    (bilinear, other), (chosen, card) = mobilenet, export(MOBILENET, resize=name)
     assert card.resize == f"{text}, half-pixel centres, no antialiasing"
     assert other.resize == "bilinear, half-pixel centres, no antialiasing"
     # a decade below the tolerance; a = -0.75 or edges that repeat differ by 1e-2
@@ -72,7 +70,7 @@ def _pillow(channel, size):
 
 def test_another_resize_than_tensorflows_writes_nothing(export, tmp_path, monkeypatch):
     """The verification sees which of the two resizes is in the graph."""
-    monkeypatch.setattr(weights, "BILINEAR", BICUBIC)  # the reference mistakes one for the other
+    monkeypatch.setattr(network, "BILINEAR", BICUBIC)  # the reference mistakes one for the other
     with pytest.raises(ExportError, match="differs from keras 3"):
         export(MOBILENET, input_size=64, resize="bicubic")
     assert list(tmp_path.rglob("*")) == []

@@ -8,16 +8,20 @@ import pytest
 
 from exporters.common.session import keras_session
 from exporters.keras import table
-from exporters.keras.backbone import KerasBackbone
-from exporters.keras.table import KERAS_BACKBONES
+from exporters.keras.table import KerasBackbone
+from tlbench.model import BACKBONES
+
+KERAS_BACKBONES = [row for row in vars(table).values() if isinstance(row, KerasBackbone)]
 
 rows = pytest.mark.parametrize("row", KERAS_BACKBONES, ids=lambda row: row.name)
 
 
 def test_every_row_has_its_constant():
-    """Each network is a constant of the module, under its name in capitals, and is exported."""
+    """Each network is a constant of the module, under its name in capitals, and a backbone."""
     constants = {n: v for n, v in vars(table).items() if isinstance(v, KerasBackbone)}
     assert constants == {row.name.upper(): row for row in KERAS_BACKBONES}
+    assert [BACKBONES.load(row.name) for row in KERAS_BACKBONES] == KERAS_BACKBONES
+    assert len(KERAS_BACKBONES) == 33
 
 
 def test_names_are_unique():
@@ -32,51 +36,66 @@ def test_row_is_a_backbone(row):
     assert row.requires == ("tensorflow", "tf2onnx")
     assert str(row.n_features) in row.summary
     assert row.summary.count("(") == row.summary.count(")")  # no licence is cut in two
-    assert len(row.summary) <= 60  # one line of `tlbench list`
+    assert row.summary.endswith(f"licence: {row.licence}")
     assert "\n" not in row.summary
     assert row.preprocessing.text
     assert row.min_size <= row.input_size
 
 
-@pytest.mark.parametrize("module", ["table", "export", "convert", "weights", "features"])
-def test_importing_loads_no_framework(module):
-    """TensorFlow, Keras and tf2onnx are imported when an export runs, not before."""
-    code = (
-        f"import sys, exporters.keras.{module}\n"
-        "print([n for n in ('tensorflow', 'keras', 'tf2onnx') if n in sys.modules])"
-    )
+def _loaded(imports, names):
+    """Return which of the libraries a fresh Python has loaded after these imports."""
+    code = f"import sys\n{imports}\nprint([n for n in {names} if n in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    return done.stdout.strip()
 
 
-@pytest.mark.tensorflow
-@rows
-def test_keras_has_the_network(tensorflow, row):
-    """The constructor and the module of its preprocessing are public names of Keras."""
+def test_importing_loads_no_framework():
+    """TensorFlow, Keras and tf2onnx are imported when an export runs, not before."""
+    every = (
+        "import importlib, pkgutil, exporters\n"
+        "for module in pkgutil.walk_packages(exporters.__path__, 'exporters.'):\n"
+        "    importlib.import_module(module.name)"
+    )
+    assert _loaded(every, ("tensorflow", "keras", "tf2onnx", "onnxruntime")) == "[]"
+
+
+def test_listing_the_rows_loads_nothing_heavy():
+    """`tlbench list backbones` loads every row, and neither numpy nor onnx with it."""
+    rows = "import exporters.keras.table, exporters.frozen.backbone"
+    assert _loaded(rows, ("numpy", "onnx", "tensorflow", "keras")) == "[]"
+
+
+@pytest.fixture(scope="module")
+def applications(tensorflow):
+    """The module keras.applications."""
     with keras_session() as frameworks:
-        applications = frameworks.keras.applications
-        assert callable(getattr(applications, row.constructor))
-        assert callable(getattr(applications, row.module).preprocess_input)
+        return frameworks.keras.applications
 
 
 @pytest.mark.tensorflow
 @rows
-def test_preprocessing_is_that_of_keras(tensorflow, row):
+def test_keras_has_the_network(applications, row):
+    """The constructor and the module of its preprocessing are public names of Keras."""
+    assert callable(getattr(applications, row.constructor))
+    assert callable(getattr(applications, row.module).preprocess_input)
+
+
+@pytest.mark.tensorflow
+@rows
+def test_preprocessing_is_that_of_keras(applications, row):
     """The constants that go into the graph do what the module's preprocess_input does."""
     pixels = np.random.default_rng(3).uniform(0, 255, (2, 5, 7, 3)).astype(np.float32)
-    with keras_session() as frameworks:
-        module = getattr(frameworks.keras.applications, row.module)
-        expected = np.asarray(module.preprocess_input(pixels.copy()))
+    module = getattr(applications, row.module)
+    expected = np.asarray(module.preprocess_input(pixels.copy()))
     ours = pixels[..., ::-1] if row.preprocessing.channels == "BGR" else pixels
     ours = (ours - np.float32(row.preprocessing.mean)) * np.float32(row.preprocessing.scale)
     # float32, and (x - 127.5) / 127.5 rounds at other places than x / 127.5 - 1
     np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
-# Of the families whose smallest member test_keras_export.py exports, another one.
+# Of the families whose smallest member other tests export, another one.
 BUILT = [
     "vgg19",
-    "mobilenet",
     "mobilenetv3large",
     "densenet169",
     "efficientnetb3",

@@ -5,7 +5,6 @@ import socket
 
 import pytest
 
-from exporters.common.session import keras_session
 from exporters.keras.table import EFFICIENTNETB0, MOBILENET, VGG16
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.hashing import sha256_file
@@ -14,31 +13,6 @@ from tlbench.model import ExportOptions
 pytestmark = pytest.mark.tensorflow
 
 SIZE = 32
-
-
-@pytest.fixture
-def build(tensorflow):
-    """Build a Keras network, save its weights to each path, and return its features of images."""
-
-    def do(row, images, *paths, **options):
-        with keras_session() as frameworks:
-            keras, tf = frameworks.keras, frameworks.tf
-            options = {"weights": None, "include_top": False} | options
-            model = getattr(keras.applications, row.constructor)(
-                input_shape=(SIZE, SIZE, 3), **options
-            )
-            for path in paths:
-                save = model.save if path.suffix == ".keras" else model.save_weights
-                if path.suffixes == [".h5"]:
-                    save = model.save
-                save(path)
-            last = model.get_layer(row.layer).output
-            model = keras.Model(model.input, last)
-            preprocess = getattr(keras.applications, row.module).preprocess_input
-            pixels = preprocess(tf.image.resize(images, (SIZE, SIZE)))
-            return tf.reduce_mean(model(pixels, training=False), axis=(1, 2)).numpy()
-
-    return do
 
 
 @pytest.fixture
@@ -53,6 +27,20 @@ def offline(monkeypatch, tmp_path):
     return tmp_path / "keras-home"
 
 
+@pytest.fixture(scope="module")
+def saved(build, images, tmp_path_factory):
+    """MobileNets in each of Keras's formats: by classifier or not, the folder and the features."""
+
+    def save(top):
+        folder = tmp_path_factory.mktemp("saved")
+        suffixes = (".weights.h5", ".h5", ".keras") if top else (".weights.h5", ".h5")
+        paths = [folder / f"mine{suffix}" for suffix in suffixes]
+        maps = build(MOBILENET, SIZE, images[0], *paths, include_top=top)
+        return folder, maps.mean(axis=(1, 2))
+
+    return {top: save(top) for top in (False, True)}
+
+
 @pytest.mark.parametrize(
     ("suffix", "top"),
     [
@@ -63,12 +51,10 @@ def offline(monkeypatch, tmp_path):
         (".keras", True),
     ],
 )
-def test_file_gives_its_weights(
-    build, export, run_onnx, images, tmp_path, assert_same, suffix, top
-):
+def test_file_gives_its_weights(export, saved, run_onnx, images, assert_same, suffix, top):
     """A file of either extent in each of Keras's formats gives the features of its network."""
-    file = tmp_path / f"mine{suffix}"
-    expected = build(MOBILENET, images[0], file, include_top=top)
+    folder, expected = saved[top]
+    file = folder / f"mine{suffix}"
     path, card = export(MOBILENET, weights=str(file), input_size=SIZE)
     assert_same(run_onnx(path, images[0])["features"], expected)
     assert card.weights.kind == "file"
@@ -81,10 +67,11 @@ def test_file_of_the_imagenet_architecture(
 ):
     """EfficientNet built for ImageNet's weights has a layer more; its file gets it back."""
     plain, rescaled = tmp_path / "plain.weights.h5", tmp_path / "rescaled.weights.h5"
-    without = build(EFFICIENTNETB0, images[0], plain)
+    without = build(EFFICIENTNETB0, SIZE, images[0], plain).mean(axis=(1, 2))
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(plain))
-    expected = build(EFFICIENTNETB0, images[0], rescaled, weights="imagenet")
+    maps = build(EFFICIENTNETB0, SIZE, images[0], rescaled, weights="imagenet")
     monkeypatch.undo()
+    expected = maps.mean(axis=(1, 2))
     path, _ = export(EFFICIENTNETB0, weights=str(rescaled), input_size=SIZE)
     assert_same(run_onnx(path, images[0])["features"], expected)
     with pytest.raises(AssertionError):
@@ -104,10 +91,9 @@ class Recorder:
         self.heard.append("finished")
 
 
-def test_imagenet_weights_are_identified(build, images, tmp_path, monkeypatch):
+def test_imagenet_weights_are_identified(saved, tmp_path, monkeypatch):
     """The card of an ImageNet export has the digest, the URL and the licence of Keras's file."""
-    file = tmp_path / "downloaded.weights.h5"
-    build(MOBILENET, images[0], file)
+    file = saved[False][0] / "mine.weights.h5"
     monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *_, **__: str(file))
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     options, listener = ExportOptions(weights="imagenet", input_size=SIZE), Recorder()
@@ -133,13 +119,13 @@ def test_imagenet_weights_are_identified(build, images, tmp_path, monkeypatch):
     ids=["notop", "top"],
 )
 def test_no_network(export, offline, tmp_path, capfd, top, file):
-    """Without network the error names the file, the place it may be put at, and --weights."""
+    """Without network the error names the file, the place to put it, and the other way."""
     with pytest.raises(ExportError) as caught:
         export(MOBILENET, weights="imagenet", top=top)
     message = str(caught.value)
     assert str(offline / "models" / file) in message
     assert "https://" in message
-    assert "--weights PATH" in message
+    assert "weights=PATH" in message
     assert "\n" not in message
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "exported").exists()
@@ -162,14 +148,16 @@ def test_imagenet_classifier_has_one_size(export, offline):
 
 def test_missing_file(export, tmp_path):
     """A path that is not there is named, with the other choices."""
-    with pytest.raises(ExportError, match=r"No weights file at .*absent\.h5.*imagenet, random"):
+    with pytest.raises(
+        ExportError, match=r"weights=.*absent\.h5 does not exist.*'imagenet', 'random'"
+    ):
         export(MOBILENET, weights=str(tmp_path / "absent.h5"))
 
 
 @pytest.mark.parametrize(
     ("name", "content", "reason"),
     [
-        ("weights.txt", b"", "is no name that Keras loads weights from"),
+        ("weights.txt", b"", "the name must end in .weights.h5, .h5, .hdf5 or .keras"),
         ("text.h5", b"<html>not found", r"is not an HDF5 file: it begins with b'<html>no'"),
         ("text.keras", b"<html>", "is not a Keras archive"),
         ("cut.weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(100), "does not fit mobilenet"),
@@ -188,9 +176,8 @@ def test_bad_file(export, tmp_path, name, content, reason):
 
 
 @pytest.mark.parametrize("suffix", [".weights.h5", ".h5"])
-def test_weights_of_another_network(build, export, images, tmp_path, suffix):
+def test_weights_of_another_network(saved, export, suffix):
     """Weights that do not fit are refused, by each of Keras's formats, with Keras's reason."""
-    file = tmp_path / f"mobilenet{suffix}"
-    build(MOBILENET, images[0], file)
+    file = saved[False][0] / f"mine{suffix}"
     with pytest.raises(ExportError, match=r"does not fit vgg16 at 32 .*without classifier: \w+"):
         export(VGG16, weights=str(file), input_size=SIZE)

@@ -168,13 +168,9 @@ def test_weights_of_a_file_are_used(tmp_path, lite0):
     ("options", "error", "match"),
     [
         ({"layer": "block.3"}, UnknownNameError, "Did you mean 'blocks.3'"),
-        (
-            {"input_size": 16},
-            ConfigError,
-            "input_size must be at least 32 .*, got 16",
-        ),
-        ({"opset": 12}, ConfigError, "opset.* 12"),
-        ({"opset": 999}, ConfigError, "opset.* 999"),
+        ({"input_size": 16}, ConfigError, "input_size must be at least 32 .*, got 16"),
+        ({"opset": 12}, ConfigError, "opset must be from 18 .* got 12"),
+        ({"opset": 999}, ConfigError, "opset must be from 18 .* got 999"),
         ({"weights": "missing.pth"}, ExportError, "No weights file at missing.pth"),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
