@@ -184,20 +184,7 @@ def provider_status(name: str) -> ProviderStatus:
 
 
 def check_provider(name: str) -> None:
-    """Make sure that a provider works on this machine.
-
-    Parameters
-    ----------
-    name : str
-        Short name ("cuda") or ONNX Runtime's name ("CUDAExecutionProvider").
-
-    Raises
-    ------
-    ProviderUnavailableError
-        If it does not; the message says what is missing and how to install it.
-    UnknownNameError
-        If there is no provider of that name.
-    """
+    """Make sure that a provider works on this machine."""
     status = provider_status(name)
     if not status.loadable:
         advice = _REMEDY.get(name.lower(), "Install the ONNX Runtime package that includes it")

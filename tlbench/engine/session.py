@@ -114,23 +114,7 @@ class Session:
         )
 
     def run(self, images: ImageArray) -> FloatArray:
-        """Return the features of one batch.
-
-        Parameters
-        ----------
-        images : ndarray of shape (N, H, W, 3), uint8
-            Raw RGB images; for a model without a card, whatever its first input takes.
-
-        Returns
-        -------
-        ndarray of shape (N, n_features), float32
-            A spatial output is flattened.
-
-        Raises
-        ------
-        MeasurementError
-            If ONNX Runtime cannot run the batch.
-        """
+        """Return the features of one batch."""
         features: FloatArray
         (features,) = self._run(self._outputs, images)
         return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004

@@ -65,21 +65,10 @@ def alternate(
     *,
     clock: Clock | None = None,
 ) -> dict[str, Timing]:
-    """Time several callables in blocks that alternate in random order.
+    """Time several callables in blocks that alternate in random order; one `Timing` per key.
 
-    Parameters
-    ----------
-    calls : mapping of str to callable
-        Each as for `measure`.
-    rule, turns, clock : StoppingRule, Turns, Clock or None
-        The minima and the pause of the rule apply to each callable, its maximum to all of them
-        together. None for the defaults and the machine's clock.
-
-    Returns
-    -------
-    dict
-        One `Timing` per key, all with the same number of blocks: block i of one was measured next
-        to block i of another. Ctrl-C keeps the whole rounds, if any, marked as incomplete.
+    The minima and the pause of *rule* apply to each callable, its maximum to all of them together.
+    Block i of one was measured next to block i of another. Ctrl-C keeps whole rounds, incomplete.
     """
     rule, turns, clock = rule or StoppingRule(), turns or Turns(), clock or SystemClock()
     order, generator = list(calls), random.Random(turns.seed)  # noqa: S311 - no secret

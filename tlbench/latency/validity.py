@@ -69,18 +69,7 @@ class CheckInputs(MachineSamples):
 
 
 def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[Check, ...]:
-    """Check a timing.
-
-    Parameters
-    ----------
-    samples_s, check_inputs : sequence of float, CheckInputs
-        Seconds of the counted calls in the order measured, and what else is known.
-
-    Returns
-    -------
-    tuple of Check
-        The most decisive first. The outcome of a check that could not be made is ``unknown``.
-    """
+    """Check a timing; the most decisive check comes first, one that cannot be made is unknown."""
     return (
         _finished(check_inputs),
         _samples(samples_s),

@@ -109,20 +109,7 @@ def capture_environment(
     providers: tuple[str, ...] = (),
     loaded: Mapping[str, str] | None = None,
 ) -> Environment:
-    """Describe this machine.
-
-    Parameters
-    ----------
-    onnxruntime_build, providers : str or None, tuple of str
-        What ONNX Runtime says of itself; this package does not import it.
-    loaded : mapping of str to str or None
-        Versions of libraries that are not Python packages, such as CUDA's.
-
-    Returns
-    -------
-    Environment
-        What the machine does not report is None; nothing is raised for it.
-    """
+    """Describe this machine."""
     return Environment(
         machine=platform.machine(),
         cpu=_cpu_name(),

@@ -57,23 +57,6 @@ def welch_interval(
 ) -> tuple[float, float]:
     """Return the confidence interval of the second mean minus the first.
 
-    Parameters
-    ----------
-    first, second : (float, float, int)
-        Mean, standard deviation with n - 1, and n of each sample.
-    confidence : float
-        Two-sided coverage, a fraction in (0, 1).
-
-    Returns
-    -------
-    tuple of float
-        Low and high end; both are the difference if both deviations are 0.
-
-    Raises
-    ------
-    DataError
-        If a sample has fewer than two values, or a negative deviation.
-
     Notes
     -----
     Welch (1947), doi:10.1093/biomet/34.1-2.28, with the degrees of freedom of Satterthwaite (1946),
@@ -101,25 +84,6 @@ def corrected_resampled_interval(
     accuracies: Sequence[float], test_to_train: float, confidence: float = 0.95
 ) -> tuple[float, float]:
     """Return the confidence interval of the mean accuracy of a cross-validation.
-
-    Parameters
-    ----------
-    accuracies : sequence of float
-        Accuracy of each fold, two or more, fractions in [0, 1].
-    test_to_train : float
-        Number of test images divided by that of training images: 1 / (k - 1) for k folds.
-    confidence : float
-        Two-sided coverage, a fraction in (0, 1).
-
-    Returns
-    -------
-    tuple of float
-        Low and high end, fractions in [0, 1].
-
-    Raises
-    ------
-    DataError
-        If there are fewer than two folds, or an accuracy is not from 0 to 1.
 
     Notes
     -----

@@ -117,27 +117,6 @@ def _negligible_images(fraction: float, n_images: int) -> float:
 def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) -> float:
     """Return the probability that the test finds a true drop.
 
-    Parameters
-    ----------
-    test : DropTest
-        The test.
-    n_images : int
-        Number of test images, at least 1.
-    disagreement : float
-        True share of images that only one of the two has right, at least *drop*, at most 1.
-    drop : float
-        True loss of accuracy, from 0.
-
-    Returns
-    -------
-    float
-        At a drop of 0 the rate of false alarms.
-
-    Raises
-    ------
-    ConfigError
-        If no two sets of predictions can have this drop and disagreement.
-
     Notes
     -----
     The number of disagreements D is binomial(n_images, disagreement); of these the first wins
@@ -182,29 +161,9 @@ def _critical(counts: _Ints, tail: float) -> _Ints:
 def smallest_drop(
     test: DropTest, n_images: int, disagreement: float, *, power: float = 0.95
 ) -> float | None:
-    """Return the smallest true drop that the test finds with at least this power (see `drop_power`).
+    """Return the smallest true drop, to a hundredth of a point, that is found with this power.
 
-    Parameters
-    ----------
-    test : DropTest
-        The test.
-    n_images : int
-        Number of test images.
-    disagreement : float
-        Share of images that only one of the two has right, in [0, 1]. A larger drop is taken to be
-        all of the disagreement.
-    power : float
-        Probability of finding the drop, a fraction in (0, 1).
-
-    Returns
-    -------
-    float or None
-        To a hundredth of a point, rounded up; None if even the loss of every image would be missed.
-
-    Raises
-    ------
-    ConfigError
-        If a fraction is out of range.
+    None if even the loss of every image would be missed. See `drop_power`.
     """
     _check_search(disagreement, power)
 
@@ -223,26 +182,7 @@ def images_needed(
 ) -> int | None:
     """Return about how many images the test needs for this power (see `drop_power`).
 
-    Parameters
-    ----------
-    test : DropTest
-        The test.
-    disagreement, power : float
-        As for `smallest_drop`.
-    drop : float
-        The true drop, in (0, 1].
-
-    Returns
-    -------
-    int or None
-        A number of images that has the power; the power saws by a fraction of a point from one
-        number to the next. None for a drop that is negligible to the test, or if more than a
-        hundred million images are needed.
-
-    Raises
-    ------
-    ConfigError
-        If a fraction is out of range.
+    None for a drop that is negligible to the test, or if more than a hundred million are needed.
     """
     _check_search(disagreement, power)
     if not 0 < drop <= 1:

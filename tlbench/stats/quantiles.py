@@ -63,18 +63,6 @@ def nearest_rank(n: int, fraction: float) -> int:
 def samples_needed(fraction: float, confidence: float = 0.99) -> int:
     """Return the smallest number of samples that supports a percentile.
 
-    Parameters
-    ----------
-    fraction : float
-        The percentile as a fraction: 0.99 for p99.
-    confidence : float
-        Wanted confidence that the true percentile lies at or below the second largest sample.
-
-    Returns
-    -------
-    int
-        64 for p90, 130 for p95, 662 for p99 at 99 % confidence.
-
     Notes
     -----
     Of n independent samples, the number K above the true percentile is binomial(n, 1 - fraction).
@@ -95,23 +83,6 @@ def samples_needed(fraction: float, confidence: float = 0.99) -> int:
 
 def percentile(samples: Sequence[float], fraction: float) -> float:
     """Return the nearest-rank percentile: the smallest sample not exceeded by *fraction* of all.
-
-    Parameters
-    ----------
-    samples : sequence of float
-        In any order and any unit.
-    fraction : float
-        The percentile as a fraction: 0.99 for p99.
-
-    Returns
-    -------
-    float
-        One of the samples.
-
-    Raises
-    ------
-    ConfigError
-        If there are no samples, or one is not a number.
 
     Notes
     -----
@@ -228,24 +199,6 @@ def ratio_interval(
     numerators: Sequence[float], denominators: Sequence[float], *, confidence: float = 0.95
 ) -> RatioEstimate:
     """Return the ratio of two latencies that were measured in alternating blocks.
-
-    Parameters
-    ----------
-    numerators, denominators : sequence of float, shape (n_blocks,)
-        Median latency of each block, in one unit. Block i of both was measured at nearly the same
-        time, so that slow phases of the machine cancel in the ratio.
-    confidence : float
-        Least two-sided coverage, a fraction in (0, 1).
-
-    Returns
-    -------
-    RatioEstimate
-        Its ends are None if there are too few blocks: fewer than 6 at 95 %.
-
-    Raises
-    ------
-    ConfigError
-        If the lists differ in length or are empty, or a number is not finite or not positive.
 
     Notes
     -----

@@ -44,23 +44,6 @@ class Trend:
 def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> float:
     """Return the factor by which dependence inflates the variance of a sample quantile.
 
-    Parameters
-    ----------
-    samples : sequence of float, shape (n_samples,)
-        In the order measured, any unit.
-    fraction : float
-        The quantile, in (0, 1).
-
-    Returns
-    -------
-    float
-        Between 1, for independent samples, and n_samples.
-
-    Raises
-    ------
-    ConfigError
-        If there are no samples, or one is not finite.
-
     Notes
     -----
     The error of a sample quantile is, to first order, that of the mean of I(x <= quantile): Bahadur
@@ -81,20 +64,6 @@ def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> flo
 
 def autocorrelation(samples: Sequence[float]) -> Autocorrelation:
     """Return whether neighbouring samples are more alike than chance allows.
-
-    Parameters
-    ----------
-    samples : sequence of float, shape (n_samples,)
-        In the order measured, any unit.
-
-    Returns
-    -------
-    Autocorrelation
-
-    Raises
-    ------
-    ConfigError
-        If there are no samples, or one is not finite.
 
     Notes
     -----
