@@ -1,4 +1,4 @@
-"""Saved runs of the tiny backbone, and the answers of a classifier file."""
+"""Saved runs of the tiny backbone, and the predictions of a classifier file."""
 
 from pathlib import Path
 

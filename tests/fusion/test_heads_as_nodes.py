@@ -1,4 +1,4 @@
-"""Every head of the registry becomes nodes that answer as scikit-learn does, or is refused."""
+"""Every head of the registry becomes nodes that predict what scikit-learn does, or is refused."""
 
 import numpy as np
 import onnx

@@ -19,7 +19,7 @@ class Softsign:
 
 
 class Network:
-    """What a head that is trained in epochs has after its fit, and its answers by plain loops."""
+    """What a head trained in epochs has after its fit, and its predictions by plain loops."""
 
     def __init__(self, layers, shape, n_classes, seed=0):
         self.layers, self.shape, self.classes_ = layers, shape, np.arange(n_classes)
@@ -141,7 +141,7 @@ def identity(tmp_path):
     ],
     ids=["dense", "softmax alone", "conv", "two blocks", "even kernel, odd rest"],
 )
-def test_a_network_answers_as_its_layers_say(layers, shape, arithmetic, identity, ask, tmp_path):
+def test_a_network_predicts_what_its_layers_say(layers, shape, arithmetic, identity, ask, tmp_path):
     images = np.random.default_rng(1).integers(0, 256, (12, 8, 8, 3), dtype=np.uint8)
     n_features = 192
     if shape is None:

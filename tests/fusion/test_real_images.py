@@ -34,16 +34,16 @@ def test_every_test_image_has_scikit_learns_label_and_probabilities(name, measur
     estimator = fit_head(HEADS.load(name), params, train.features, train.labels, seed=config.seed)
 
     with open_session(model) as session:
-        answers = [
+        outputs = [
             session.run_all(np.stack([dataset.test.images[i] for i in rows]))
             for rows in np.split(
                 np.arange(len(dataset.test)), range(BATCH, len(dataset.test), BATCH)
             )
         ]
-    labels = np.concatenate([one["label"] for one in answers])
+    labels = np.concatenate([one["label"] for one in outputs])
     np.testing.assert_array_equal(labels, estimator.predict(test.features))
     np.testing.assert_array_equal(labels, outcome.predictions[f"backbone.{name}"])
-    probabilities = np.concatenate([one["probabilities"] for one in answers])
+    probabilities = np.concatenate([one["probabilities"] for one in outputs])
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)  # float32 sum of ten
     if hasattr(estimator, "predict_proba"):
         expected = estimator.predict_proba(test.features)

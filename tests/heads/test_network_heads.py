@@ -128,18 +128,18 @@ def test_probabilities_sum_to_one_and_agree_with_the_labels(data):
 
 
 def test_a_fitted_head_is_used_where_there_is_no_keras(data, tmp_path):
-    """Predictions are numpy's: a pickled head answers without the library that trained it."""
+    """Predictions are numpy's: a pickled head predicts without the library that trained it."""
     fitted = NetworkClassifier(**SMALL).fit(*data)
     (tmp_path / "head.pickle").write_bytes(pickle.dumps(fitted))
     np.save(tmp_path / "features.npy", data[0])
     code = (
         "import pickle, sys, numpy as np\n"
         "head = pickle.load(open('head.pickle', 'rb'))\n"
-        "np.save('answer.npy', head.predict(np.load('features.npy')))\n"
+        "np.save('predictions.npy', head.predict(np.load('features.npy')))\n"
         "sys.exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, timeout=120)
-    np.testing.assert_array_equal(np.load(tmp_path / "answer.npy"), fitted.predict(data[0]))
+    np.testing.assert_array_equal(np.load(tmp_path / "predictions.npy"), fitted.predict(data[0]))
 
 
 def test_training_prints_nothing(data, capfd):

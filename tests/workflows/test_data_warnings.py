@@ -154,7 +154,7 @@ def test_folds_that_leave_one_class_to_learn_are_refused_before_any_work(config,
     for split, kept in (("train", 1), ("test", 0)):
         for path in sorted((photos / split / "light").iterdir())[kept:]:
             path.unlink()
-    with pytest.raises(ConfigError, match="--folds 3: all images outside of fold"):
+    with pytest.raises(ConfigError, match="folds=3 leaves only images of class . outside fold"):
         run_benchmark(replace(config, protocol=ProtocolConfig(folds=3)))
     assert reads == []
 

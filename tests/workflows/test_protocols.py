@@ -137,7 +137,7 @@ def test_folds_and_curves_search_for_themselves(config):
     searched, other = result.learning_curves
     assert [point.search is not None for point in searched.points] == [False, True, False, True]
     assert {point.search for point in other.points} == {None}
-    assert any("curve of softmax" in text and "C is as given" in text for text in result.warnings)
+    assert any("curve of softmax" in text and "C keeps the" in text for text in result.warnings)
 
 
 def test_protocols_with_and_without_a_search_are_kept_apart_in_the_store(config):

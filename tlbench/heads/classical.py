@@ -188,7 +188,7 @@ def _check_k(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...
     k = params["k"]
     if isinstance(k, int) and not 1 <= k <= len(labels):
         msg = (
-            f"Head 'knn' cannot use k={k} neighbours with {len(labels)} training images. "
+            f"Head 'knn' cannot use k={k} neighbours of {len(labels)} training images. "
             f"Set knn.k in head_params to a value from 1 to {len(labels)}, or add training images."
         )
         raise ConfigError(msg)
