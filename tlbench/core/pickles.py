@@ -29,9 +29,7 @@ class PickleError(ValueError):
 
 class _Instructions(dict[int, Callable[[Any], None]]):
     def __missing__(self, code: int) -> NoReturn:
-        raise PickleError(
-            f"it contains the pickle instruction {bytes([code])!r}, which data files do not need"
-        )
+        raise PickleError(f"its pickle instruction {bytes([code])!r} is refused")
 
 
 class _DataUnpickler(pickle._Unpickler):  # noqa: SLF001 - the public one is in C

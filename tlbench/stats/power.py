@@ -6,6 +6,7 @@ only one of two sets of predictions has right.
 
 import math
 from dataclasses import dataclass
+from statistics import NormalDist
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from tlbench.core.errors import ConfigError
 from tlbench.stats.intervals import check_disagreements
-from tlbench.stats.quantiles import first_number, require_fraction
+from tlbench.stats.quantiles import binomial_pmf, first_number, require_fraction
 
 Alternative = Literal["two-sided", "drop"]
 _Ints: TypeAlias = NDArray[np.int64]
@@ -58,11 +59,16 @@ def mcnemar_p(
     """
     check_disagreements(only_first, only_second)
     n = only_first + only_second
-    from scipy.stats import binom
-
     if alternative == "drop":
-        return float(binom.sf(only_first - 1, n, 0.5))
-    return min(1.0, 2 * float(binom.sf(max(only_first, only_second) - 1, n, 0.5)))
+        return _upper_tail(only_first, n)
+    return min(1.0, 2 * _upper_tail(max(only_first, only_second), n))
+
+
+def _upper_tail(k: int, n: int) -> float:
+    """Return P(X >= k) for X binomial(n, 1/2)."""
+    from scipy.special import betainc
+
+    return float(betainc(k, n - k + 1, 0.5)) if k > 0 else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,8 +137,6 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
         raise ConfigError(msg)
     if disagreement == 0:
         return 0.0
-    from scipy.stats import binom
-
     mean, deviation = n_images * disagreement, math.sqrt(n_images * disagreement)
     first = max(0, math.floor(mean - _REACH * deviation - 10))
     last = min(n_images, math.ceil(mean + _REACH * deviation + 10))
@@ -141,21 +145,32 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
         _critical(counts, test.tail),
         # the smallest number of wins whose surplus is above the negligible one
         np.floor((counts + _negligible_images(test.negligible_fraction, n_images)) / 2 + 1),
-    )
-    found = binom.sf(wins - 1, counts, (1 + drop / disagreement) / 2)
-    # pmf itself overflows for the smallest rates
-    return min(1.0, float(np.exp(binom.logpmf(counts, n_images, disagreement)) @ found))
+    ).astype(np.int64)
+    share = (1 + drop / disagreement) / 2
+    found = _tails(wins, counts, share)
+    return min(1.0, float(binomial_pmf(counts, n_images, disagreement) @ found))
 
 
 def _critical(counts: _Ints, tail: float) -> _Ints:
     """Return for each D the smallest k with P(X >= k) <= tail, X binomial(D, 1/2)."""
-    from scipy.stats import binom
+    z = NormalDist().inv_cdf(1 - tail)
+    # Certainly below the answer; then upwards, together, until none is too likely.
+    wins = np.maximum(np.floor(counts / 2 + z * np.sqrt(counts) / 2) - 3, counts // 2 + 1)
+    found: _Ints = np.maximum(wins, 1).astype(np.int64)
+    while True:
+        too_likely = (found <= counts) & (_tails(found, counts, 0.5) > tail)
+        if not too_likely.any():
+            return found
+        found = found + too_likely
 
-    wins = binom.isf(tail, counts, 0.5).astype(np.int64) + 1
-    # The inverse may be one off where a probability equals the tail up to rounding.
-    wins -= binom.sf(wins - 2, counts, 0.5) <= tail
-    critical: _Ints = wins + (binom.sf(wins - 1, counts, 0.5) > tail)
-    return critical
+
+def _tails(wins: _Ints, counts: _Ints, share: float) -> NDArray[np.float64]:
+    """Return P(X >= wins) for X binomial(counts, share); 0 for more wins than counts."""
+    from scipy.special import betainc
+
+    inside = np.minimum(wins, np.maximum(counts, 1))
+    values: NDArray[np.float64] = betainc(inside, np.maximum(counts, 1) - inside + 1, share)
+    return np.where(wins <= counts, values, 0.0)
 
 
 def smallest_drop(

@@ -59,6 +59,18 @@ def nearest_rank(n: int, fraction: float) -> int:
     return max(1, math.ceil(fraction * n - 1e-9))
 
 
+def binomial_pmf(counts: NDArray[np.int64], n: int, fraction: float) -> Series:
+    """Return P(K = count) for K binomial(n, fraction).
+
+    scipy.stats has it too, but takes long to import, and `tlbench gate` must start fast.
+    """
+    from scipy.special import gammaln, xlog1py, xlogy
+
+    logs = gammaln(n + 1) - gammaln(counts + 1) - gammaln(n - counts + 1)
+    chances: Series = np.exp(logs + xlogy(counts, fraction) + xlog1py(n - counts, -fraction))
+    return chances
+
+
 @cache
 def samples_needed(fraction: float, confidence: float = 0.99) -> int:
     """Return the smallest number of samples that supports a percentile.
@@ -165,9 +177,7 @@ def _ranks(n: int, fraction: float, confidence: float) -> tuple[int, int] | None
     first = last = int((n + 1) * fraction)
     if not 1 <= first <= n - 1:
         return None
-    from scipy.stats import binom
-
-    chances = binom.pmf(np.arange(n + 1), n, fraction).tolist()
+    chances = binomial_pmf(np.arange(n + 1), n, fraction).tolist()
     covered = chances[first]
     while covered < confidence:
         below = chances[first - 1] if first > 1 else 0.0
