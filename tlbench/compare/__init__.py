@@ -1,16 +1,5 @@
 """Compare saved runs. Nothing here measures, and nothing imports the engine."""
 
-from tlbench.compare.compared_run import ComparedRun, open_compared_run, predictions_of
-from tlbench.compare.comparison import compare_runs, differing_images
-from tlbench.compare.effect import median_interval, paired_difference, ratio_interval
+import lazy_loader
 
-__all__ = [
-    "ComparedRun",
-    "compare_runs",
-    "differing_images",
-    "median_interval",
-    "open_compared_run",
-    "paired_difference",
-    "predictions_of",
-    "ratio_interval",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

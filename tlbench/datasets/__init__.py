@@ -1,41 +1,5 @@
 """Datasets: labelled raw images, found by name."""
 
-from tlbench.datasets.base import (
-    DATASETS,
-    Dataset,
-    DatasetLoader,
-    DatasetRequest,
-    Grouping,
-    SourceFile,
-    Split,
-    load_dataset,
-)
-from tlbench.datasets.folder import SUFFIXES, ImageFiles, quiet_pillow
-from tlbench.datasets.leaks import (
-    CrossFoldDuplicates,
-    Digests,
-    HashedImages,
-    Leaks,
-    find_cross_fold_duplicates,
-    find_leaks,
-)
+import lazy_loader
 
-__all__ = [
-    "DATASETS",
-    "SUFFIXES",
-    "CrossFoldDuplicates",
-    "Dataset",
-    "DatasetLoader",
-    "DatasetRequest",
-    "Digests",
-    "Grouping",
-    "HashedImages",
-    "ImageFiles",
-    "Leaks",
-    "SourceFile",
-    "Split",
-    "find_cross_fold_duplicates",
-    "find_leaks",
-    "load_dataset",
-    "quiet_pillow",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

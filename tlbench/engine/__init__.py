@@ -1,32 +1,5 @@
 """The ONNX Runtime engine: providers, sessions, and streaming feature extraction."""
 
-from tlbench.engine.binding import BoundBatch, device_of
-from tlbench.engine.ceiling import arithmetic_ceiling
-from tlbench.engine.extract import Extraction, extract_features
-from tlbench.engine.providers import (
-    ProviderStatus,
-    check_provider,
-    onnxruntime_facts,
-    provider_names,
-    provider_statuses,
-    runtime_version,
-)
-from tlbench.engine.session import Session, accepts_raw_images, feature_output, open_session
+import lazy_loader
 
-__all__ = [
-    "BoundBatch",
-    "Extraction",
-    "ProviderStatus",
-    "Session",
-    "accepts_raw_images",
-    "arithmetic_ceiling",
-    "check_provider",
-    "device_of",
-    "extract_features",
-    "feature_output",
-    "onnxruntime_facts",
-    "open_session",
-    "provider_names",
-    "provider_statuses",
-    "runtime_version",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

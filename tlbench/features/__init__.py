@@ -1,23 +1,5 @@
 """Feature baselines, and the content-addressed store of features and predictions."""
 
-from tlbench.features.baselines import (
-    BASELINES,
-    BaselineFeatures,
-    FeatureBaseline,
-    compute_baseline,
-)
-from tlbench.features.store import ArrayStore, StoredArrays, content_key
-from tlbench.features.writer import RowWriter, check_npz_path, save_npz
+import lazy_loader
 
-__all__ = [
-    "BASELINES",
-    "ArrayStore",
-    "BaselineFeatures",
-    "FeatureBaseline",
-    "RowWriter",
-    "StoredArrays",
-    "check_npz_path",
-    "compute_baseline",
-    "content_key",
-    "save_npz",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

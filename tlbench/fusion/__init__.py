@@ -1,15 +1,5 @@
 """Fitted heads as ONNX nodes behind a backbone: one classifier file."""
 
-from tlbench.fusion.classifier import attach_card, fuse_graphs, part_beside, publish, save_model
-from tlbench.fusion.heads import PROBABILITY_TOLERANCE, FittedHead, fit_classifier
+import lazy_loader
 
-__all__ = [
-    "PROBABILITY_TOLERANCE",
-    "FittedHead",
-    "attach_card",
-    "fit_classifier",
-    "fuse_graphs",
-    "part_beside",
-    "publish",
-    "save_model",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

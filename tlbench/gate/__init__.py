@@ -1,21 +1,5 @@
 """Gate: a saved run judged against a baseline by a policy. Nothing here measures."""
 
-from tlbench.gate.baseline import make_baseline
-from tlbench.gate.judge import judge_run
-from tlbench.gate.policy import (
-    AccuracyPolicy,
-    DriftPolicy,
-    LatencyPolicy,
-    Policy,
-    read_policy,
-)
+import lazy_loader
 
-__all__ = [
-    "AccuracyPolicy",
-    "DriftPolicy",
-    "LatencyPolicy",
-    "Policy",
-    "judge_run",
-    "make_baseline",
-    "read_policy",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency.measure import Clock, Sampler, StoppingRule, SystemClock, Timing
+from tlbench.latency.timing import Clock, Sampler, StoppingRule, SystemClock, Timing
 from tlbench.records import ServerLoad
 from tlbench.stats import wilson_interval
 

@@ -1,29 +1,5 @@
 """What this machine is: processors, memory, software and GPUs."""
 
-from tlbench.machine.environment import (
-    Environment,
-    available_cpus,
-    capture_environment,
-    cuda_variables,
-    int8_saturates,
-)
-from tlbench.machine.nvidia import (
-    NvidiaGpu,
-    loaded_libraries,
-    locate_gpu,
-    open_gpu,
-    open_gpu_at,
-)
+import lazy_loader
 
-__all__ = [
-    "Environment",
-    "NvidiaGpu",
-    "available_cpus",
-    "capture_environment",
-    "cuda_variables",
-    "int8_saturates",
-    "loaded_libraries",
-    "locate_gpu",
-    "open_gpu",
-    "open_gpu_at",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

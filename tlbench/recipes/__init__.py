@@ -1,29 +1,5 @@
 """Published experiments as TOML files, and what came of repeating one."""
 
-from tlbench.recipes.find import RECIPES, find_recipe, find_rows
-from tlbench.recipes.recipe import (
-    Export,
-    Figure,
-    Recipe,
-    Row,
-    Source,
-    Speed,
-    parse_recipe,
-    read_recipe,
-)
-from tlbench.recipes.verdict import compare_with_published
+import lazy_loader
 
-__all__ = [
-    "RECIPES",
-    "Export",
-    "Figure",
-    "Recipe",
-    "Row",
-    "Source",
-    "Speed",
-    "compare_with_published",
-    "find_recipe",
-    "find_rows",
-    "parse_recipe",
-    "read_recipe",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,45 +1,5 @@
 """Statistics with stated definitions: percentiles, intervals, ratios, dependence of samples."""
 
-from tlbench.stats.intervals import (
-    corrected_resampled_interval,
-    paired_interval,
-    welch_interval,
-    wilson_interval,
-)
-from tlbench.stats.power import DropTest, drop_power, images_needed, mcnemar_p, smallest_drop
-from tlbench.stats.quantiles import (
-    RatioEstimate,
-    percentile,
-    quantile_interval,
-    ratio_interval,
-    samples_needed,
-)
-from tlbench.stats.series import (
-    Autocorrelation,
-    Trend,
-    autocorrelation,
-    autocorrelation_time,
-    trend,
-)
+import lazy_loader
 
-__all__ = [
-    "Autocorrelation",
-    "DropTest",
-    "RatioEstimate",
-    "Trend",
-    "autocorrelation",
-    "autocorrelation_time",
-    "corrected_resampled_interval",
-    "drop_power",
-    "images_needed",
-    "mcnemar_p",
-    "paired_interval",
-    "percentile",
-    "quantile_interval",
-    "ratio_interval",
-    "samples_needed",
-    "smallest_drop",
-    "trend",
-    "welch_interval",
-    "wilson_interval",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -7,7 +7,7 @@ from itertools import islice
 from statistics import median
 
 from tlbench.core.errors import ConfigError
-from tlbench.latency.measure import Clock, Sampler, StoppingRule, SystemClock, Timing
+from tlbench.latency.timing import Clock, Sampler, StoppingRule, SystemClock, Timing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,13 @@
+from .classifier import attach_card, fuse_graphs, part_beside, publish, save_model
+from .heads import PROBABILITY_TOLERANCE, FittedHead, fit_classifier
+
+__all__ = [
+    "PROBABILITY_TOLERANCE",
+    "FittedHead",
+    "attach_card",
+    "fit_classifier",
+    "fuse_graphs",
+    "part_beside",
+    "publish",
+    "save_model",
+]

@@ -1,0 +1,21 @@
+from .environment import (
+    Environment,
+    available_cpus,
+    capture_environment,
+    cuda_variables,
+    int8_saturates,
+)
+from .nvidia import NvidiaGpu, loaded_libraries, locate_gpu, open_gpu, open_gpu_at
+
+__all__ = [
+    "Environment",
+    "NvidiaGpu",
+    "available_cpus",
+    "capture_environment",
+    "cuda_variables",
+    "int8_saturates",
+    "loaded_libraries",
+    "locate_gpu",
+    "open_gpu",
+    "open_gpu_at",
+]

@@ -1,0 +1,25 @@
+from .config import QUICK_TIMING, ProtocolConfig, RunConfig, TimingConfig, default_cache_dir
+from .export import export_at_precision
+from .fuse import fuse_run
+from .predict import find_images, predict_images
+from .reproduce import RecipeChoices, reproduce_recipe
+from .run import RunOutcome, run_benchmark
+from .steps.features import SplitFeatures, extract_dataset_split
+
+__all__ = [
+    "QUICK_TIMING",
+    "ProtocolConfig",
+    "RecipeChoices",
+    "RunConfig",
+    "RunOutcome",
+    "SplitFeatures",
+    "TimingConfig",
+    "default_cache_dir",
+    "export_at_precision",
+    "extract_dataset_split",
+    "find_images",
+    "fuse_run",
+    "predict_images",
+    "reproduce_recipe",
+    "run_benchmark",
+]
