@@ -1,16 +1,19 @@
 """Array types that pass between the packages, and the cosine similarity of rows."""
 
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from typing import TypeAlias
 
-ImageArray: TypeAlias = NDArray[np.uint8]
-"""One image (H, W, 3) or a batch (N, H, W, 3), RGB."""
+    import numpy as np
+    from numpy.typing import NDArray
 
-FloatArray: TypeAlias = NDArray[np.float32]
-LabelArray: TypeAlias = NDArray[np.int64]
-BoolArray: TypeAlias = NDArray[np.bool_]
+    ImageArray: TypeAlias = NDArray[np.uint8]  # one image (H, W, 3) or a batch (N, H, W, 3), RGB
+    FloatArray: TypeAlias = NDArray[np.float32]
+    LabelArray: TypeAlias = NDArray[np.int64]
+    BoolArray: TypeAlias = NDArray[np.bool_]
+else:  # tlbench list and tlbench report need no array, and numpy takes a third of their time
+    ImageArray = FloatArray = LabelArray = BoolArray = Any
 
 
 class Images(Protocol):
@@ -23,12 +26,14 @@ class Images(Protocol):
         """Return one image (H, W, 3), RGB, or raise UnreadableImageError; sizes may differ."""
 
 
-def cosine_similarity(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
+def cosine_similarity(first: "NDArray[Any]", second: "NDArray[Any]") -> "NDArray[np.float64]":
     """Return the cosine of each row of *first* and the same row of *second*, float64 (n,).
 
     Two rows of zeros have similarity 1.0, a row of zeros and any other row 0.0. Rounding never
     takes a value out of [-1, 1].
     """
+    import numpy as np
+
     one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     lengths = np.linalg.norm(one, axis=1), np.linalg.norm(two, axis=1)
     product = lengths[0] * lengths[1]

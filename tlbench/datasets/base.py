@@ -4,8 +4,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Protocol
 
-import numpy as np
-
 from tlbench.core.arrays import ImageArray, Images, LabelArray
 from tlbench.core.errors import DataError
 from tlbench.core.hashing import sha256_array, sha256_value
@@ -72,6 +70,8 @@ class Split:
 
     def take(self, indices: LabelArray) -> "Split":
         """Return the split of the given rows, in the given order."""
+        import numpy as np
+
         indices = np.asarray(indices, dtype=np.int64)
         of_indices = sha256_array(indices)
         return Split(
@@ -232,6 +232,7 @@ def load_digits(request: DatasetRequest, /) -> Dataset:
     Values 0 to 16 are scaled to 0 to 255 and rounded; the three channels are equal. The halves are
     stratified by class and do not depend on ``request.seed``.
     """
+    import numpy as np
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 

@@ -6,14 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-
 from tlbench.core.arrays import ImageArray, LabelArray
 from tlbench.core.download import fetch_archive
 from tlbench.core.errors import ConfigError, DataError
 from tlbench.core.registry import unknown_name
 from tlbench.datasets.base import Dataset, DatasetRequest, Grouping, SourceFile, Split
-from tlbench.datasets.unpickle import read_pickle
 
 _SIDE: Final = 32
 _ROW_BYTES: Final = 3 * _SIDE * _SIDE
@@ -106,6 +103,8 @@ def load_cifar100_coarse(request: DatasetRequest, /) -> Dataset:
 def _load(
     request: DatasetRequest, archive: _Archive, labels: _Labels, groups: _Labels | None = None
 ) -> Dataset:
+    import numpy as np
+
     train_files = _train_files(request, archive)
     folder = _locate(request, archive)
     for member in (*train_files, *archive.test, archive.meta):
@@ -147,6 +146,8 @@ def _group_of(
     fine: LabelArray, coarse: LabelArray, classes: tuple[str, ...], folder: Path
 ) -> tuple[int, ...]:
     """Return the coarse label of each class; -1 for a class without rows."""
+    import numpy as np
+
     found = np.full(len(classes), -1, dtype=np.int64)
     found[fine] = coarse
     if len(wrong := np.flatnonzero(found[fine] != coarse)):
@@ -203,6 +204,8 @@ def _locate(request: DatasetRequest, archive: _Archive) -> Path:
 
 
 def _read_classes(path: Path, key: str) -> tuple[str, ...]:
+    from tlbench.datasets.unpickle import read_pickle
+
     names = _value(read_pickle(path), key, path)
     if not isinstance(names, list) or not all(isinstance(name, (bytes, str)) for name in names):
         raise DataError(f"{path}: {key!r} is not a list of class names. Get the file again.")
@@ -224,6 +227,8 @@ def _read_rows(
 
     *sizes* has the number of classes of each key; the MD5 of each file is added to *digests*.
     """
+    import numpy as np
+
     parts = [_read_file(path, sizes, digests) for path in paths]
     labels = {key: np.concatenate([part[1][key] for part in parts]) for key in sizes}
     return np.concatenate([part[0] for part in parts]), labels
@@ -232,6 +237,10 @@ def _read_rows(
 def _read_file(
     path: Path, sizes: dict[str, int], digests: dict[str, str]
 ) -> tuple[ImageArray, dict[str, LabelArray]]:
+    import numpy as np
+
+    from tlbench.datasets.unpickle import read_pickle
+
     md5 = hashlib.md5(usedforsecurity=False)
     content = read_pickle(path, md5.update)
     digests[path.name] = md5.hexdigest()
@@ -251,6 +260,8 @@ def _read_file(
 def _labels(
     content: dict[str, object], key: str, n_classes: int, n_rows: int, path: Path
 ) -> LabelArray:
+    import numpy as np
+
     labels = _value(content, key, path)
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise DataError(f"{path}: {key!r} is not a list of whole numbers. Get the file again.")

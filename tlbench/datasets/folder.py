@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import numpy as np
-
 from tlbench.core.arrays import ImageArray, LabelArray
 from tlbench.core.errors import DataError, UnreadableImageError, one_line
 from tlbench.core.hashing import sha256_file, sha256_value
@@ -42,6 +40,7 @@ def decode_image(path: Path) -> ImageArray:
     converted without colour profiles, and of an animation the first frame is returned. A file that
     cannot be read, is truncated, or is a decompression bomb for Pillow raises UnreadableImageError.
     """
+    import numpy as np
     from PIL import Image
 
     try:
@@ -75,6 +74,7 @@ def _upright(image: "Image.Image") -> "Image.Image":
 
 
 def _to_rgb(image: "Image.Image") -> "Image.Image":
+    import numpy as np
     from PIL import Image
 
     if image.mode.startswith("I"):
@@ -224,6 +224,8 @@ def _check_one(root: Path, tree: _Tree) -> tuple[str, ...]:
 
 
 def _divide(tree: _Tree, seed: int) -> tuple[list[Path], list[Path]]:
+    import numpy as np
+
     generator = np.random.default_rng(seed)
     train: list[Path] = []
     test: list[Path] = []
@@ -265,6 +267,8 @@ def _warn_of_shared(
 
 
 def _split(files: list[Path], classes: tuple[str, ...], digests: dict[Path, str]) -> Split:
+    import numpy as np
+
     index = {name: number for number, name in enumerate(classes)}
     labels: LabelArray = np.array([index[file.parent.name] for file in files], dtype=np.int64)
     # Paths are relative to the split, so that a moved dataset keeps its fingerprint.

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from tlbench.core.arrays import FloatArray, ImageArray, Images, LabelArray
 from tlbench.core.errors import DataError, MissingDependencyError, UnreadableImageError
 from tlbench.core.progress import Listener
@@ -79,6 +77,8 @@ def compute_baseline(
     MissingDependencyError
         If the baseline needs a package that is not installed.
     """
+    import numpy as np
+
     table = np.empty((0, 0), dtype=np.float32)
     kept: list[int] = []
     skipped: list[tuple[int, str]] = []
@@ -130,6 +130,8 @@ def _small_image(image: ImageArray) -> ImageArray:
     The filter averages over the covered area where it shrinks an image. Smaller images are enlarged
     too, so that all rows have one length; that adds no information.
     """
+    import numpy as np
+
     if image.shape[:2] == (_SIDE_PIXELS, _SIDE_PIXELS):
         return image
     from PIL import Image
@@ -139,6 +141,8 @@ def _small_image(image: ImageArray) -> ImageArray:
 
 
 def _pixels(image: ImageArray) -> FloatArray:
+    import numpy as np
+
     return _small_image(image).astype(np.float32).ravel() / np.float32(255)
 
 
@@ -148,6 +152,8 @@ def _hog(image: ImageArray) -> FloatArray:
     Nine orientations, cells of 8 x 8 pixels, blocks of 2 x 2 cells, L2-Hys, and at each pixel the
     channel with the strongest gradient: 3 x 3 blocks of 36 values. doi:10.1109/CVPR.2005.177.
     """
+    import numpy as np
+
     try:
         from skimage.feature import hog
     except ImportError as error:

@@ -2,8 +2,6 @@
 
 import math
 
-import numpy as np
-
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ConfigError
 from tlbench.heads.base import Classifier, Head, Params, SearchSpace
@@ -137,6 +135,8 @@ def _hold_out_or_not(params: Params, labels: LabelArray) -> tuple[Params, tuple[
 
     It needs two held-out images and, since it stratifies two classes, two images of each then.
     """
+    import numpy as np
+
     counts = np.unique(labels, return_counts=True)[1]
     too_few = math.ceil(_MLP_VALIDATION_FRACTION * len(labels)) < _LEAST
     too_thin = len(counts) == _LEAST and counts.min() < _LEAST

@@ -4,8 +4,6 @@ import re
 from math import ceil, prod
 from typing import Any
 
-import numpy as np
-
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ConfigError
 from tlbench.heads.base import Classifier, Head, Params, ParamValue
@@ -174,6 +172,8 @@ def _cnn4_shape(params: Params, features: tuple[int, ...] | None) -> Params:
 
 def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
     """Raise ConfigError if holding images out would leave a class without training images."""
+    import numpy as np
+
     fraction = params["validation_fraction"]
     n_classes = len(np.unique(labels))
     if isinstance(fraction, int | float) and 0 < fraction < 1:

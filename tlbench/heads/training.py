@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
-import numpy as np
-
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.registry import Registry
 
@@ -172,6 +170,8 @@ def forward(
 
     *shape* is that of one example; *weights* are those of each Dense and Conv in order.
     """
+    import numpy as np
+
     blocks = []
     for start in range(0, len(rows), _BLOCK_ROWS):
         values = np.asarray(rows[start : start + _BLOCK_ROWS], dtype=np.float32)
@@ -182,6 +182,8 @@ def forward(
 def _pass(
     values: FloatArray, layers: Sequence[Layer], weights: Iterator[LayerWeights]
 ) -> FloatArray:
+    import numpy as np
+
     for layer in layers:
         match layer:
             case Dense(activation=activation):
@@ -208,6 +210,8 @@ def _pass(
 def _convolve(
     values: FloatArray, kernel: FloatArray, bias: FloatArray, margins: tuple[int, int]
 ) -> FloatArray:
+    import numpy as np
+
     if any(margins):
         values = np.pad(values, ((0, 0), margins, margins, (0, 0)))
     # (n, H, W, C, side, side), a view
@@ -217,6 +221,8 @@ def _convolve(
 
 
 def _activate(values: FloatArray, activation: Activation) -> FloatArray:
+    import numpy as np
+
     if activation == "relu":
         return np.maximum(values, np.float32(0))
     if activation == "softmax":

@@ -1,5 +1,7 @@
 """Runs on disk: ``<output>/<id>/run.json``, and ``predictions.npz`` with all predictions."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 import secrets
@@ -8,9 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ResultError
@@ -18,6 +18,10 @@ from tlbench.core.files import atomic_folder
 from tlbench.records.accuracy import AccuracyResult
 from tlbench.records.codec import decode_run, encode_run
 from tlbench.records.run import RunResult
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _RUN, _PREDICTIONS = "run.json", "predictions.npz"
 _LABELS, _INDEX = "labels", "index"
@@ -50,6 +54,8 @@ def save_run(run: RunResult, predictions: Mapping[str, NDArray[np.generic]], out
     StorageError
         If *output* cannot be written, or holds a run of this id.
     """
+    import numpy as np
+
     folder = output / run.id
     content = encode_run(run)
     with atomic_folder(folder, advice="Pass another folder: output=FOLDER.") as temporary:
@@ -145,6 +151,8 @@ def entry_name(result: AccuracyResult) -> str:
 
 def read_predictions(folder: Path) -> Predictions | None:
     """Return ``predictions.npz`` of a run's folder, or None; raise ResultError if it is damaged."""
+    import numpy as np
+
     path = folder / _PREDICTIONS
     try:
         content = path.read_bytes()
@@ -170,6 +178,8 @@ def read_predictions(folder: Path) -> Predictions | None:
 
 
 def _whole_numbers(name: str, array: NDArray[np.generic]) -> LabelArray:
+    import numpy as np
+
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
         msg = f"{name} has shape {array.shape} and type {array.dtype}"
         raise ValueError(msg)
@@ -178,6 +188,8 @@ def _whole_numbers(name: str, array: NDArray[np.generic]) -> LabelArray:
 
 def check_predictions(run: RunResult, found: Predictions) -> None:
     """Raise ResultError if predictions do not give the accuracies of their own run."""
+    import numpy as np
+
     for result in run.accuracy:
         name = entry_name(result)
         predicted = found.entries.get(name)
