@@ -24,11 +24,8 @@ class Images(Protocol):
 
 
 def cosine_similarity(first: NDArray[Any], second: NDArray[Any]) -> NDArray[np.float64]:
-    """Return the cosine of each row of *first* and the same row of *second*, float64 (n,).
-
-    Two rows of zeros have similarity 1.0, a row of zeros and any other row 0.0. Rounding never
-    takes a value out of [-1, 1].
-    """
+    """Return the cosine of each row of *first* and the same row of *second*, float64 (n,)."""
+    # Two rows of zeros have similarity 1.0, a row of zeros and any other row 0.0.
     one, two = np.asarray(first, dtype=np.float64), np.asarray(second, dtype=np.float64)
     lengths = np.linalg.norm(one, axis=1), np.linalg.norm(two, axis=1)
     product = lengths[0] * lengths[1]

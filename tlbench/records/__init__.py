@@ -34,6 +34,7 @@ from tlbench.records.baseline import (
 from tlbench.records.classified import ClassifiedImage, ClassifiedImages, PredictionsDocument
 from tlbench.records.codec import (
     decode_run,
+    derive,
     document_schema,
     encode_run,
     json_schema,
@@ -150,6 +151,7 @@ __all__ = [
     "Unpaired",
     "check_predictions",
     "decode_run",
+    "derive",
     "document_schema",
     "encode_run",
     "entry_name",
