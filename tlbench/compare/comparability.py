@@ -1,7 +1,5 @@
-"""Where runs differ: mismatches make two results incomparable, properties may explain a difference.
-
-Machine, provider and threads cannot be mismatches: how much they matter is what a comparison asks.
-"""
+"""Where runs differ: mismatches forbid a comparison of results, properties may explain one."""
+# Machine, provider and threads are properties: how much they matter is what a comparison asks.
 
 import json
 from collections.abc import Iterable, Sequence
@@ -32,7 +30,6 @@ def _timing_values(result: LatencyResult) -> dict[str, str]:
         "precision": result.precision,
         "input shape": _shape(result.input_shape),
         "pause": "none" if result.pause_s is None else f"{result.pause_s:g} s",
-        # The load decides how long a queue is.
         "load": f"{load.qps:g}/s within {load.latency_bound_s:g} s" if load else "none",
     }
 
@@ -45,7 +42,9 @@ def accuracy_mismatches(
     if all(result.baseline for result in results):  # a feature baseline does not depend on it
         return found
     models = [run.model_of() for run in runs]
-    return found + _mismatches(*map(_precision, models)) + _mismatches(*_model_values(*models))
+    precisions = (model.card.precision if model.card else _UNKNOWN for model in models)
+    found += _mismatches(*({"precision": precision} for precision in precisions))
+    return found + _mismatches(*_model_values(*models))
 
 
 def _accuracy_values(compared: ComparedRun, result: AccuracyResult) -> dict[str, str]:
@@ -76,25 +75,18 @@ def _shape(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape))
 
 
-def _precision(model: ModelInfo) -> dict[str, str]:
-    return {"precision": model.card.precision if model.card else _UNKNOWN}
-
-
 def _model_values(one: ModelInfo, two: ModelInfo) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what tells two models apart: nothing for one file, else what their cards say.
-
-    Exports of one network by different versions of an exporter have different bytes.
-    """
+    """Return what tells two models apart: nothing for one file, else what their cards say."""
+    # Exports of one network by different versions of an exporter have different bytes.
     if one.sha256 == two.sha256:
         return {}, {}
-    if one.card is None or two.card is None:
-        return {"model file": _file(one)}, {"model file": _file(two)}
-    return _card_values(one.card), _card_values(two.card)
-
-
-def _file(model: ModelInfo) -> str:
-    card = "with a card" if model.card else "without a card"
-    return f"{model.path_name} {model.sha256[:_DIGITS]} {card}"
+    if one.card and two.card:
+        return _card_values(one.card), _card_values(two.card)
+    first, second = (
+        f"{model.path_name} {model.sha256[:_DIGITS]} {'with' if model.card else 'without'} a card"
+        for model in (one, two)
+    )
+    return {"model file": first}, {"model file": second}
 
 
 def _card_values(card: ModelCard) -> dict[str, str]:

@@ -28,6 +28,7 @@ from tlbench.records import (
     RunIdentity,
     SpeedUp,
     Unpaired,
+    derive,
     entry_name,
 )
 
@@ -86,11 +87,10 @@ def differing_images(runs: Sequence[ComparedRun]) -> tuple[DifferingImage, ...]:
         letter = letter_of(position)
         paired = PairedRuns.opened(runs[0], candidate, (letter_of(0), letter))
         if paired.reason is not None:
-            msg = (
+            raise ComparisonError(
                 f"The images on which {candidate.name} and {runs[0].name} differ cannot be listed: "
                 f"{paired.reason}. Evaluate both on the same data, and copy the whole folders."
             )
-            raise ComparisonError(msg)
         for one, _ in _match(runs[0].accuracy, candidate.accuracy, entry_name).pairs:
             found += paired.differing(one, letter)
     return tuple(found)
@@ -142,28 +142,20 @@ def _match(
 def _match_timings(
     reference: ComparedRun, candidate: ComparedRun, *, allow_unlike: bool
 ) -> _Match[LatencyResult]:
-    """Pair timings by model under test, scenario, batch size and boundary.
-
-    With *allow_unlike*, the others are paired by model and scenario alone, where that leaves one
-    timing in each run: batch 32 with batch 64.
-    """
+    """Pair timings by model under test, scenario, batch size and boundary."""
     if reference.timings and candidate.timings and bool(reference.labels) != bool(candidate.labels):
         several, single = (reference, candidate) if reference.labels else (candidate, reference)
-        msg = (
+        raise ComparisonError(
             f"Run {several.run.id} compares several models ({', '.join(several.labels)}), but run "
             f"{single.name} has only one. Name the model to compare, for example "
             f"'{several.run.id}#{several.labels[0]}'."
         )
-        raise ComparisonError(msg)
     match = _match(reference.timings, candidate.timings, lambda one: (one.label, one.what))
     if not allow_unlike:
         return match
-    near = _match(
-        match.only_reference,
-        match.only_candidate,
-        lambda one: (one.label, one.scenario),
-        unique=True,
-    )
+    # Batch 32 with batch 64: by model and scenario, where that leaves one timing in each run.
+    rest = match.only_reference, match.only_candidate
+    near = _match(*rest, lambda one: (one.label, one.scenario), unique=True)
     return _Match((*match.pairs, *near.pairs), near.only_reference, near.only_candidate)
 
 
@@ -199,14 +191,8 @@ def _pair(
             accuracy_difference(pair, letters, accuracy_mismatches(runs, pair), paired)
             for pair in accuracy.pairs
         ],
-        only_reference=[
-            *map(timing_name, timings.only_reference),
-            *map(accuracy_name, accuracy.only_reference),
-        ],
-        only_candidate=[
-            *map(timing_name, timings.only_candidate),
-            *map(accuracy_name, accuracy.only_candidate),
-        ],
+        only_reference=_names(timings.only_reference, accuracy.only_reference),
+        only_candidate=_names(timings.only_candidate, accuracy.only_candidate),
     )
     if not pairing.speed_ups and not pairing.accuracy:
         found = "; ".join(
@@ -222,19 +208,21 @@ def _pair(
     return pairing
 
 
+def _names(timings: Iterable[LatencyResult], accuracy: Iterable[AccuracyResult]) -> list[str]:
+    return [*map(timing_name, timings), *map(accuracy_name, accuracy)]
+
+
 def _refuse_mismatches(runs: Sequence[ComparedRun], pairings: Iterable[_Pairing]) -> None:
     """Raise one error that names every mismatch once, with the results that have it."""
     where: dict[tuple[str, str], list[str]] = {}
     for pairing in pairings:
-        found = [
-            (f"{one.other.scenario} batch {one.other.batch_size}", one.mismatches)
-            for one in pairing.speed_ups
-        ]
-        found += [
-            (f"{one.other.head} on {one.other.title}", one.mismatches) for one in pairing.accuracy
-        ]
-        for place, mismatches in found:
-            for mismatch in mismatches:
+        results: list[SpeedUp | AccuracyDifference] = [*pairing.speed_ups, *pairing.accuracy]
+        for one in results:
+            if isinstance(one, SpeedUp):
+                place = f"{one.other.scenario} batch {one.other.batch_size}"
+            else:
+                place = f"{one.other.head} on {one.other.title}"
+            for mismatch in one.mismatches:
                 where.setdefault((pairing.letter, str(mismatch)), []).append(place)
     if not where:
         return
@@ -243,43 +231,32 @@ def _refuse_mismatches(runs: Sequence[ComparedRun], pairings: Iterable[_Pairing]
         f"A and {letter}: {mismatch} ({', '.join(dict.fromkeys(places))})"
         for (letter, mismatch), places in where.items()
     )
-    msg = (
+    raise ComparisonError(
         f"These runs are not comparable: they differ in more than machine and settings. {names}. "
         f"{listed}. Measure both in the same way, or pass allow_unlike=True to compare them "
         "with these mismatches marked."
     )
-    raise ComparisonError(msg)
 
 
 def _identity(compared: ComparedRun, letter: str) -> RunIdentity:
     models = [compared.model_of(label) for label in compared.labels or (None,)]
     names = (model.card.backbone if model.card else model.path_name for model in models)
-    return RunIdentity(
-        letter=letter,
-        id=compared.run.id,
-        created_at=compared.run.created_at,
-        tlbench_version=compared.run.tlbench_version,
-        model=", ".join(dict.fromkeys(names)),
-        label=compared.label,
-        complete=compared.run.complete,
-    )
+    model = ", ".join(dict.fromkeys(names))
+    return derive(RunIdentity, compared.run, letter=letter, model=model, label=compared.label)
 
 
 def _unpaired(pairings: Sequence[_Pairing]) -> tuple[Unpaired, ...]:
     reference = letter_of(0)
-    missing: dict[str, list[str]] = {}
+    missing: dict[tuple[str, str], list[str]] = {}  # of (run, result): the runs without it
     for pairing in pairings:
         for what in pairing.only_reference:
-            missing.setdefault(what, []).append(pairing.letter)
-    found = [
-        Unpaired(run=reference, what=what, missing_in=tuple(missing[what])) for what in missing
-    ]
-    found += [
-        Unpaired(run=pairing.letter, what=what, missing_in=(reference,))
-        for pairing in pairings
-        for what in pairing.only_candidate
-    ]
-    return tuple(found)
+            missing.setdefault((reference, what), []).append(pairing.letter)
+    for pairing in pairings:
+        missing |= {(pairing.letter, what): [reference] for what in pairing.only_candidate}
+    return tuple(
+        Unpaired(run=run, what=what, missing_in=tuple(lacking))
+        for (run, what), lacking in missing.items()
+    )
 
 
 def _notes(

@@ -19,6 +19,7 @@ from tlbench.records import (
     PairedDifference,
     Predictions,
     SpeedUp,
+    derive,
     entry_name,
 )
 from tlbench.stats import autocorrelation_time, mcnemar_p, paired_interval, quantile_interval
@@ -58,25 +59,19 @@ def median_interval(result: LatencyResult) -> Interval | None:
     if result.scenario == "server":
         return None
     inflation = autocorrelation_time(result.samples_s)
-    found = quantile_interval(
-        result.samples_s, 0.5, confidence=_CONFIDENCE_EACH, inflation=inflation
-    )
-    return found and Interval(
-        low=found[0],
-        high=found[1],
-        confidence_fraction=_CONFIDENCE_EACH,
-        method="order statistics",
-    )
+    each = _CONFIDENCE_EACH
+    found = quantile_interval(result.samples_s, 0.5, confidence=each, inflation=inflation)
+    if found is None:
+        return None
+    low, high = found
+    return Interval(low=low, high=high, confidence_fraction=each, method="order statistics")
 
 
 def ratio_interval(
     one: Interval | None, two: Interval | None, *, scale: float = 1
 ) -> Interval | None:
-    """Return the interval of ``scale * one / two``, for two intervals of `median_interval`.
-
-    If the medians lie in [a, b] and [c, d], their ratio lies in [a / d, b / c]. Each of the two
-    intervals holds at 97.5 %; by Bonferroni's inequality both hold at 95 % or more.
-    """
+    """Return the interval of ``scale * one / two``, for two intervals of `median_interval`."""
+    # Medians in [a, b] and [c, d] have a ratio in [a / d, b / c]: Bonferroni, as said above.
     if one is None or two is None:
         return None
     return Interval(
@@ -89,24 +84,14 @@ def ratio_interval(
 
 def compared_timing(result: LatencyResult, run: str) -> ComparedTiming:
     """Return a timing as a speed-up needs it; *run* is the run's letter."""
-    return ComparedTiming(
+    return derive(
+        ComparedTiming,
+        result,
         run=run,
-        scenario=result.scenario,
-        batch_size=result.batch_size,
-        boundary=result.boundary,
-        precision=result.precision,
-        provider=result.provider,
-        threads=result.threads,
-        label=result.label,
         n_samples=len(result.samples_s),
         per_image_s=median(result.samples_s) / result.batch_size,
         median_interval=median_interval(result),
         images_per_s=None if result.scenario == "server" else result.images_per_s,
-        energy_j_per_image=result.energy_j_per_image,
-        energy_note=result.energy_note,
-        verdict=result.verdict,
-        reasons=result.reasons,
-        complete=result.complete,
     )
 
 
@@ -138,18 +123,7 @@ def accuracy_difference(
 ) -> AccuracyDifference:
     """Return by how much the candidate is more accurate than the reference."""
     one, two = (
-        ComparedAccuracy(
-            run=letter,
-            features=result.features,
-            head=result.head,
-            n_train=result.n_train,
-            n_test=result.n_test,
-            n_correct=result.n_correct,
-            accuracy_fraction=result.accuracy_fraction,
-            interval=result.interval,
-            notes=result.notes,
-            fitted_on=result.fitted_on,
-        )
+        derive(ComparedAccuracy, result, run=letter)
         for result, letter in zip(results, letters, strict=True)
     )
     difference = n_differing = None
@@ -173,11 +147,7 @@ def accuracy_difference(
 def paired_difference(
     labels: LabelArray, first: LabelArray, second: LabelArray
 ) -> PairedDifference:
-    """Return how much more accurate *second* is: true labels and predictions of the same images.
-
-    Interval and test are those of `tlbench.stats.paired_interval` and `tlbench.stats.mcnemar_p`.
-    They cover the choice of the test images, not that of the training images or the seed.
-    """
+    """Return how much more accurate *second* is: true labels and predictions of the same images."""
     right, also = first == labels, second == labels
     only_first = int(np.count_nonzero(right & ~also))
     only_second = int(np.count_nonzero(also & ~right))

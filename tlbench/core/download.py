@@ -24,13 +24,9 @@ _CHUNK_BYTES: Final = 1 << 16
 
 
 def download(url: str, destination: Path, listener: Listener, *, sha256: str | None) -> Path:
-    """Download *url* to *destination* in an existing folder, and return *destination*.
-
-    Without a *sha256* the file must have the MD5 that its server states in the same response, as
-    Google Cloud Storage does in ``x-goog-hash``. That proves that the file is complete, not that
-    nobody has replaced it. Raises DownloadError if the download fails, the digest differs, or
-    there is none.
-    """
+    """Download *url* to *destination* in an existing folder, or raise DownloadError."""
+    # Without a sha256, the MD5 that the server states (Google Cloud Storage: x-goog-hash) proves
+    # that the file is complete, not that nobody has replaced it.
     import pooch
 
     progress = _Progress(listener, f"download {url.rpartition('/')[2]}")
@@ -83,8 +79,7 @@ class _StatedDigest:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).digest()
         if found != self._md5:
-            msg = f"its MD5 is {found.hex()}, and its server states {self._md5.hex()}"
-            raise ValueError(msg)
+            raise ValueError(f"its MD5 is {found.hex()}, and its server states {self._md5.hex()}")
 
 
 class _Progress:
@@ -138,14 +133,9 @@ def _quiet(logger: logging.Logger) -> Iterator[None]:
 def fetch_archive(
     url: str, sha256: str, members: Collection[str], destination: Path, listener: Listener
 ) -> Path:
-    """Download a ``.tar.gz`` with one folder, move the folder to *destination*, and return that.
-
-    The folder must contain exactly the files *members*. All happens in a temporary folder beside
-    *destination* and ends with one rename, so that an interrupted download leaves nothing behind.
-    If another process was faster, its folder stays. Raises DataError if the download fails or the
-    archive contains anything else (a link, an absolute path, a path with ``..``), StorageError if
-    the folder cannot be written.
-    """
+    """Download a ``.tar.gz`` of one folder, exactly *members*; return *destination*, the folder."""
+    # All happens in a temporary folder beside it and ends with one rename, so that an interrupted
+    # download leaves nothing behind. If another process was faster, its folder stays.
     try:
         destination.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(
@@ -155,16 +145,19 @@ def fetch_archive(
                 archive = download(url, Path(temporary) / "archive.tar.gz", listener, sha256=sha256)
             except DownloadError as error:
                 raise DataError(str(error)) from error
-            unpacked = _unpack(
-                archive, url, members, Path(temporary) / "unpacked", destination.name
-            )
-            _move_into_place(unpacked, destination)
+            target = Path(temporary) / "unpacked"
+            unpacked = _unpack(archive, url, members, target, destination.name)
+            try:
+                unpacked.replace(destination)
+            except OSError:
+                # A folder that is not empty cannot be replaced: another process was faster.
+                if not destination.is_dir():
+                    raise
     except OSError as error:
-        msg = (
+        raise StorageError(
             f"Cannot write {destination}: {_reason(error)}. "
             "Choose a writable folder, or free some disk space."
-        )
-        raise StorageError(msg) from error
+        ) from error
     return destination
 
 
@@ -177,29 +170,18 @@ def _unpack(archive: Path, url: str, members: Collection[str], target: Path, fol
                 if entry.isdir() and entry.name == folder:
                     continue
                 if not entry.isreg() or entry.name not in wanted or entry.name in found:
-                    msg = (
+                    raise DataError(
                         f"The archive {url} contains {entry.name[:120]!r}, "
                         "which does not belong there. Nothing was unpacked."
                     )
-                    raise DataError(msg)
                 # The name is a known one; the filter is a second guard, and drops odd permissions.
                 tar.extract(entry, target, filter="data")
                 found.add(entry.name)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(f"The archive {url} is damaged: {_reason(error)}.") from error
     if missing := sorted(wanted - found):
-        msg = f"The archive {url} lacks {', '.join(missing)}. Nothing was unpacked."
-        raise DataError(msg)
+        raise DataError(f"The archive {url} lacks {', '.join(missing)}. Nothing was unpacked.")
     return target / folder
-
-
-def _move_into_place(unpacked: Path, destination: Path) -> None:
-    try:
-        unpacked.replace(destination)
-    except OSError:
-        # A folder that is not empty cannot be replaced: another process was faster.
-        if not destination.is_dir():
-            raise
 
 
 def _reason(error: Exception) -> str:

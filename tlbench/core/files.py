@@ -21,18 +21,12 @@ def write_atomically(path: Path, data: bytes | str, *, advice: str = _ADVICE) ->
 
 @contextmanager
 def atomic_path(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
-    """Yield an empty temporary file beside *path* that replaces it unless the block raises.
-
-    It has the suffix of *path*, and folders that are missing are made. An OSError, also one of the
-    block, becomes a StorageError that ends with *advice*; a place that cannot be written is
-    refused before the block starts. A symbolic link is followed; a device or a pipe cannot be
-    replaced, so it is yielded itself.
-    """
+    """Yield an empty temporary file beside *path* that replaces it unless the block raises."""
     with _storage_errors(path, advice):
-        destination = Path(os.path.realpath(path))
+        destination = Path(os.path.realpath(path))  # a symbolic link is followed
         if destination.is_dir():
             raise IsADirectoryError(0, "it is a folder")
-        if path.exists() and not path.is_file():
+        if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced
             yield path
             return
         temporary = _temporary(destination)
@@ -47,10 +41,7 @@ def atomic_path(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
 
 @contextmanager
 def atomic_folder(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
-    """Yield an empty temporary folder beside *path* that is moved there unless the block raises.
-
-    Errors are those of `atomic_path`; a folder that is there and not empty is never replaced.
-    """
+    """Yield an empty folder that is moved to *path*, never over a full one, if the block ends."""
     with _storage_errors(path, advice):
         temporary = _temporary(path)
         temporary.mkdir()  # 0777 less the umask, where mkdtemp would give 0700
@@ -72,6 +63,7 @@ def _temporary(path: Path) -> Path:
 
 @contextmanager
 def _storage_errors(path: Path, advice: str) -> Iterator[None]:
+    """Turn an OSError, also one of the block, into a StorageError that ends with *advice*."""
     try:
         yield
     except StorageError:

@@ -16,17 +16,13 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_array(array: "NDArray[Any]") -> str:
-    """Return the hex digest of an array's dtype, shape and values.
-
-    The memory layout does not matter. Rows are read in blocks, so that a memory-mapped or
-    transposed array is never copied whole. Arrays of Python objects raise TypeError.
-    """
+    """Return the hex digest of an array's dtype, shape and values, whatever its memory layout."""
     digest = hashlib.sha256(f"{array.dtype.str}{array.shape}".encode())
     import numpy as np
 
     array = np.atleast_1d(array)  # the shape above tells a scalar from one row
-    row_bytes = max(1, array[:1].nbytes)
-    step = max(1, (8 << 20) // row_bytes)
+    # In blocks, so that a memory-mapped or transposed array is never copied whole.
+    step = max(1, (8 << 20) // max(1, array[:1].nbytes))
     for start in range(0, len(array), step):
         block = np.ascontiguousarray(array[start : start + step])
         digest.update(block.reshape(-1).view(np.uint8).data)  # bytes: not all dtypes are buffers

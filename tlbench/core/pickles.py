@@ -33,11 +33,10 @@ class _Instructions(dict[int, Callable[[Any], None]]):
 
 
 class _DataUnpickler(pickle._Unpickler):  # noqa: SLF001 - the public one is in C
-    """The standard library's unpickler in Python, less what a malicious file can abuse.
+    """The standard library's unpickler in Python, less what a malicious file can abuse."""
 
-    The C unpickler is not safe enough: it allocates its memo by the largest index in the file (nine
-    bytes cost 500 MB), and it accepts dictionary keys whose hash takes exponential time.
-    """
+    # The C unpickler is not safe enough: it allocates its memo by the largest index in the file
+    # (nine bytes cost 500 MB), and it accepts dictionary keys whose hash takes exponential time.
 
     dispatch: ClassVar = _Instructions(
         {code: pickle._Unpickler.dispatch[code] for code in _DATA_INSTRUCTIONS}  # noqa: SLF001
@@ -114,16 +113,9 @@ def load_pickle(
     encoding: str = "ASCII",
     persistent_load: Callable[[Any], object] | None = None,
 ) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Return the object in a pickle of protocol 2 to 5; time and memory grow with its bytes only.
-
-    *allowed* maps ``(module, name)`` to what the name stands for: a function that the file may call
-    (it must trust no argument and allocate no more than it is given) or any value. State goes to
-    ``__setstate__`` of the object's type; that of an OrderedDict is dropped. Keys must be text or
-    bytes. *encoding* is that of `pickle.load`. A BytesIO is left after the pickle's end, where the
-    next may begin.
-
-    Raises PickleError, whatever is wrong.
-    """
+    """Return the object in a pickle of protocol 2 to 5; the cost grows with its bytes only."""
+    # A function in *allowed* must trust no argument and allocate no more than it is given.
+    # A BytesIO is left after the pickle's end, where the next may begin.
     file = BytesIO(data) if isinstance(data, bytes) else data
     try:
         return _DataUnpickler(file, allowed, persistent_load, encoding).load()

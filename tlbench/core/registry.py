@@ -13,31 +13,20 @@ T = TypeVar("T")
 
 def unknown_name(kind: str, name: str, known: list[str]) -> UnknownNameError:
     """Return the error for a name that is not *known*, with the most similar name as a hint."""
-    nearest = _nearest(name, known)
-    hint = f" Did you mean {nearest!r}?" if nearest else ""
-    return UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
-
-
-def _nearest(name: str, known: list[str]) -> str | None:
-    """Return the name that was probably meant: a similar one, or one that begins with *name*."""
     folded = {other.casefold(): other for other in reversed(known)}
-    if close := difflib.get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.5):
-        return folded[close[0]]
-    begun = [other for other in known if name and other.casefold().startswith(name.casefold())]
-    return begun[0] if begun else None
+    wanted = name.casefold()
+    close = difflib.get_close_matches(wanted, list(folded), n=1, cutoff=0.5)
+    begun = [other for other in map(str.casefold, known) if name and other.startswith(wanted)]
+    meant = [*close, *begun]
+    hint = f" Did you mean {folded[meant[0]]!r}?" if meant else ""
+    return UnknownNameError(f"Unknown {kind} {name!r}.{hint} Known: {', '.join(known) or 'none'}.")
 
 
 @dataclass(frozen=True, slots=True)
 class Registry(Generic[T]):
-    """The entries of one entry-point group: built-in entries and those of plugins alike.
+    """The entries of one entry-point group: built-in entries and those of plugins alike."""
 
-    Parameters
-    ----------
-    kind : str
-        The kind of entry, in the plural: ``"datasets"`` reads the group ``tlbench.datasets``.
-    """
-
-    kind: str
+    kind: str  # in the plural: "datasets" reads the group tlbench.datasets
 
     @property
     def group(self) -> str:
@@ -50,11 +39,10 @@ class Registry(Generic[T]):
             other = found.get(point.name)
             # The same target twice is one package seen through two path entries, not a conflict.
             if other is not None and other.value != point.value:
-                msg = (
+                raise ConfigError(
                     f"Two plugins offer {point.name!r} in {self.group}: {other.value} and "
                     f"{point.value}. Uninstall one of them."
                 )
-                raise ConfigError(msg)
             found[point.name] = point
         return found
 
@@ -63,15 +51,7 @@ class Registry(Generic[T]):
         return sorted(self._points())
 
     def load(self, name: str) -> T:
-        """Import and return one entry.
-
-        Raises
-        ------
-        UnknownNameError
-            If there is no such name; the message lists the known names and the most similar one.
-        MissingDependencyError
-            If the entry's module cannot be imported, or does not have the named attribute.
-        """
+        """Import one entry; raise UnknownNameError, or MissingDependencyError if it is broken."""
         points = self._points()
         if name not in points:
             raise unknown_name(self.kind.removesuffix("s"), name, sorted(points))

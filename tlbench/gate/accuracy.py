@@ -42,10 +42,7 @@ def missing(subject: str, known: Iterable[str]) -> GateCheck:
 def judge_accuracy(
     predictions: Predictions, baseline: tuple[BaselineAccuracy, ...], policy: AccuracyPolicy
 ) -> tuple[list[GatedAccuracy], list[GateCheck]]:
-    """Return figures and checks of every entry of the baseline.
-
-    The caller has made sure that *predictions* are for the same images as the baseline's.
-    """
+    """Return figures and checks of every entry of the baseline, whose images are the same."""
     figures: list[GatedAccuracy] = []
     checks: list[GateCheck] = []
     test = None
@@ -109,7 +106,7 @@ def _checks(
     figure: GatedAccuracy, test: DropTest | None, policy: AccuracyPolicy
 ) -> list[GateCheck]:
     paired = figure.paired
-    drop, points = -paired.difference_fraction, format_points(paired.difference_fraction)
+    points = format_points(paired.difference_fraction)
     checks: list[GateCheck] = []
     if test is not None:
         rejected = test.rejects(
@@ -124,7 +121,7 @@ def _checks(
     if policy.max_drop_points is not None:
         limit = policy.max_drop_points
         # The tolerance undoes rounding: ten of 1,000 images are one point, and not more.
-        passed = drop <= limit / 100 + 1e-12
+        passed = -paired.difference_fraction <= limit / 100 + 1e-12
         text = f"{points} points; at most {limit:g} may be lost"
         checks.append(checked("largest drop", figure.entry, text, passed=passed))
     if policy.must_find_points is not None:

@@ -19,6 +19,7 @@ from tlbench.records import (
     ModelInfo,
     Predictions,
     RunResult,
+    derive,
     entry_name,
     pack_labels,
 )
@@ -30,50 +31,25 @@ _ENTRIES = ("backbone*.*",)
 def make_baseline(
     compared: ComparedRun, *, entries: Sequence[str] = _ENTRIES, latency: bool = True
 ) -> Baseline:
-    """Return the baseline of a run.
-
-    Parameters
-    ----------
-    compared : ComparedRun
-        The run, or one of its models under test.
-    entries : sequence of str
-        Predictions to keep: names ``FEATURES.HEAD``, or shell patterns of them.
-    latency : bool
-        Whether to keep timings. Every run that is judged must have what a baseline has.
-
-    Returns
-    -------
-    Baseline
-        Predictions, timings and drifts of the run, with the identity of model, data and machine.
-
-    Raises
-    ------
-    GateError
-        If the run was interrupted, has nothing to keep or lacks its predictions, or if one of the
-        *entries* matches nothing.
-    ResultError
-        If the run or its predictions are damaged.
-    """
+    """Return the baseline of a run; *entries* are names or patterns ``FEATURES.HEAD``."""
     run = compared.run
     compared.check()
     if not run.complete:
         raise GateError(f"Run {run.id} was interrupted. A baseline needs a complete run.")
     if labels := compared.labels:
-        msg = (
+        raise GateError(
             f"Run {run.id} compares several models ({', '.join(labels)}). Name the one that is the "
             f"baseline: '{run.id}#{labels[0]}'."
         )
-        raise GateError(msg)
     predictions = predictions_of(compared)
     accuracy = _accuracy(run, predictions, entries) if run.accuracy else ()
     timings = tuple(map(timing_summary, compared.timings)) if latency else ()
     drifts = drifts_of(run)
     if not accuracy and not timings and not drifts:
-        msg = (
+        raise GateError(
             f"Run {run.id} has nothing to keep. Make a run with `tlbench run` or "
             "`tlbench evaluate`."
         )
-        raise GateError(msg)
     return Baseline(
         tlbench_version=run.tlbench_version,
         run=compared.name,
@@ -93,23 +69,20 @@ def _accuracy(
     run: RunResult, predictions: Predictions | None, entries: Sequence[str]
 ) -> tuple[BaselineAccuracy, ...]:
     if predictions is None:
-        msg = (
+        raise GateError(
             f"Run {run.id} has no predictions.npz beside its run.json, so later runs cannot be "
             "compared with it image by image. Copy the whole folder of a run."
         )
-        raise GateError(msg)
     names = [entry_name(result) for result in run.accuracy]
     for pattern in entries:
         if not any(fnmatchcase(name, pattern) for name in names):
             msg = f"Run {run.id} has no predictions {pattern!r}. It has: {', '.join(names)}."
             raise GateError(msg)
     return tuple(
-        BaselineAccuracy(
+        derive(
+            BaselineAccuracy,
+            result,
             entry=name,
-            params=result.params,
-            n_train=result.n_train,
-            n_test=result.n_test,
-            n_correct=result.n_correct,
             predictions=pack_labels(predictions.entries[name]),
         )
         for name, result in zip(names, run.accuracy, strict=True)
@@ -121,11 +94,9 @@ def _data(run: RunResult, predictions: Predictions) -> BaselineData:
     found = run.dataset
     if found is None:
         raise GateError(f"Run {run.id} does not say what data it was measured on.")
-    return BaselineData(
-        name=found.name,
-        fingerprint=found.fingerprint,
-        n_train=found.n_train,
-        n_test=found.n_test,
+    return derive(
+        BaselineData,
+        found,
         n_classes=len(found.classes),
         labels_sha256=sha256_array(predictions.labels),
         index_sha256=sha256_array(predictions.index),
@@ -135,18 +106,11 @@ def _data(run: RunResult, predictions: Predictions) -> BaselineData:
 def timing_summary(result: LatencyResult) -> BaselineTiming:
     """Return what a ratio needs of a timing."""
     load = result.server
-    return BaselineTiming(
-        scenario=result.scenario,
-        batch_size=result.batch_size,
-        boundary=result.boundary,
-        precision=result.precision,
-        provider=result.provider,
-        threads=result.threads,
-        input_shape=result.input_shape,
-        pause_s=result.pause_s,
+    return derive(
+        BaselineTiming,
+        result,
         load=f"{load.qps:g}/s within {load.latency_bound_s:g} s" if load else None,
         n_samples=len(result.samples_s),
-        median_s=result.median_s,
         median_interval=median_interval(result),
         verdict=result.verdict if result.complete else "INVALID",
     )
@@ -175,11 +139,4 @@ def model_identity(model: ModelInfo) -> BaselineModel:
 
 def machine_of(found: Environment) -> Machine:
     """Return the properties that must match before the times of two machines are compared."""
-    return Machine(
-        machine=found.machine,
-        cpu=found.cpu,
-        cpus_usable=found.cpus_usable,
-        gpus=tuple(gpu.name for gpu in found.gpus),
-        governor=found.governor,
-        on_ac_power=found.on_ac_power,
-    )
+    return derive(Machine, found, gpus=tuple(gpu.name for gpu in found.gpus))

@@ -94,11 +94,10 @@ def judge_run(
         for check in checks
     ):
         skipped = "; ".join(f"{one.subject}: {one.text}" for one in checks if one.outcome == "skip")
-        msg = (
+        raise GateError(
             f"Nothing was judged, so there is no verdict: {skipped or 'no rule applies'}. Save a "
             "baseline with predictions, measure on the baseline's machine, or enable a rule."
         )
-        raise GateError(msg)
     return GateVerdict(
         tlbench_version=__version__,
         passed=all(check.outcome != "fail" for check in checks),
@@ -155,15 +154,11 @@ def _why_other_data(found: DatasetInfo, predictions: Predictions, wanted: Baseli
 def _judge_latency(
     results: tuple[LatencyResult, ...], machine: Machine, baseline: Baseline, policy: LatencyPolicy
 ) -> tuple[list[GatedTiming], list[GateCheck]]:
-    """Return figures and checks of every timing of the baseline.
-
-    The interval of a ratio covers the noise within each run, but not differences between days:
-    hence the wide default limit.
-    """
+    """Return figures and checks of every timing of the baseline."""
+    if not policy.judge:
+        return [], []
     figures: list[GatedTiming] = []
     checks: list[GateCheck] = []
-    if not policy.judge:
-        return figures, checks
     found = {_timing_name(one): one for one in map(timing_summary, results)}
     other_machine = _differences(baseline.machine, machine, [f.name for f in fields(Machine)])
     for one in baseline.latency:
@@ -177,23 +172,16 @@ def _judge_latency(
             f"another machine ({other_machine})" if other_machine else _why_not(one, two, interval)
         )
         if reason or interval is None:
-            text = f"not judged: {reason}"
-            checks.append(
-                GateCheck(rule="latency", subject=name, outcome=policy.not_judged, text=text)
-            )
+            text, outcome = f"not judged: {reason}", policy.not_judged
+            checks.append(GateCheck(rule="latency", subject=name, outcome=outcome, text=text))
             continue
-        ratio = two.median_s / one.median_s
+        before, now = one.median_s, two.median_s
+        ratio = now / before
         figures.append(
-            GatedTiming(
-                name=name,
-                baseline_s=one.median_s,
-                run_s=two.median_s,
-                ratio=ratio,
-                interval=interval,
-            )
+            GatedTiming(name=name, baseline_s=before, run_s=now, ratio=ratio, interval=interval)
         )
         text = (
-            f"{format_seconds(two.median_s)} against {format_seconds(one.median_s)}: "
+            f"{format_seconds(now)} against {format_seconds(before)}: "
             f"{format_factor(ratio)} times [{format_factor(interval.low)}, "
             f"{format_factor(interval.high)}]; fails if the whole interval is above "
             f"{policy.max_ratio:g}"

@@ -1,7 +1,5 @@
-"""The policy of a gate: its rules, their defaults, and the TOML file that changes them.
-
-Points and percents, because people write and read this file; everything else counts in fractions.
-"""
+"""The policy of a gate: its rules, their defaults, and the TOML file that changes them."""
+# Points and percents, because people write and read this file; everything else counts in fractions.
 
 import tomllib
 from pathlib import Path
@@ -72,7 +70,7 @@ class LatencyPolicy(_Rules, frozen=True, kw_only=True):
     """
 
     judge: bool = True
-    max_ratio: float = 1.5
+    max_ratio: float = 1.5  # wide: intervals do not cover differences between days
     not_judged: Literal["skip", "fail"] = "skip"
 
     def __post_init__(self) -> None:

@@ -30,7 +30,7 @@ from .baseline import (
     unpack_labels,
 )
 from .classified import ClassifiedImage, ClassifiedImages, PredictionsDocument
-from .codec import decode_run, document_schema, encode_run, json_schema, plain_value
+from .codec import decode_run, derive, document_schema, encode_run, json_schema, plain_value
 from .comparison import (
     AccuracyDifference,
     ComparedAccuracy,
@@ -136,6 +136,7 @@ __all__ = [
     "Unpaired",
     "check_predictions",
     "decode_run",
+    "derive",
     "document_schema",
     "encode_run",
     "entry_name",

@@ -177,17 +177,14 @@ class PairedDifference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureDrift:
-    """Difference of one model's features from a reference's, down to accuracy.
-
-    Both accuracies are those of one head, fitted on the reference features.
-    """
+    """Difference of one model's features from a reference's, and of one head's accuracy on both."""
 
     label: str
     reference: str
     relative_error: float  # norm of the difference by norm of the reference, all test images
     smallest_cosine: float
     median_cosine: float
-    head: str
+    head: str  # fitted on the reference features, for both accuracies
     reference_fraction: float
     fraction: float
     paired: PairedDifference

@@ -1,7 +1,4 @@
-"""The baseline that a gate compares later runs with: its record, and its file for git.
-
-It holds predictions but no images or labels, so whoever has the same data can compare per image.
-"""
+"""The baseline of a gate: its record, and its file for git, without images or labels."""
 
 import base64
 import binascii
@@ -27,10 +24,7 @@ _DTYPES: tuple[Literal["uint8", "uint16", "uint32"], ...] = ("uint8", "uint16", 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackedLabels:
-    """Labels, one for each test image, as `pack_labels` makes them and `unpack_labels` reads them.
-
-    ``data`` is base64 of zlib (RFC 1950) of unsigned little-endian integers of type ``dtype``.
-    """
+    """Labels of test images: base64 of zlib (RFC 1950) of little-endian ``dtype`` integers."""
 
     n: int
     dtype: Literal["uint8", "uint16", "uint32"]
@@ -184,11 +178,10 @@ def read_baseline(path: Path) -> Baseline:
 def save_baseline(baseline: Baseline, path: Path, *, force: bool = False) -> int:
     """Write a baseline and return its size in bytes; an existing file is replaced with *force*."""
     if path.exists() and not force:
-        msg = (
+        raise GateError(
             f"{path} already exists. Pass force=True to replace the baseline of later runs, or "
             "choose another name."
         )
-        raise GateError(msg)
     content = encode_document(baseline)
     write_atomically(path, content)
     return len(content)

@@ -17,6 +17,12 @@ def plain_value(value: Any) -> Any:  # noqa: ANN401 - any record or JSON value
     return msgspec.json.decode(_encode(value, str))
 
 
+def derive(kind: type[T], source: object, **more: Any) -> T:
+    """Return a record of *kind* with the fields that it shares with *source*, and *more*."""
+    shared = {name: getattr(source, name) for name in kind.__annotations__ if hasattr(source, name)}
+    return kind(**(shared | more))
+
+
 def encode_document(record: Any) -> bytes:  # noqa: ANN401 - any record
     """Return a record as JSON text: indented, fields in the order of the record, UTF-8."""
     return msgspec.json.format(_encode(record), indent=2) + b"\n"
@@ -58,10 +64,9 @@ def decode_document(
             raise error_type(f"{source} is not {expected}: it has no schema_version. {advice}")
         if found != version:
             hint = "Upgrade tlbench to read it." if found > version else "The file is damaged."
-            msg = (
+            raise error_type(
                 f"{source} has schema version {found}; this tlbench reads version {version}. {hint}"
             )
-            raise error_type(msg)
         return msgspec.convert(document, record)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise error_type(f"{source} is not {expected}: {error}. {advice}") from error
@@ -86,10 +91,7 @@ def decode_run(content: bytes, source: str) -> RunResult:
 
 
 def document_schema(document: type, version: int) -> dict[str, Any]:
-    """Return the JSON Schema (draft 2020-12) of a document, which admits one *version* only.
-
-    *document* is a record, or another type of msgspec's, with a field ``schema_version``.
-    """
+    """Return the JSON Schema (draft 2020-12) of a document, which admits one *version* only."""
     schema = msgspec.json.schema(document)
     for definition in schema["$defs"].values():
         if "description" in definition:

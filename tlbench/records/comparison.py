@@ -1,8 +1,5 @@
-"""The record of a comparison of saved runs: a reference, and candidates that it is compared with.
-
-Times are seconds, accuracies fractions in [0, 1], energies joules. A speed-up is (time of the
-reference) / (time of the candidate): above 1 the candidate is faster.
-"""
+"""The record of a comparison of saved runs: a reference, and candidates held against it."""
+# Times are seconds, accuracies fractions in [0, 1], energies joules.
 
 from dataclasses import dataclass
 
@@ -82,7 +79,7 @@ class SpeedUp:
 
     reference: ComparedTiming
     other: ComparedTiming
-    speed_up: float
+    speed_up: float  # above 1 the candidate is faster
     interval: Interval | None  # sampling noise within each run only: they were not interleaved
     energy_ratio: float | None  # joules, reference over candidate; None unless both were measured
     mismatches: tuple[Mismatch, ...] = ()

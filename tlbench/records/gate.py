@@ -1,7 +1,4 @@
-"""The record of a gate's verdict: every rule applied, and the smallest drop it could detect.
-
-Fractions and seconds. A ratio of times is (run) / (baseline): above 1 is slower.
-"""
+"""The record of a gate's verdict: every rule applied, and the smallest drop it could detect."""
 
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -63,7 +60,7 @@ class GatedTiming:
     name: str
     baseline_s: float
     run_s: float
-    ratio: float
+    ratio: float  # above 1 the run is slower
     interval: Interval | None
 
 

@@ -1,7 +1,4 @@
-"""Records of a timing: samples, resources used, and whether to trust them.
-
-Times are seconds. A ratio of times is (this) / (reference): above 1 is slower.
-"""
+"""Records of a timing: samples, resources used, and whether to trust them."""
 
 import statistics
 from dataclasses import dataclass, field
@@ -46,10 +43,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLoad:
-    """Requests of one image each that arrive at random and are served in turn by one session.
-
-    A sample is completion minus arrival, so the time in the queue counts.
-    """
+    """Requests of one image each at random times; a sample is completion minus arrival."""
 
     qps: float  # mean rate of the Poisson arrivals, images per second
     latency_bound_s: float
@@ -156,7 +150,7 @@ class LatencyRatio:
     scenario: str
     batch_size: int
     boundary: Boundary
-    ratio: float
+    ratio: float  # above 1 is slower
     interval: Interval | None  # None: too few blocks
     n_blocks: int
     unlike: tuple[str, ...] = ()  # what else differs: provider, precision, threads, model

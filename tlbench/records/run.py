@@ -1,8 +1,5 @@
-"""The record of a run: frozen values with units in their names.
-
-Times are seconds, accuracies and intervals are fractions in [0, 1], sizes are bytes. A record never
-prints itself: `tlbench.reports` does, and every number in a report derives from a record.
-"""
+"""The record of a run: frozen values with units in their names."""
+# A record never prints itself: `tlbench.reports` does, and derives every number from a record.
 
 from dataclasses import dataclass
 from typing import Any, Literal

@@ -89,10 +89,9 @@ def find_run(name: str, output: Path) -> Path:
         # A hidden folder is a run that is being written, or whose writer was killed.
         saved = sorted(output.glob(f"[!.]*/{_RUN}"))
         if not saved:
-            msg = (
+            raise ResultError(
                 f"There is no run in {output}. Make one with `tlbench run`, or pass output=FOLDER."
             )
-            raise ResultError(msg)
         return saved[-1]
     for candidate in (Path(name), Path(name) / _RUN, output / name / _RUN):
         with contextlib.suppress(OSError):  # no permission, or not a possible name of a file
@@ -130,21 +129,15 @@ def read_run(name: str, output: Path) -> RunResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Predictions:
-    """The true labels of the test images, and what each head predicted.
-
-    All arrays are int64 of shape (n_test,); the entries bear the names of `entry_name`.
-    """
+    """The true labels of the test images, and what each head predicted: int64, shape (n_test,)."""
 
     labels: LabelArray
     index: LabelArray  # row of each image in the dataset's test split
-    entries: Mapping[str, LabelArray]
+    entries: Mapping[str, LabelArray]  # by `entry_name`
 
 
 def entry_name(result: AccuracyResult) -> str:
-    """Return the name of a result's predictions, such as ``backbone.softmax``.
-
-    With ``backbone-fp32.softmax`` the head was fitted on features of that other precision.
-    """
+    """Return a result's name in predictions: ``backbone.softmax``, ``backbone-fp32.softmax``."""
     title = f"{result.features}-{result.fitted_on}" if result.fitted_on else result.features
     return f"{title}.{result.head}"
 
@@ -169,11 +162,10 @@ def read_predictions(folder: Path) -> Predictions | None:
         raise ResultError(msg) from error
     rows = {_INDEX: index, **arrays}
     if wrong := [name for name, array in rows.items() if len(array) != len(labels)]:
-        msg = (
+        raise ResultError(
             f"{path} is damaged: it has {len(labels)} labels, but not as many predictions under "
             f"{', '.join(wrong)}. Measure the run again."
         )
-        raise ResultError(msg)
     return Predictions(labels=labels, index=index, entries=arrays)
 
 
@@ -181,8 +173,7 @@ def _whole_numbers(name: str, array: NDArray[np.generic]) -> LabelArray:
     import numpy as np
 
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.integer):
-        msg = f"{name} has shape {array.shape} and type {array.dtype}"
-        raise ValueError(msg)
+        raise ValueError(f"{name} has shape {array.shape} and type {array.dtype}")
     return array.astype(np.int64)
 
 
@@ -199,9 +190,8 @@ def check_predictions(run: RunResult, found: Predictions) -> None:
             raise ResultError(msg)
         n_correct = int(np.count_nonzero(predicted == found.labels))
         if (n_correct, len(predicted)) != (result.n_correct, result.n_test):
-            msg = (
+            raise ResultError(
                 f"Run {run.id} is damaged: for {name}, {n_correct} of {len(predicted)} predictions "
                 f"in predictions.npz are correct, but run.json says {result.n_correct} of "
                 f"{result.n_test}. The two files belong to different runs."
             )
-            raise ResultError(msg)
