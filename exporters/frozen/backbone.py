@@ -60,7 +60,7 @@ class FrozenBackbone:
     @property
     def summary(self) -> str:
         """One line for `tlbench list backbones`."""
-        return "frozen:FILE.pb, a frozen TensorFlow graph; name its input and output tensors"
+        return "Any frozen TensorFlow graph, as frozen:FILE.pb"
 
     @property
     def requires(self) -> tuple[str, ...]:
@@ -129,10 +129,7 @@ class Inception2015:
     @property
     def summary(self) -> str:
         """One line for `tlbench list backbones`."""
-        return (
-            "Inception-v3 of 2015-12-05, 299 px, 2048 features, ImageNet weights; "
-            "licence: stated in the LICENSE file of its archive"
-        )
+        return "Inception-v3 of 2015-12-05, 299 px, 2048 features"
 
     @property
     def requires(self) -> tuple[str, ...]:

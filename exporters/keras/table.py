@@ -23,11 +23,10 @@ class KerasBackbone(KerasNetwork):
 
     @property
     def summary(self) -> str:
-        """One line for ``tlbench list backbones``."""
-        return (
-            f"{self.constructor}, {self.input_size} px, {self.n_features} features, "
-            f"Keras ImageNet weights; licence: {self.licence}"
-        )
+        """One line for ``tlbench list backbones``; the card has the licence in full."""
+        is_stated = not self.licence.startswith("not stated")
+        licence = self.licence.partition(" (")[0] if is_stated else "licence not stated"
+        return f"{self.constructor}, {self.input_size} px, {self.n_features} features, {licence}"
 
     def export(
         self, options: "ExportOptions", destination: Path, listener: "Listener"

@@ -39,10 +39,11 @@ class LiteBackbone:
 
     @property
     def summary(self) -> str:
-        """One line for `tlbench list backbones`."""
+        """One line for `tlbench list backbones`; the card has the licence in full."""
+        licence = _LICENCE.partition(" (")[0]
         return (
             f"EfficientNet-Lite{self.variant}, {self.input_size} px, {_N_FEATURES} features, "
-            f"ImageNet weights; licence: {_LICENCE}"
+            f"{licence}"
         )
 
     @property

@@ -168,6 +168,9 @@ def test_the_list_has_what_cannot_be_used_last(tlbench, monkeypatch):
         "efficientnet-lite2",
     ]
     assert any(line.startswith("resnet50 ") for line in lines[heading:])
+    names = [line.split()[0] for line in lines[heading + 1 :]]
+    assert sorted(names) == names  # one line for each, none wrapped
+    assert max(map(len, lines)) <= 80
 
 
 def test_the_list_of_everything_tries_no_provider(tlbench, monkeypatch):

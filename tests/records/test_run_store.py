@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tlbench.core.errors import ResultError, StorageError
-from tlbench.records import find_run, new_run_id, read_run, save_run, store
+from tlbench.records import find_run, new_run_id, read_run, save_run
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_nothing_half_written_is_left(save, output, monkeypatch, failure, seen):
     def fail(*_, **__):
         raise failure
 
-    monkeypatch.setattr(store.np, "savez_compressed", fail)
+    monkeypatch.setattr(np, "savez_compressed", fail)
     with pytest.raises(seen):
         save("20260101-000000-aaaa", {"labels": np.arange(5)})
     assert list(output.iterdir()) == []
@@ -135,7 +135,7 @@ def test_full_disk_says_so(save, monkeypatch):
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store.np, "savez_compressed", fail)
+    monkeypatch.setattr(np, "savez_compressed", fail)
     with pytest.raises(StorageError, match="No space left on device"):
         save("20260101-000000-aaaa", {"labels": np.arange(5)})
 

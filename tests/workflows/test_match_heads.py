@@ -107,7 +107,7 @@ class TestWithKeras:
 
     def test_pooled_features_are_refused_before_the_network_runs(self, config, network_calls):
         """Without a baseline that is a map there is nothing to fit the head on."""
-        with pytest.raises(ConfigError, match=r"vectors of 16.*--pooling none"):
+        with pytest.raises(ConfigError, match=r"vectors of 16.*pooling='none'"):
             run_benchmark(replace(config, baselines=()))
         assert network_calls == []
 
