@@ -89,10 +89,10 @@ def loadgen_percentile(samples_s, fraction):
     return sorted(samples_s)[int(fraction * len(samples_s))]
 
 
-def side_by_side(sides, settle, n_pairs):
+def side_by_side(sides, warm_up, n_pairs):
     """Give both sides a turn in each pair, in random order, three times over *n_pairs* pairs.
 
-    Right before each turn *settle* is called: LoadGen counts its first queries, tlbench does not
+    Right before each turn *warm_up* is called: LoadGen counts its first queries, tlbench does not
     count its first calls, and the calls after a pause are slow.
 
     Returns, for each time and each figure, the ratio tlbench / LoadGen over the pairs; and the
@@ -107,7 +107,7 @@ def side_by_side(sides, settle, n_pairs):
             for side in generator.sample(list(sides), len(sides)):
                 time.sleep(PAUSE_S)
                 for _ in range(SETTLING_CALLS):
-                    settle()
+                    warm_up()
                 turns[side] = sides[side]()
                 figures[side].append(turns[side])
             ratios.append(

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.arrays import FloatArray, ImageArray, cosine_similarity
 from tlbench.core.errors import ExportError, one_line
 from tlbench.model import Parity
 
@@ -101,11 +101,9 @@ def measure_parity(
                     "nothing to compare with. Nothing was written."
                 )
                 raise ExportError(msg)
-            norms = np.linalg.norm(ours, axis=1) * np.linalg.norm(theirs, axis=1)
-            cosine = (ours * theirs).sum(axis=1) / np.where(norms > 0, norms, np.inf)
             max_abs = max(max_abs, float(difference.max()))
             max_rel = max(max_rel, float((difference / scale).max()))
-            min_cosine = min(min_cosine, float(cosine.min()))
+            min_cosine = min(min_cosine, float(cosine_similarity(ours, theirs).min()))
     if max_rel > tolerance:
         msg = (
             f"The exported graph differs from {reference_name} by {max_rel:.2g} of the largest "

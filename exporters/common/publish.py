@@ -1,8 +1,5 @@
 """The last steps of every export: verify, attach the card, write the file in one move."""
 
-import contextlib
-import os
-import tempfile
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -11,7 +8,8 @@ import onnx
 
 from exporters.common.parity import measure_parity, probe_batches
 from tlbench.core.arrays import FloatArray, ImageArray
-from tlbench.core.errors import ExportError, StorageError
+from tlbench.core.errors import ExportError
+from tlbench.core.files import write_atomically
 from tlbench.core.progress import Listener
 from tlbench.model import CARD_KEY, ModelCard, Parity, encode_card
 
@@ -57,23 +55,4 @@ def write_with_card(model: onnx.ModelProto, card: ModelCard, destination: Path) 
     """Put *card* inside *model* and move the file to *destination* in one step."""
     model.metadata_props.add(key=CARD_KEY, value=encode_card(card))
     model.producer_name, model.producer_version = "tlbench", metadata.version("tlbench")
-    _write(destination, model.SerializeToString())
-
-
-def _write(destination: Path, content: bytes) -> None:
-    temporary = None
-    try:
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(
-            prefix=f".{destination.name}.", suffix=".part", dir=destination.parent
-        )
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        Path(temporary).chmod(0o644)
-        Path(temporary).replace(destination)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                Path(temporary).unlink()
-        msg = f"{destination} cannot be written: {error.strerror}. Choose another path."
-        raise StorageError(msg) from error
+    write_atomically(destination, model.SerializeToString(), advice="Choose another path.")

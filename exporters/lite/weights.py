@@ -1,6 +1,6 @@
 """Read PyTorch weight files of the old, non-zip format without PyTorch and without running code.
 
-Such a file is five pickles (magic number, protocol, facts about the system, the state dict, the
+Such a file is five pickles (magic number, protocol, system information, the state dict, the
 keys of the storages) followed by each storage: its number of elements, int64, and its raw elements.
 In the state dict a tensor is a call of ``torch._utils._rebuild_tensor_v2`` on a storage that is
 named by a persistent id.

@@ -10,7 +10,7 @@ import onnx
 
 from exporters.common.parity import open_session
 from exporters.common.publish import write_with_card
-from tlbench.core.arrays import FloatArray, ImageArray
+from tlbench.core.arrays import FloatArray, ImageArray, cosine_similarity
 from tlbench.core.errors import ExportError, one_line
 from tlbench.core.progress import Listener
 from tlbench.model import Conversion, ConversionOptions, Drift, ModelCard, OnnxModel
@@ -114,8 +114,7 @@ def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:
     if not lengths.all():
         msg = "The source's features of an image are all zero, so they cannot be compared."
         raise ExportError(msg)
-    products = lengths * np.linalg.norm(ours, axis=1)
-    cosine = (ours * theirs).sum(axis=1) / np.where(products > 0, products, np.inf)
+    cosine = cosine_similarity(ours, theirs)
     relative = np.linalg.norm(ours - theirs, axis=1) / lengths
     return Drift(
         n_images=len(ours),

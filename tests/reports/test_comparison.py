@@ -133,7 +133,7 @@ def test_every_ratio_has_its_conditions_in_its_row(comparison):
 
 
 def test_everything_is_shown(comparison):
-    """Facts that differ and that do not, results without partner, warnings and notes."""
+    """Properties that differ and that do not, results without partner, warnings and notes."""
     text = _words(render_comparison(comparison))
     for part in (
         "CPU A Example CPU B Another CPU",

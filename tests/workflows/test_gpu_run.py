@@ -83,8 +83,8 @@ def test_a_captured_graph_is_timed_on_the_device(config, cuda_machine):
 
 def test_a_gpu_and_the_processor_take_turns(config, cuda_machine, tiny_path):
     """Each with its own provider, place and judgement."""
-    rival = f"{tiny_path}@provider=cpu"
-    timing = replace(QUICK, boundaries=BOTH[:1], rounds=6, candidates=(rival,))
+    candidate = f"{tiny_path}@provider=cpu"
+    timing = replace(QUICK, boundaries=BOTH[:1], rounds=6, candidates=(candidate,))
     run = run_benchmark(replace(config, timing=timing)).result
     assert {(r.provider, r.gpu) for r in run.latency} == {("cuda", SECOND), ("cpu", None)}
     judged = {

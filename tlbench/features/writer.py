@@ -1,8 +1,6 @@
 """Write features: an ``.npy`` file row by row, or an ``.npz`` file for other programs."""
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.arrays import BoolArray, FloatArray, LabelArray
-from tlbench.core.errors import ConfigError, DataError, StorageError
+from tlbench.core.errors import ConfigError, DataError
+from tlbench.core.files import atomic_path
 
 _BLOCK_ROWS = 4096
 
@@ -122,17 +121,5 @@ def check_npz_path(path: Path) -> Path:
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an uncompressed ``.npz`` atomically; memory-mapped arrays are streamed."""
-    temporary = None
-    try:
-        with tempfile.NamedTemporaryFile(
-            prefix=f".{path.stem}.", suffix=".npz", dir=path.parent, delete=False
-        ) as file:
-            temporary = Path(file.name)
-            np.savez(file, allow_pickle=False, **arrays)
-        temporary.chmod(0o644)
-        temporary.replace(path)
-    except OSError as error:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-        raise StorageError(f"{path} cannot be written: {error.strerror or error}.") from error
+    with atomic_path(path) as temporary:
+        np.savez(temporary, allow_pickle=False, **arrays)

@@ -1,4 +1,4 @@
-from .classifier import attach_card, fuse_graphs, part_beside, publish, save_model
+from .classifier import attach_card, fuse_graphs
 from .heads import PROBABILITY_TOLERANCE, FittedHead, fit_classifier
 
 __all__ = [
@@ -7,7 +7,4 @@ __all__ = [
     "attach_card",
     "fit_classifier",
     "fuse_graphs",
-    "part_beside",
-    "publish",
-    "save_model",
 ]

@@ -52,8 +52,8 @@ def _weights(model: ModelInfo) -> str:
     weights = model.card.weights
     digest = f", sha256 {weights.sha256}" if weights.sha256 else ""
     is_own = weights.kind == "file"
-    doubt = " (tlbench cannot know whether the experiment used these)" if is_own else ""
-    return f"{weights.kind}: {weights.origin}{digest}{doubt}"
+    caveat = " (tlbench cannot know whether the experiment used these)" if is_own else ""
+    return f"{weights.kind}: {weights.origin}{digest}{caveat}"
 
 
 def _network_differences(row: Row, run: RunResult) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError, one_line
+from tlbench.core.files import atomic_path
 from tlbench.core.progress import Listener, Silent, task
 from tlbench.engine import feature_output, runtime_version
 from tlbench.fusion import (
@@ -19,9 +20,6 @@ from tlbench.fusion import (
     attach_card,
     fit_classifier,
     fuse_graphs,
-    part_beside,
-    publish,
-    save_model,
 )
 from tlbench.heads import BLAS_THREADS, HEADS
 from tlbench.model import ClassifierCard, OnnxModel, Verification
@@ -107,7 +105,7 @@ def fuse_run(
     source = _Source(run, _measured(run, head))
     before = _saved(source, path.parent)
     config = saved_config(run, data_dir=data_dir, cache_dir=cache_dir)
-    with part_beside(destination) as part, RunContext.opened(config, listener) as context:
+    with atomic_path(destination) as part, RunContext.opened(config, listener) as context:
         _check_same(run, context)
         train = extract_split(context, context.dataset.train, "train")
         test = extract_split(context, context.dataset.test, "test")
@@ -118,8 +116,7 @@ def fuse_run(
         reference = _Reference(test.index, labels, fitted.probabilities(test.features))
         fused, card = _verified(source, fitted, reference, context, part)
         attach_card(fused, card)
-        save_model(fused, part)
-        publish(part, destination)
+        part.write_bytes(fused.SerializeToString())
     return OnnxModel(destination)
 
 
@@ -239,7 +236,7 @@ def _verified(
         if problem:
             context.listener.warn(f"In float32 {problem}; the head computes in float64.")
         fused = fuse_graphs(context.model, feature_output(context.model), fitted, arithmetic)
-        save_model(fused, part)
+        part.write_bytes(fused.SerializeToString())
         problem, verification = _verify(OnnxModel(part), reference, context)
         if problem:
             continue
