@@ -30,23 +30,12 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpace:
-    """The parameter of a head that a search chooses, and the values it tries.
+    """The parameter of a head that a search chooses, and the values it tries."""
 
-    Parameters
-    ----------
-    parameter : str
-        One of the head's numeric parameters.
-    values : tuple of float
-        At least two different values, from the strongest penalty to the weakest: of equally good
-        values the first is chosen.
-    warm_argument : str
-        For a head that builds a Pipeline whose last step has ``warm_start``: that step's name for
-        the parameter. Each fit then starts from the previous solution. Empty: every value is fitted
-        from scratch.
-    """
-
-    parameter: str
-    values: tuple[float, ...]
+    parameter: str  # a numeric one
+    values: tuple[float, ...]  # at least two, from the strongest penalty to the weakest
+    # For a Pipeline whose last step has ``warm_start``: that step's name for the parameter. Each
+    # fit then starts from the previous solution; empty: every value is fitted from scratch.
     warm_argument: str = ""
 
 

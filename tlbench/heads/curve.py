@@ -55,39 +55,11 @@ def learning_curve(
     space: SearchSpace | None = None,
     on_fit: Callable[[], None] = lambda: None,
 ) -> LearningCurve:
-    """Fit a head on a few images of each class and score it on the whole test split.
+    """Fit a head on a few images of each class, and score it on the whole test split.
 
-    Parameters
-    ----------
-    head : Head
-    params : mapping
-        Every parameter of the head, the same for all sizes except the searched one.
-    train, test : tuple of ndarray
-        Features (n_images, n_features), float32, and labels (n_images,), int64.
-    sizes : sequence of int
-        Images per class; see `check_sizes`.
-    n_seeds : int
-        Random draws: seeds *seed*, *seed* + 1, ...
-    features, baseline : str, bool
-        What the features are, for the record.
-    seed : int
-        The first seed; it decides the rows and is the head's.
-    space : SearchSpace or None
-        A parameter that each point chooses on a fifth of its own training images. Where none can be
-        held out, the point keeps the value in *params*, and a note says so.
-    on_fit : callable
-        Called after each value of a search and after each point.
-
-    Returns
-    -------
-    LearningCurve
-        Points by seed and, within a seed, by size. Its parameters are those given: a head that has
-        to change them for few images says so in the notes.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `tlbench.heads.evaluate_head`.
+    Draws have the seeds *seed*, *seed* + 1, ...; *on_fit* is called after each value of a search
+    and each point. Points are by seed, then by size; where a search can hold no image out, the
+    point keeps the value in *params*, and a note says so.
     """
     points: list[LearningPoint] = []
     fits: list[FoldFit] = []
@@ -105,16 +77,15 @@ def learning_curve(
                 seed=draw,
                 on_value=on_fit,
             )
-            points.append(
-                LearningPoint(
-                    images_per_class=size,
-                    seed=draw,
-                    n_train=len(rows),
-                    n_test=len(test[1]),
-                    n_correct=fit.n_correct,
-                    search=fit.search,
-                )
+            point = LearningPoint(
+                images_per_class=size,
+                seed=draw,
+                n_train=len(rows),
+                n_test=len(test[1]),
+                n_correct=fit.n_correct,
+                search=fit.search,
             )
+            points.append(point)
             fits.append(fit)
             on_fit()
     return LearningCurve(

@@ -81,18 +81,7 @@ def fit_head(
     *,
     seed: int,
 ) -> Any:  # noqa: ANN401 - a scikit-learn estimator
-    """Return the estimator that `evaluate_head` scores for the same arguments.
-
-    Parameters
-    ----------
-    head : Head
-    params : mapping
-        Every parameter of the head.
-    features : ndarray of shape (n_train, n_features), float32
-    labels : ndarray of shape (n_train,), int64
-    seed : int
-        For heads that draw random numbers.
-    """
+    """Return the estimator that `evaluate_head` scores for the same arguments."""
     params, _ = head.adapt(params, labels)
     estimator = head.build(params, seed)
     with warnings.catch_warnings(), limited_blas():
@@ -133,16 +122,14 @@ def warning_notes(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
     """Return one line for each different warning, in order of appearance."""
     from sklearn.exceptions import ConvergenceWarning
 
-    notes: dict[str, None] = {}
+    notes = []
     for warning in caught:
         assert isinstance(warning.message, Warning)
-        text = one_line(warning.message)
+        about = f"{warning.category.__name__}:"
         if issubclass(warning.category, ConvergenceWarning):
-            text = f"The solver did not converge; raise max_iter. Its message: {text}"
-        else:
-            text = f"{warning.category.__name__}: {text}"
-        notes[text] = None
-    return tuple(notes)
+            about = "The solver did not converge; raise max_iter. Its message:"
+        notes.append(f"{about} {one_line(warning.message)}")
+    return tuple(dict.fromkeys(notes))
 
 
 def limit_rows(labels: LabelArray, n_classes: int, limit: int, seed: int) -> LabelArray:
@@ -160,9 +147,7 @@ def limit_rows(labels: LabelArray, n_classes: int, limit: int, seed: int) -> Lab
     shares = _shares(np.bincount(labels, minlength=n_classes), limit)
     # One shuffle for all limits: a larger share extends a smaller one.
     order = np.random.default_rng(seed).permutation(len(labels))
-    kept = [
-        order[labels[order] == label][:share] for label, share in enumerate(shares) if share > 0
-    ]
+    kept = [order[labels[order] == label][:share] for label, share in enumerate(shares)]
     return np.sort(np.concatenate(kept)).astype(np.int64)
 
 

@@ -130,30 +130,9 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit a head on all folds but one and score it on that one, for each fold.
 
-    Parameters
-    ----------
-    head : Head
-    params : mapping
-        Every parameter of the head.
-    parts : sequence of ndarray of shape (n_part, n_features), float32
-        The features in consecutive arrays, such as those of train and test: no copy of the whole
-        is made.
-    labels : ndarray of shape (n_images,), int64
-        Labels of all parts, in the same order.
-    n_folds, seed : int
-        See `assign_folds`; the seed is also the head's.
-    features, baseline : str, bool
-        What the features are, for the record.
-    space : SearchSpace or None
-        A parameter that each fold chooses on a fifth of its training images; no image of the fold
-        itself takes part.
-    on_fit : callable
-        Called after each value of a search and after each fold.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `assign_folds` and `tlbench.heads.evaluate_head`.
+    *parts* are consecutive arrays (n_part, n_features), float32, such as train and test: no copy of
+    the whole is made. *labels* are those of all parts; *on_fit* is called after each value of a
+    search, which sees no image of its fold, and after each fold.
     """
     fold_of = assign_folds(labels, n_folds, seed)
     folds: list[Fold] = []
@@ -171,15 +150,14 @@ def cross_validate(
             seed=seed,
             on_value=on_fit,
         )
-        folds.append(
-            Fold(
-                n_train=len(train),
-                n_test=len(test),
-                n_correct=fit.n_correct,
-                fit_s=fit.fitted.fit_s,
-                search=fit.search,
-            )
+        fold = Fold(
+            n_train=len(train),
+            n_test=len(test),
+            n_correct=fit.n_correct,
+            fit_s=fit.fitted.fit_s,
+            search=fit.search,
         )
+        folds.append(fold)
         fits.append(fit)
         on_fit()
     accuracies = [fold.n_correct / fold.n_test for fold in folds]

@@ -58,10 +58,8 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     train_features, test_features : ndarray of shape (n_train | n_test, n_features), float32
         May be read-only memory maps.
     train_labels, test_labels : ndarray of shape (n_train | n_test,), int64
-    features : str
-        Name of the feature set, for the record: ``"backbone"`` or that of a feature baseline.
-    baseline : bool
-        Whether it is a feature baseline, for the record.
+    features, baseline : str, bool
+        For the record: ``"backbone"``, or the name of a feature baseline.
     seed : int
         For heads that draw random numbers.
     n_classes : int or None
@@ -70,11 +68,6 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
         For each grouping of the classes its name and the group of each class, (n_classes,) int64.
     clock : callable
         Seconds since some fixed moment.
-
-    Returns
-    -------
-    Evaluation
-        The notes of its result say what the head changed, and repeat each warning of the solver.
 
     Raises
     ------
@@ -86,11 +79,9 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
 
     Notes
     -----
-    The interval is Wilson's, at 95 %: see `tlbench.stats.wilson_interval`. BLAS runs on one thread
-    in fit and prediction, so that times and results do not depend on the number of cores. Only
-    ``fit`` and ``predict`` are timed; the scores for top-5 accuracy and calibration error are
-    computed afterwards. An estimator that is trained in epochs has them in ``history_``, mappings
-    of the fields of `Epoch`.
+    BLAS runs on one thread, so that times and results do not depend on the number of cores. Only
+    ``fit`` and ``predict`` are timed. An estimator that is trained in epochs has them in
+    ``history_``, mappings of the fields of `Epoch`.
     """
     check_features(features, train_features, train_labels, test_features, test_labels)
     fitted = fit_and_predict(

@@ -65,34 +65,8 @@ def search_parameter(
 ) -> Search:
     """Fit a head with each value of one parameter and score it on held-out training images.
 
-    Parameters
-    ----------
-    head : Head
-    space : SearchSpace
-        The parameter and its values.
-    params : mapping
-        Every parameter of the head; the searched one is replaced.
-    features : ndarray of shape (n_train, n_features), float32
-        Training features only.
-    labels : ndarray of shape (n_train,), int64
-    seed : int
-        Decides which images are held out; also the head's seed.
-    on_value : callable
-        Called after each value.
-    clock : callable
-        Seconds since some fixed moment.
-
-    Returns
-    -------
-    Search
-        Of equally good values the first one is chosen, which has the strongest penalty.
-
-    Raises
-    ------
-    DataError
-        If there are too few images to hold out a fifth.
-    ConfigError
-        If the head refuses its parameters on these data.
+    *seed* decides which are held out, and is the head's; *on_value* is called after each value. Of
+    equally good values the first one is chosen, which has the strongest penalty.
     """
     start = clock()
     held_out = validation_rows(labels, seed)

@@ -104,13 +104,10 @@ def _data_differences(row: Row, run: RunResult) -> Iterator[str]:
 def _head_differences(figure: Figure, row: Row, run: RunResult) -> Iterator[str]:
     """Yield in what the head's parameters are not those of the experiment."""
     asked = run.config.requested.get("head_params") or ()
-    changed = [
-        text
-        for text in asked
-        if text not in row.head_params
-        # C=1 is for every head, softmax.C=1 for one
-        and text.partition("=")[0].rpartition(".")[0] in {"", figure.head}
-    ]
+    changed = [text for text in asked if text not in row.head_params]
+    # C=1 is for every head, softmax.C=1 for one
+    heads = {"", figure.head}
+    changed = [text for text in changed if text.partition("=")[0].rpartition(".")[0] in heads]
     if changed:
         yield f"other parameters: {', '.join(changed)}"
 

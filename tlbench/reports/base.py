@@ -33,15 +33,8 @@ class Renderer(Protocol):
     ) -> str:
         """Return the run as text that ends with a line break.
 
-        Parameters
-        ----------
-        run : RunResult
-        location : str or None
-            Where the run is saved, for formats that show it.
-        width : int
-            Columns, for formats that are laid out.
-        color : bool
-            Whether terminal escapes may be used.
+        *location* is where the run is saved; *width*, in columns, and *color*, whether terminal
+        escapes may be used, are for formats that are laid out.
         """
 
 

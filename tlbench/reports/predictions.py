@@ -78,11 +78,7 @@ def _labels(one: ClassifiedImage, classes: tuple[str, ...]) -> str:
 def differing_csv(images: Iterable[DifferingImage], classes: Sequence[str]) -> str:
     """Return the images on which runs differ as CSV: a line for each image and entry.
 
-    Parameters
-    ----------
-    images : iterable of DifferingImage
-    classes : sequence of str
-        Names of the labels; a label without a name stands as its number.
+    A label without a name among *classes* stands as its number.
     """
 
     def name(label: int) -> str:

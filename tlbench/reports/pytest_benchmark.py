@@ -33,9 +33,10 @@ def render(
     if not run.latency:
         msg = f"Run {run.id} has no latency to report. Measure one with `tlbench latency`."
         raise ResultError(msg)
+    commit = run.environment.git_commit or "unversioned"
     document = {
         "machine_info": _machine_info(run.environment),
-        "commit_info": _commit_info(run.environment.git_commit),
+        "commit_info": {"id": commit.removesuffix("-dirty"), "dirty": commit.endswith("-dirty")},
         "benchmarks": [_benchmark(run, result) for result in run.latency],
         "datetime": run.created_at,
         "version": _FORMAT_VERSION,
@@ -53,11 +54,6 @@ def _machine_info(environment: Environment) -> dict[str, Any]:
         "cpu": {"brand_raw": environment.cpu, "count": environment.cpus_total},
         "tlbench": plain_value(environment),
     }
-
-
-def _commit_info(commit: str | None) -> dict[str, Any]:
-    identity = (commit or "unversioned").removesuffix("-dirty")
-    return {"id": identity, "dirty": (commit or "").endswith("-dirty")}
 
 
 def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
@@ -84,11 +80,7 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
         },
         # tlbench warms up before it counts, and leaves the garbage collector alone.
         "options": {"disable_gc": False, "timer": "perf_counter", "warmup": bool(result.warmup_s)},
-        "stats": {
-            **sample_statistics(result.samples_s),
-            "data": result.samples_s,
-            "iterations": 1,
-        },
+        "stats": sample_statistics(result.samples_s) | {"data": result.samples_s, "iterations": 1},
     }
 
 
