@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 from tlbench.cli.names import option_words
 from tlbench.model import FULL_PRECISION, ExportOptions
@@ -15,12 +15,11 @@ _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 
+_Settings: TypeAlias = RunConfig | TimingConfig | ProtocolConfig | ExportOptions
+
 
 def repeat_command(config: RunConfig) -> str:
-    """Return the shortest command line that repeats the measurement.
-
-    A backbone with export options is exported first: the other commands do not have these options.
-    """
+    """Return the shortest command line that repeats the measurement, with an export before it."""
     if config.export != ExportOptions():
         return _exported_first(config)
     command = "run" if config.accuracy and config.latency else "evaluate"
@@ -45,7 +44,9 @@ def repeat_command(config: RunConfig) -> str:
     return shlex.join(words)
 
 
-def _changed(chosen: Any, usual: object, implied: AbstractSet[str] = frozenset()) -> list[str]:  # noqa: ANN401 - a dataclass
+def _changed(
+    chosen: _Settings, usual: _Settings, implied: AbstractSet[str] = frozenset()
+) -> list[str]:
     """Return the options of the fields that differ from the *usual* values."""
     values = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
     return [
@@ -67,10 +68,7 @@ def _exported_first(config: RunConfig) -> str:
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
-    """Return the command line that repeats a recipe, with the settings that it leaves open.
-
-    Settings that the recipe fixes are ignored.
-    """
+    """Return the command line that repeats a recipe, with the settings that it leaves open."""
     words = ["tlbench", "reproduce", choices.recipe]
     for option, value in (
         ("--row", ",".join(choices.rows)),

@@ -36,10 +36,8 @@ def fuse_graphs(
 ) -> "onnx.ModelProto":
     """Return the backbone with *head* behind its output *features*, calculated in *arithmetic*.
 
-    Inputs, metadata and the nodes up to the features are the backbone's; what only other outputs
-    need is dropped. Outputs: ``label``, int64 (N,), and ``probabilities``, float32 (N, n_classes).
-    Raise ModelError for an old opset or a taken output name, ConfigError for a head without an ONNX
-    form.
+    Outputs: ``label``, int64 (N,), and ``probabilities``, float32 (N, n_classes). Raise ModelError
+    for an old opset or a taken output name, ConfigError for a head without an ONNX form.
     """
     import onnx
     from onnx import TensorProto, helper
@@ -137,10 +135,7 @@ def attach_card(model: "onnx.ModelProto", card: ClassifierCard) -> None:
 
 @contextmanager
 def part_beside(destination: Path) -> Iterator[Path]:
-    """Yield an empty file beside *destination*; it is deleted unless `publish` moves it there.
-
-    Raise StorageError if no file can be written there, before any work is done.
-    """
+    """Yield an empty file beside *destination*; it is deleted unless `publish` moves it there."""
     with _writing(destination):
         destination.parent.mkdir(parents=True, exist_ok=True)
         if destination.is_dir():

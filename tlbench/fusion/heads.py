@@ -71,12 +71,10 @@ def fit_classifier(
     n_classes: int,
     seed: int,
 ) -> FittedHead:
-    """Fit a head, and calibrate it if it has no probabilities of its own.
+    """Fit a head, calibrated if it has no probabilities of its own and no class has a single image.
 
-    *build* returns the unfitted estimator, *seed* decides the folds of the calibration, after Platt
-    (1999), which scikit-learn recommends instead of ``SVC(probability=True)``: it uses decision
-    values of images that were not trained on. The final fit uses all images, so that its labels are
-    those of the head in the run. Raise ConfigError if a class has too few images for a calibration.
+    Platt (1999), on decision values of images that were not trained on, as scikit-learn recommends
+    instead of ``SVC(probability=True)``. The final fit uses all images: its labels are the run's.
     """
     estimator = build()
     if hasattr(estimator, "predict_proba"):
@@ -101,10 +99,9 @@ def fit_classifier(
 
 
 def add_head(nodes: Nodes, head: FittedHead, features: str) -> tuple[str, str]:
-    """Append a head behind a float32 tensor (N, n_features).
+    """Append a head behind a float32 tensor (N, n_features), or raise ConfigError.
 
     Return the names of the label, int64 (N,), and of the probabilities, float32 (N, n_classes).
-    Raise ConfigError for an estimator without an ONNX form.
     """
     *transformers, estimator = _steps(head.estimator)
     source = features
@@ -210,10 +207,9 @@ def _of_two(nodes: Nodes, scores: str) -> _Outputs:
 
 
 def _votes(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
-    """Append the votes of each pair of classes; of equal votes the first class wins, as in LIBSVM.
+    """Append LIBSVM's votes of each pair of classes, the first of equal ones winning, as the label.
 
-    The scores are SVC's ``decision_function``: votes, plus the summed values of a class's pairs,
-    squeezed into (-1/3, 1/3).
+    The scores are SVC's: votes, plus the summed values of a class's pairs, squeezed below 1/3.
     """
     pairs = list(combinations(range(len(estimator.classes_)), 2))
     signs = np.zeros((len(pairs), len(estimator.classes_)))

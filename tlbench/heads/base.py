@@ -105,11 +105,7 @@ def check_requirements(head: Head) -> None:
 
 
 def parse_params(texts: Sequence[str]) -> dict[str, str]:
-    """Return name and value of each ``"C=0.01"`` or, for one head only, ``"softmax.C=0.01"``.
-
-    The values stay text, because only a head knows their types. Raise ConfigError for a text of
-    another form or a name that is given twice.
-    """
+    """Return name and value, as text, of each ``"C=0.01"`` or ``"softmax.C=0.01"``."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -136,9 +132,7 @@ def resolve_head_params(
 ) -> dict[str, dict[str, ParamValue]]:
     """Return for each head's name all its parameters, *overrides* in place of defaults.
 
-    A key of *overrides* is ``NAME`` or, with precedence, ``HEAD.NAME``. Raise UnknownNameError if
-    no chosen head has the parameter, and ConfigError if a value does not fit the type of the
-    default.
+    A key of *overrides* is ``NAME`` or, with precedence, ``HEAD.NAME``.
     """
     resolved = {head.name: dict(head.defaults) for head in heads}
     # Plain names first, so that HEAD.NAME wins in whatever order the two are given.

@@ -109,10 +109,7 @@ def _mlp(params: Params, seed: int) -> Classifier:
 
 
 def _hold_out_or_not(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
-    """Turn early stopping off, with a note, if scikit-learn cannot hold a tenth out.
-
-    It needs two held-out images and, since it stratifies two classes, two images of each then.
-    """
+    """Turn early stopping off, with a note, where scikit-learn cannot hold two images out."""
     import numpy as np
 
     counts = np.unique(labels, return_counts=True)[1]
@@ -144,11 +141,7 @@ MLP = Head(
 
 
 def _knn(params: Params, _seed: int) -> Classifier:
-    """Return the vote of the k training images with the highest cosine similarity.
-
-    Euclidean neighbours of unit vectors are cosine neighbours, and scikit-learn has a fast exact
-    search for the former.
-    """
+    """Return the vote of the k training images with the highest cosine similarity."""
     from sklearn.neighbors import KNeighborsClassifier
 
     k, weights = params["k"], params["weights"]

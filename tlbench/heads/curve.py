@@ -17,10 +17,7 @@ _LARGE_OVERLAP = 0.5
 
 
 def check_sizes(sizes: Sequence[int], labels: LabelArray, classes: Sequence[str]) -> None:
-    """Raise ConfigError unless every class with training images has the largest of *sizes*.
-
-    *classes* are the names of the classes, for the message.
-    """
+    """Raise ConfigError unless every class with training images has the largest of *sizes*."""
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(np.where(counts > 0, counts, len(labels) + 1).argmin())
     if max(sizes, default=0) > counts[smallest]:
@@ -57,9 +54,8 @@ def learning_curve(
 ) -> LearningCurve:
     """Fit a head on a few images of each class, and score it on the whole test split.
 
-    Draws have the seeds *seed*, *seed* + 1, ...; *on_fit* is called after each value of a search
-    and each point. Points are by seed, then by size; where a search can hold no image out, the
-    point keeps the value in *params*, and a note says so.
+    *on_fit* is called after each value of a search and each point. Where a search can hold no image
+    out, the point keeps the value in *params*, and a note says so.
     """
     points: list[LearningPoint] = []
     fits: list[FoldFit] = []

@@ -119,10 +119,7 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
 def score_groups(
     name: str, group_of: LabelArray, labels: LabelArray, predictions: LabelArray
 ) -> GroupedScore:
-    """Score the group of the predicted class, such as coarse labels from fine predictions.
-
-    *group_of* is the group of each class, (n_classes,) int64.
-    """
+    """Score the group, *group_of* the class, int64 (n_classes,), of each predicted class."""
     n_correct = int(np.count_nonzero(group_of[labels] == group_of[predictions]))
     return GroupedScore(
         grouping=name,
@@ -193,10 +190,8 @@ def top_k_hits(
 ) -> BoolArray:
     """Return for each image whether its class is among the *k* with the highest scores.
 
-    *scores* are (n_images, n_columns), *columns* the class of each column, increasing. An image of
-    a class without a column is a miss, and of equal scores the lower class ranks higher, as in a
-    prediction by ``argmax``: scikit-learn's ``top_k_accuracy_score`` refuses the one and reverses
-    the other.
+    *scores* are (n_images, n_columns), *columns* the class of each, increasing. Of equal scores the
+    lower class ranks higher, as in ``argmax``; a class without a column is a miss.
     """
     place = np.minimum(np.searchsorted(columns, labels), len(columns) - 1)
     known = columns[place] == labels
@@ -212,11 +207,9 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error, a fraction in [0, 1].
 
-    *confidences* are the probabilities of the predicted classes, *correct* whether they were right,
-    both (n_images,). The error is the sum over bins of (share of images) |accuracy - mean
-    confidence|, with bins of equal width over (0, 1], each without its lower end. Guo, Pleiss, Sun
-    and Weinberger (2017), *On Calibration of Modern Neural Networks*, arXiv:1706.04599. On few
-    images it is biased upwards, because chance differences count too.
+    The sum over bins of (share of images) |accuracy - mean confidence|, with bins of equal width
+    over (0, 1], each without its lower end; on few images it is biased upwards. Guo, Pleiss, Sun
+    and Weinberger (2017), *On Calibration of Modern Neural Networks*, arXiv:1706.04599.
     """
     edges = np.linspace(0, 1, n_bins + 1)
     # Edge i is the upper end of bin i - 1; a confidence of 0, which is in no bin, joins the first.

@@ -28,8 +28,7 @@ def can_search(labels: LabelArray) -> bool:
 def validation_rows(labels: LabelArray, seed: int) -> LabelArray:
     """Return the training rows that are held out, increasing, with the classes in proportion.
 
-    The last image of a class is never held out, because no head could predict it then. Raise
-    DataError if there are too few images.
+    The last image of a class is never held out, because no head could predict it then.
     """
     if not can_search(labels):
         msg = (
@@ -65,8 +64,7 @@ def search_parameter(
 ) -> Search:
     """Fit a head with each value of one parameter and score it on held-out training images.
 
-    *seed* decides which are held out, and is the head's; *on_value* is called after each value. Of
-    equally good values the first one is chosen, which has the strongest penalty.
+    Of equally good values the first one is chosen, which has the strongest penalty.
     """
     start = clock()
     held_out = validation_rows(labels, seed)

@@ -158,10 +158,7 @@ def forward(
     layers: Sequence[Layer],
     weights: Sequence[LayerWeights],
 ) -> FloatArray:
-    """Return the last layer's output for each row, computed by numpy alone, float32.
-
-    *shape* is that of one example; *weights* are those of each Dense and Conv in order.
-    """
+    """Return the last layer's output for each example of this *shape*, by numpy alone, float32."""
     import numpy as np
 
     blocks = []

@@ -22,10 +22,7 @@ from tlbench.stats import welch_interval
 
 
 def compare_with_published(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:
-    """Return the verdict on each of a row's figures: see docs/decisions/0012.
-
-    The run is that of the row, possibly with another backbone, other limits or parameters.
-    """
+    """Return the verdict on each of a row's figures: see docs/decisions/0012."""
     of_data, of_network = tuple(_data_differences(row, run)), tuple(_network_differences(row, run))
 
     def differences(figure: Figure) -> tuple[str, ...]:
@@ -144,11 +141,9 @@ def _verdict_on(
 
 def _measured(figure: Figure, run: RunResult) -> AccuracyResult | CrossValidation | None:
     results = run.cross_validation if figure.protocol == "folds" else run.accuracy
-    for result in results:
-        is_own = getattr(result, "fitted_on", None) is None
-        if (result.features, result.head) == (figure.features, figure.head) and is_own:
-            return result
-    return None
+    own = (one for one in results if getattr(one, "fitted_on", None) is None)
+    wanted = figure.features, figure.head
+    return next((one for one in own if (one.features, one.head) == wanted), None)
 
 
 def _mean_and_deviation(found: AccuracyResult | CrossValidation) -> tuple[float, float | None]:

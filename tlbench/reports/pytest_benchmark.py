@@ -26,8 +26,7 @@ def render(
 ) -> str:
     """Return a document that ``pytest-benchmark compare FILE...`` reads.
 
-    Every latency result is one benchmark, with the same name in every run of the same measurement;
-    results of one scenario and batch size are one group, which a comparison puts into one table.
+    Results of one scenario and batch size are one group, which a comparison puts into one table.
     """
     del location, width, color
     if not run.latency:
@@ -87,11 +86,9 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
 def sample_statistics(samples_s: Sequence[float]) -> dict[str, Any]:
     """Return the statistics of one or more samples as pytest-benchmark defines and names them.
 
-    Seconds, but for the counts and ``ops``, rounds per second. Quartiles: for an even number of
-    samples the medians of both halves, for an odd one the weighted means of Wikipedia's method 3
-    (*Quartile*, "Computing methods"). Outliers lie beyond one standard deviation from the mean, or
-    beyond Tukey's fences at 1.5 interquartile ranges; ``ld15iqr`` and ``hd15iqr`` are the extreme
-    samples within the fences.
+    Seconds, but for the counts and ``ops``, rounds per second. For an odd number of samples, the
+    quartiles are Wikipedia's method 3. Outliers lie beyond one standard deviation from the mean, or
+    beyond Tukey's fences at 1.5 interquartile ranges; ``ld15iqr`` and ``hd15iqr`` lie within these.
     """
     ordered = sorted(samples_s)
     rounds, total = len(ordered), sum(samples_s)
