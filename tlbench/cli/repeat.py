@@ -19,7 +19,10 @@ _Settings: TypeAlias = RunConfig | TimingConfig | ProtocolConfig | ExportOptions
 
 
 def repeat_command(config: RunConfig) -> str:
-    """Return the shortest command line that repeats the measurement, with an export before it."""
+    """Return the shortest command line that repeats the measurement.
+
+    A backbone with export options is exported first: the other commands do not have these options.
+    """
     if config.export != ExportOptions():
         return _exported_first(config)
     command = "run" if config.accuracy and config.latency else "evaluate"

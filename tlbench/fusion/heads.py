@@ -71,10 +71,11 @@ def fit_classifier(
     n_classes: int,
     seed: int,
 ) -> FittedHead:
-    """Fit a head, calibrated if it has no probabilities of its own and no class has a single image.
+    """Fit a head, and calibrate it if it has no probabilities of its own.
 
     Platt (1999), on decision values of images that were not trained on, as scikit-learn recommends
     instead of ``SVC(probability=True)``. The final fit uses all images: its labels are the run's.
+    Raise ConfigError if a calibration is needed and a class has a single training image.
     """
     estimator = build()
     if hasattr(estimator, "predict_proba"):

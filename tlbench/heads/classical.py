@@ -109,7 +109,10 @@ def _mlp(params: Params, seed: int) -> Classifier:
 
 
 def _hold_out_or_not(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
-    """Turn early stopping off, with a note, where scikit-learn cannot hold two images out."""
+    """Turn early stopping off, with a note, if scikit-learn cannot hold a tenth out.
+
+    It needs two held-out images and, since it stratifies two classes, two images of each then.
+    """
     import numpy as np
 
     counts = np.unique(labels, return_counts=True)[1]
