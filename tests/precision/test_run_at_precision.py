@@ -167,7 +167,7 @@ def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
             interval=interval,
             n_blocks=10,
         )
-        monkeypatch.setattr(run, "against_full_precision", lambda *_: (found,))
+        monkeypatch.setattr(run, "compare_with_full_precision", lambda *_: (found,))
         return run_benchmark(replace(config, latency=True, timing=QUICK)).result.warnings
 
     slower = "int8 is slower than fp32 on this machine: 1.50 times the time [1.40, 1.60]"

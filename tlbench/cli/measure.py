@@ -166,8 +166,7 @@ def make_config(groups: Iterable[o.OptionGroup], **values: Any) -> "RunConfig":
 def measure_and_show(config: "RunConfig", saving: o.SavingOptions) -> None:
     """Run the benchmark, save it and print it.
 
-    Exit with 1 if a timing is INVALID and the configuration is strict; with 130 after Ctrl-C, once
-    what has been measured is saved.
+    Exit with 1 if a timing is INVALID and the configuration is strict; with 130 after Ctrl-C.
     """
     from tlbench.cli.repeat import repeat_command
     from tlbench.cli.terminal import listening

@@ -90,8 +90,7 @@ _PATH_FOLLOWS = re.compile(r" cannot be ")
 def speak_of_options(message: str) -> str:
     """Return a message of the library with its parameters named as the command line's options.
 
-    ``name=value`` becomes ``--name value``. A name alone is replaced if it has an underscore or is
-    the first word: elsewhere, a word such as "heads" is plain English.
+    A name without a value must be the first word or have an underscore: "heads" may be English.
     """
 
     def replace(match: re.Match[str]) -> str:

@@ -67,10 +67,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on 
 
 @dataclass(frozen=True, kw_only=True)
 class OptionGroup:
-    """Options that several commands share: a field for each, with typer's annotation and default.
-
-    Groups have no slots: `settings` reads the fields with ``vars``.
-    """
+    """Options that several commands share, a field each; no slots: `settings` uses ``vars``."""
 
     def settings(self) -> dict[str, Any]:
         """Return the fields of `tlbench.workflows.RunConfig` that the options mean."""
@@ -183,11 +180,7 @@ class SavingOptions:
 
 
 def flatten_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Return *command* as typer needs it: with an option in place of each field of its groups.
-
-    A parameter whose annotation is a dataclass is a group. Its options take its place, and the
-    command receives the object that is made of their values.
-    """
+    """Return *command* as typer needs it: with options in place of each dataclass parameter."""
     signature = inspect.signature(command)
     options: list[inspect.Parameter] = []
     groups: dict[str, tuple[Callable[..., object], list[str]]] = {}

@@ -1,8 +1,10 @@
 """The command line that repeats a run."""
 
 import shlex
+from collections.abc import Set as AbstractSet
 from dataclasses import fields, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from tlbench.cli.names import option_words
 from tlbench.model import FULL_PRECISION, ExportOptions
@@ -12,6 +14,8 @@ from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunCo
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
+
+_Settings: TypeAlias = RunConfig | TimingConfig | ProtocolConfig | ExportOptions
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -39,21 +43,27 @@ def repeat_command(config: RunConfig) -> str:
         (config.timing, usual_timing),
         (config.protocol, ProtocolConfig()),
     ):
-        for field in fields(chosen):
-            value = getattr(chosen, field.name)
-            if field.name not in implied and value != getattr(usual, field.name):
-                words += option_words(field.name, value)
+        words += _changed(chosen, usual, implied)
     return shlex.join(words)
+
+
+def _changed(
+    chosen: _Settings, usual: _Settings, implied: AbstractSet[str] = frozenset()
+) -> list[str]:
+    """Return the options of the fields that differ from the *usual* values."""
+    values = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
+    return [
+        word
+        for name, value in values.items()
+        if name not in implied and value != getattr(usual, name)
+        for word in option_words(name, value)
+    ]
 
 
 def _exported_first(config: RunConfig) -> str:
     """Return the command that exports a backbone, followed by the one that measures its file."""
     file = f"{Path(config.model).name}.onnx"
-    words = ["tlbench", "export", config.model]
-    for field in fields(config.export):
-        value = getattr(config.export, field.name)
-        if value != getattr(ExportOptions(), field.name):
-            words += option_words(field.name, value)
+    words = ["tlbench", "export", config.model, *_changed(config.export, ExportOptions())]
     if config.precision != FULL_PRECISION:
         words += ["--precision", config.precision, "--calibrate", config.dataset]
     of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
@@ -61,10 +71,7 @@ def _exported_first(config: RunConfig) -> str:
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
-    """Return the command line that repeats a recipe, with the settings that it leaves open.
-
-    Settings that the recipe fixes are ignored.
-    """
+    """Return the command line that repeats a recipe, with the settings that it leaves open."""
     words = ["tlbench", "reproduce", choices.recipe]
     for option, value in (
         ("--row", ",".join(choices.rows)),
@@ -73,10 +80,4 @@ def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:
     ):
         if value:
             words += [option, value]
-    default = RunConfig()
-    for field in fields(config):
-        value = getattr(config, field.name)
-        is_open = field.name not in _IMPLIED | _OF_RECIPE
-        if is_open and value != getattr(default, field.name):
-            words += option_words(field.name, value)
-    return shlex.join(words)
+    return shlex.join([*words, *_changed(config, RunConfig(), _IMPLIED | _OF_RECIPE)])

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def stdout_layout() -> tuple[int, bool]:
     """Return the columns to use on stdout, and whether it takes colours.
 
-    80 columns where stdout is not a terminal, so that a piped report does not depend on the window.
+    80 where it is not a terminal, so that a piped report does not depend on the window.
     """
     if not sys.stdout.isatty():
         return 80, False

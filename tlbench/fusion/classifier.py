@@ -29,31 +29,10 @@ _ROWS = 2  # dimensions of a matrix of features
 def fuse_graphs(
     backbone: OnnxModel, features: TensorInfo, head: FittedHead, arithmetic: Arithmetic
 ) -> "onnx.ModelProto":
-    """Return the backbone with *head* behind its output *features*.
+    """Return the backbone with *head* behind its output *features*, calculated in *arithmetic*.
 
-    Parameters
-    ----------
-    backbone : OnnxModel
-        Its nodes up to the features are kept unchanged; what only other outputs need, such as the
-        logits of an export with its original classifier, is dropped.
-    features : TensorInfo
-        Flattened if it is spatial, cast if it is not float32.
-    head : FittedHead
-    arithmetic : {"float32", "float64"}
-        Of the head's products and sums.
-
-    Returns
-    -------
-    ModelProto
-        Inputs as the backbone's; outputs ``label``, int64 (N,), and ``probabilities``, float32
-        (N, n_classes). The backbone's metadata are kept.
-
-    Raises
-    ------
-    ModelError
-        If the backbone's opset is too old, or an output name is taken.
-    ConfigError
-        If the head has no ONNX form.
+    Outputs: ``label``, int64 (N,), and ``probabilities``, float32 (N, n_classes). Raise ModelError
+    for an old opset or a taken output name, ConfigError for a head without an ONNX form.
     """
     import onnx
     from onnx import TensorProto, helper

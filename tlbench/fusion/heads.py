@@ -73,29 +73,9 @@ def fit_classifier(
 ) -> FittedHead:
     """Fit a head, and calibrate it if it has no probabilities of its own.
 
-    Parameters
-    ----------
-    name : str
-        The head's name.
-    build : callable
-        Returns the unfitted estimator.
-    features : ndarray of shape (n_train, n_features), float32
-    labels : ndarray of shape (n_train,), int64
-    n_classes : int
-        Number of classes of the dataset.
-    seed : int
-        Decides the folds of the calibration.
-
-    Raises
-    ------
-    ConfigError
-        If a calibration is needed and a class has a single training image.
-
-    Notes
-    -----
-    Calibration after Platt (1999), which scikit-learn recommends instead of
-    ``SVC(probability=True)``: it uses decision values of images that were not trained on. The final
-    fit uses all images, so that its labels are those of the head in the run.
+    Platt (1999), on decision values of images that were not trained on, as scikit-learn recommends
+    instead of ``SVC(probability=True)``. The final fit uses all images: its labels are the run's.
+    Raise ConfigError if a calibration is needed and a class has a single training image.
     """
     estimator = build()
     if hasattr(estimator, "predict_proba"):
@@ -120,10 +100,9 @@ def fit_classifier(
 
 
 def add_head(nodes: Nodes, head: FittedHead, features: str) -> tuple[str, str]:
-    """Append a head behind a float32 tensor (N, n_features).
+    """Append a head behind a float32 tensor (N, n_features), or raise ConfigError.
 
     Return the names of the label, int64 (N,), and of the probabilities, float32 (N, n_classes).
-    Raise ConfigError for an estimator without an ONNX form.
     """
     *transformers, estimator = _steps(head.estimator)
     source = features
@@ -196,7 +175,7 @@ def _classify(nodes: Nodes, head: str, estimator: Any, source: str) -> _Outputs:
         layers = (*estimator.layers, Dense(len(estimator.classes_), "linear"))
         shape = getattr(estimator, "shape", None)
         scores = add_layers(nodes, source, shape, layers, iter(estimator.weights_))
-        return nodes.arg_max(scores), scores, nodes.node("Softmax", scores, axis=1)
+        return _ranked(nodes, scores)
     if hasattr(estimator, "centroids_"):
         return _centroid(nodes, estimator, source)
     if hasattr(estimator, "coef_") and hasattr(estimator, "intercept_"):
@@ -214,22 +193,24 @@ def _has_form(layer: object) -> bool:
 def _linear(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
     """Append one weight vector per class, or a single one, positive for the second of two."""
     scores = nodes.linear(source, np.asarray(estimator.coef_).T, np.ravel(estimator.intercept_))
-    if len(estimator.classes_) == _BINARY:
-        index = _second_where_positive(nodes, scores)
-        return index, scores, nodes.complement(nodes.node("Sigmoid", scores))
+    return (_of_two if len(estimator.classes_) == _BINARY else _ranked)(nodes, scores)
+
+
+def _ranked(nodes: Nodes, scores: str) -> _Outputs:
     return nodes.arg_max(scores), scores, nodes.node("Softmax", scores, axis=1)
 
 
-def _second_where_positive(nodes: Nodes, scores: str) -> str:
+def _of_two(nodes: Nodes, scores: str) -> _Outputs:
+    """Append the second class where its score, the only one, is positive."""
     positive = nodes.node("Greater", scores, nodes.real(0.0))
-    return nodes.node("Squeeze", nodes.cast(positive, "int64"), nodes.constant([1], "int64"))
+    index = nodes.node("Squeeze", nodes.cast(positive, "int64"), nodes.constant([1], "int64"))
+    return index, scores, nodes.complement(nodes.node("Sigmoid", scores))
 
 
 def _votes(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
-    """Append the votes of each pair of classes; of equal votes the first class wins, as in LIBSVM.
+    """Append LIBSVM's votes of each pair of classes, the first of equal ones winning, as the label.
 
-    The scores are SVC's ``decision_function``: votes, plus the summed values of a class's pairs,
-    squeezed into (-1/3, 1/3).
+    The scores are SVC's: votes, plus the summed values of a class's pairs, squeezed below 1/3.
     """
     pairs = list(combinations(range(len(estimator.classes_)), 2))
     signs = np.zeros((len(pairs), len(estimator.classes_)))
@@ -248,21 +229,16 @@ def _votes(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN4
 
 def _neural(nodes: Nodes, head: str, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401
     """Append the layers of an ``MLPClassifier``: softmax at the end, sigmoid for two classes."""
-    if estimator.activation not in _ACTIVATIONS or estimator.out_activation_ not in {
-        "softmax",
-        "logistic",
-    }:
-        raise _unknown(head, f"{estimator.activation} with {estimator.out_activation_}")
+    last = estimator.out_activation_
+    if estimator.activation not in _ACTIVATIONS or last not in {"softmax", "logistic"}:
+        raise _unknown(head, f"{estimator.activation} with {last}")
     operator = _ACTIVATIONS[estimator.activation]
     layers = list(zip(estimator.coefs_, estimator.intercepts_, strict=True))
     for weights, bias in layers[:-1]:
         source = nodes.linear(source, weights, bias)
         source = nodes.node(operator, source) if operator else source
     scores = nodes.linear(source, *layers[-1])
-    if estimator.out_activation_ == "softmax":
-        return nodes.arg_max(scores), scores, nodes.node("Softmax", scores, axis=1)
-    index = _second_where_positive(nodes, scores)
-    return index, scores, nodes.complement(nodes.node("Sigmoid", scores))
+    return (_ranked if last == "softmax" else _of_two)(nodes, scores)
 
 
 def _centroid(nodes: Nodes, estimator: Any, source: str) -> _Outputs:  # noqa: ANN401

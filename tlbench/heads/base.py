@@ -30,23 +30,12 @@ class Classifier(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpace:
-    """The parameter of a head that a search chooses, and the values it tries.
+    """The parameter of a head that a search chooses, and the values it tries."""
 
-    Parameters
-    ----------
-    parameter : str
-        One of the head's numeric parameters.
-    values : tuple of float
-        At least two different values, from the strongest penalty to the weakest: of equally good
-        values the first is chosen.
-    warm_argument : str
-        For a head that builds a Pipeline whose last step has ``warm_start``: that step's name for
-        the parameter. Each fit then starts from the previous solution. Empty: every value is fitted
-        from scratch.
-    """
-
-    parameter: str
-    values: tuple[float, ...]
+    parameter: str  # a numeric one
+    values: tuple[float, ...]  # at least two, from the strongest penalty to the weakest
+    # For a Pipeline whose last step has ``warm_start``: that step's name for the parameter. Each
+    # fit then starts from the previous solution; empty: every value is fitted from scratch.
     warm_argument: str = ""
 
 
@@ -116,11 +105,7 @@ def check_requirements(head: Head) -> None:
 
 
 def parse_params(texts: Sequence[str]) -> dict[str, str]:
-    """Return name and value of each ``"C=0.01"`` or, for one head only, ``"softmax.C=0.01"``.
-
-    The values stay text, because only a head knows their types. Raise ConfigError for a text of
-    another form or a name that is given twice.
-    """
+    """Return name and value, as text, of each ``"C=0.01"`` or ``"softmax.C=0.01"``."""
     found: dict[str, str] = {}
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
@@ -147,9 +132,7 @@ def resolve_head_params(
 ) -> dict[str, dict[str, ParamValue]]:
     """Return for each head's name all its parameters, *overrides* in place of defaults.
 
-    A key of *overrides* is ``NAME`` or, with precedence, ``HEAD.NAME``. Raise UnknownNameError if
-    no chosen head has the parameter, and ConfigError if a value does not fit the type of the
-    default.
+    A key of *overrides* is ``NAME`` or, with precedence, ``HEAD.NAME``.
     """
     resolved = {head.name: dict(head.defaults) for head in heads}
     # Plain names first, so that HEAD.NAME wins in whatever order the two are given.

@@ -1,6 +1,7 @@
 """Heads on scikit-learn estimators: linear, neural, nearest neighbours, nearest centroid."""
 
 import math
+from typing import Literal
 
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ConfigError
@@ -21,30 +22,24 @@ _SVM_SEARCH = tuple(10 ** (step / 2 - 6) for step in range(15))
 _SVM_FAST_SEARCH = tuple(10 ** (step / 2 - 3) for step in range(11))
 
 
-def _softmax(params: Params, seed: int) -> Classifier:
+def _behind(scaler: Literal["StandardScaler", "Normalizer"], estimator: object) -> Classifier:
+    from sklearn import pipeline, preprocessing
+
+    built: Classifier = pipeline.make_pipeline(getattr(preprocessing, scaler)(), estimator)
+    return built
+
+
+def _softmax(params: Params, _seed: int) -> Classifier:
     """Return standardisation and multinomial logistic regression by L-BFGS, without randomness."""
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    del seed
-    estimator: Classifier = make_pipeline(
-        StandardScaler(),
-        LogisticRegression(
-            C=params["C"],
-            tol=params["tol"],
-            max_iter=params["max_iter"],
-            class_weight=params["class_weight"],
-        ),
-    )
-    return estimator
+    return _behind("StandardScaler", LogisticRegression(**params))
 
 
-def _svm_linear(params: Params, seed: int) -> Classifier:
+def _svm_linear(params: Params, _seed: int) -> Classifier:
     """Return LIBSVM's linear SVM on raw features, one per pair of classes."""
     from tlbench.heads.estimators.pairwise import PairwiseLinearSVC
 
-    del seed
     estimator: Classifier = PairwiseLinearSVC(C=params["C"], class_weight=params["class_weight"])
     return estimator
 
@@ -55,22 +50,10 @@ def _svm_linear_fast(params: Params, seed: int) -> Classifier:
     At unit length one C suits features of any scale. Time grows linearly with the number of images,
     that of ``svm-linear`` quadratically.
     """
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer
     from sklearn.svm import LinearSVC
 
-    estimator: Classifier = make_pipeline(
-        Normalizer(),
-        LinearSVC(
-            C=params["C"],
-            tol=params["tol"],
-            max_iter=params["max_iter"],
-            class_weight=params["class_weight"],
-            dual=True,  # "auto" picks the primal solver: same accuracy, slower
-            random_state=seed,
-        ),
-    )
-    return estimator
+    # dual="auto" picks the primal solver: same accuracy, slower
+    return _behind("Normalizer", LinearSVC(**params, dual=True, random_state=seed))
 
 
 SOFTMAX = Head(
@@ -111,23 +94,18 @@ def _mlp(params: Params, seed: int) -> Classifier:
     accuracies can differ from those of a dropout head by more than noise.
     """
     from sklearn.neural_network import MLPClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    estimator: Classifier = make_pipeline(
-        StandardScaler(),
-        MLPClassifier(
-            hidden_layer_sizes=(params["hidden"],),
-            alpha=params["alpha"],
-            learning_rate_init=params["learning_rate"],
-            max_iter=params["max_iter"],
-            early_stopping=params["early_stopping"],
-            n_iter_no_change=params["patience"],
-            validation_fraction=_MLP_VALIDATION_FRACTION,
-            random_state=seed,
-        ),
+    estimator = MLPClassifier(
+        hidden_layer_sizes=(params["hidden"],),
+        alpha=params["alpha"],
+        learning_rate_init=params["learning_rate"],
+        max_iter=params["max_iter"],
+        early_stopping=params["early_stopping"],
+        n_iter_no_change=params["patience"],
+        validation_fraction=_MLP_VALIDATION_FRACTION,
+        random_state=seed,
     )
-    return estimator
+    return _behind("StandardScaler", estimator)
 
 
 def _hold_out_or_not(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
@@ -165,22 +143,13 @@ MLP = Head(
 )
 
 
-def _knn(params: Params, seed: int) -> Classifier:
-    """Return the vote of the k training images with the highest cosine similarity.
-
-    Euclidean neighbours of unit vectors are cosine neighbours, and scikit-learn has a fast exact
-    search for the former.
-    """
+def _knn(params: Params, _seed: int) -> Classifier:
+    """Return the vote of the k training images with the highest cosine similarity."""
     from sklearn.neighbors import KNeighborsClassifier
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer
 
-    del seed
-    estimator: Classifier = make_pipeline(
-        Normalizer(),
-        KNeighborsClassifier(n_neighbors=params["k"], weights=params["weights"], algorithm="brute"),
-    )
-    return estimator
+    k, weights = params["k"], params["weights"]
+    neighbours = KNeighborsClassifier(n_neighbors=k, weights=weights, algorithm="brute")
+    return _behind("Normalizer", neighbours)
 
 
 def _check_k(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
@@ -195,17 +164,11 @@ def _check_k(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...
     return params, ()
 
 
-def _centroid(params: Params, seed: int) -> Classifier:
+def _centroid(params: Params, _seed: int) -> Classifier:
     """Return the class whose mean of unit-length feature vectors is nearest."""
     from sklearn.neighbors import NearestCentroid
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import Normalizer
 
-    del seed
-    estimator: Classifier = make_pipeline(
-        Normalizer(), NearestCentroid(shrink_threshold=params["shrink_threshold"])
-    )
-    return estimator
+    return _behind("Normalizer", NearestCentroid(**params))
 
 
 KNN = Head(

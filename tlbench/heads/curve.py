@@ -17,10 +17,7 @@ _LARGE_OVERLAP = 0.5
 
 
 def check_sizes(sizes: Sequence[int], labels: LabelArray, classes: Sequence[str]) -> None:
-    """Raise ConfigError unless every class with training images has the largest of *sizes*.
-
-    *classes* are the names of the classes, for the message.
-    """
+    """Raise ConfigError unless every class with training images has the largest of *sizes*."""
     counts = np.bincount(labels, minlength=len(classes))
     smallest = int(np.where(counts > 0, counts, len(labels) + 1).argmin())
     if max(sizes, default=0) > counts[smallest]:
@@ -55,39 +52,10 @@ def learning_curve(
     space: SearchSpace | None = None,
     on_fit: Callable[[], None] = lambda: None,
 ) -> LearningCurve:
-    """Fit a head on a few images of each class and score it on the whole test split.
+    """Fit a head on a few images of each class, and score it on the whole test split.
 
-    Parameters
-    ----------
-    head : Head
-    params : mapping
-        Every parameter of the head, the same for all sizes except the searched one.
-    train, test : tuple of ndarray
-        Features (n_images, n_features), float32, and labels (n_images,), int64.
-    sizes : sequence of int
-        Images per class; see `check_sizes`.
-    n_seeds : int
-        Random draws: seeds *seed*, *seed* + 1, ...
-    features, baseline : str, bool
-        What the features are, for the record.
-    seed : int
-        The first seed; it decides the rows and is the head's.
-    space : SearchSpace or None
-        A parameter that each point chooses on a fifth of its own training images. Where none can be
-        held out, the point keeps the value in *params*, and a note says so.
-    on_fit : callable
-        Called after each value of a search and after each point.
-
-    Returns
-    -------
-    LearningCurve
-        Points by seed and, within a seed, by size. Its parameters are those given: a head that has
-        to change them for few images says so in the notes.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `tlbench.heads.evaluate_head`.
+    *on_fit* is called after each value of a search and each point. Where a search can hold no image
+    out, the point keeps the value in *params*, and a note says so.
     """
     points: list[LearningPoint] = []
     fits: list[FoldFit] = []
@@ -105,16 +73,15 @@ def learning_curve(
                 seed=draw,
                 on_value=on_fit,
             )
-            points.append(
-                LearningPoint(
-                    images_per_class=size,
-                    seed=draw,
-                    n_train=len(rows),
-                    n_test=len(test[1]),
-                    n_correct=fit.n_correct,
-                    search=fit.search,
-                )
+            point = LearningPoint(
+                images_per_class=size,
+                seed=draw,
+                n_train=len(rows),
+                n_test=len(test[1]),
+                n_correct=fit.n_correct,
+                search=fit.search,
             )
+            points.append(point)
             fits.append(fit)
             on_fit()
     return LearningCurve(

@@ -21,11 +21,7 @@ class Distance:
 
 
 def feature_distance(reference: FloatArray, other: FloatArray) -> Distance:
-    """Compare two matrices of features (n_images, n_features) row by row, in float64.
-
-    They may be memory maps. Raise DataError if their shapes differ, there are no rows, or the
-    reference is zero throughout.
-    """
+    """Compare two matrices of features (n_images, n_features), maybe memory maps, in float64."""
     check_comparable(reference, other)
     difference, norm, cosines = 0.0, 0.0, []
     for start in range(0, len(reference), _BLOCK_ROWS):

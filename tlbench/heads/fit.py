@@ -45,11 +45,7 @@ def fit_and_predict(
     seed: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> FitResult:
-    """Return a head fitted on one set of features and its predictions for another.
-
-    The arrays are not checked: `check_features` does that. Raise ConfigError if the head refuses
-    its parameters on these data.
-    """
+    """Return a head fitted on one set of checked features and its predictions for another."""
     params, notes = head.adapt(params, train_labels)
     with warnings.catch_warnings(record=True) as caught:
         # "always": Python shows a warning once per process, but each fit is a result of its own.
@@ -81,18 +77,7 @@ def fit_head(
     *,
     seed: int,
 ) -> Any:  # noqa: ANN401 - a scikit-learn estimator
-    """Return the estimator that `evaluate_head` scores for the same arguments.
-
-    Parameters
-    ----------
-    head : Head
-    params : mapping
-        Every parameter of the head.
-    features : ndarray of shape (n_train, n_features), float32
-    labels : ndarray of shape (n_train,), int64
-    seed : int
-        For heads that draw random numbers.
-    """
+    """Return the estimator that `evaluate_head` scores for the same arguments."""
     params, _ = head.adapt(params, labels)
     estimator = head.build(params, seed)
     with warnings.catch_warnings(), limited_blas():
@@ -112,10 +97,7 @@ def limited_blas() -> Iterator[None]:
 
 @contextmanager
 def head_errors(head: Head, params: Mapping[str, Any]) -> Iterator[None]:
-    """Turn a ValueError of scikit-learn into a ConfigError.
-
-    The data have been checked by then: what it refuses is a parameter.
-    """
+    """Turn a ValueError of scikit-learn, about a parameter of checked data, into a ConfigError."""
     try:
         yield
     except ValueError as error:
@@ -133,16 +115,14 @@ def warning_notes(caught: Sequence[warnings.WarningMessage]) -> tuple[str, ...]:
     """Return one line for each different warning, in order of appearance."""
     from sklearn.exceptions import ConvergenceWarning
 
-    notes: dict[str, None] = {}
+    notes = []
     for warning in caught:
         assert isinstance(warning.message, Warning)
-        text = one_line(warning.message)
+        about = f"{warning.category.__name__}:"
         if issubclass(warning.category, ConvergenceWarning):
-            text = f"The solver did not converge; raise max_iter. Its message: {text}"
-        else:
-            text = f"{warning.category.__name__}: {text}"
-        notes[text] = None
-    return tuple(notes)
+            about = "The solver did not converge; raise max_iter. Its message:"
+        notes.append(f"{about} {one_line(warning.message)}")
+    return tuple(dict.fromkeys(notes))
 
 
 def limit_rows(labels: LabelArray, n_classes: int, limit: int, seed: int) -> LabelArray:
@@ -160,9 +140,7 @@ def limit_rows(labels: LabelArray, n_classes: int, limit: int, seed: int) -> Lab
     shares = _shares(np.bincount(labels, minlength=n_classes), limit)
     # One shuffle for all limits: a larger share extends a smaller one.
     order = np.random.default_rng(seed).permutation(len(labels))
-    kept = [
-        order[labels[order] == label][:share] for label, share in enumerate(shares) if share > 0
-    ]
+    kept = [order[labels[order] == label][:share] for label, share in enumerate(shares)]
     return np.sort(np.concatenate(kept)).astype(np.int64)
 
 
@@ -183,10 +161,7 @@ def _shares(counts: NDArray[np.int64], limit: int) -> NDArray[np.int64]:
 
 
 def check_training(labels: LabelArray, classes: Sequence[str]) -> tuple[str, ...]:
-    """Return the classes without training images, which no head can ever predict.
-
-    Raise DataError if fewer than two classes have training images.
-    """
+    """Return the classes without training images; raise DataError if fewer than two have any."""
     present = set(np.unique(labels).tolist())
     if len(present) < 2:  # noqa: PLR2004 - a classifier tells at least two classes apart
         found = ", ".join(repr(classes[label]) for label in present) or "no class"
@@ -205,10 +180,7 @@ def check_features(
     test_features: FloatArray,
     test_labels: LabelArray,
 ) -> None:
-    """Raise DataError unless a head can be fitted on the train rows and tested on the test rows.
-
-    *features* is the name of the feature set, for the message.
-    """
+    """Raise DataError, naming *features*, unless a head can be fitted and tested on these rows."""
     _check_split(f"The train split's {features} features", train_features, train_labels)
     _check_split(f"The test split's {features} features", test_features, test_labels)
     n_train, present = len(train_features), np.unique(train_labels)

@@ -81,10 +81,7 @@ def without_searched(params: Mapping[str, Any], space: SearchSpace | None) -> di
 
 
 def check_folds(labels: LabelArray, n_folds: int, seed: int) -> None:
-    """Raise ConfigError unless the images outside each fold are of at least two classes.
-
-    *labels* are those of train and test together.
-    """
+    """Raise ConfigError unless the images outside each fold are of at least two classes."""
     folds = assign_folds(labels, n_folds, seed)
     for number in range(n_folds):
         rest = np.unique(labels[folds != number])
@@ -100,8 +97,7 @@ def check_folds(labels: LabelArray, n_folds: int, seed: int) -> None:
 def assign_folds(labels: LabelArray, n_folds: int, seed: int) -> LabelArray:
     """Return the fold of each image, 0 to ``n_folds - 1``, (n_images,) int64.
 
-    The number of images differs by at most one between folds, and so does that of each class:
-    60,000 images make six folds of 10,000. Raise ConfigError if there are more folds than images.
+    The number of images differs by at most one between folds, and so does that of each class.
     """
     if n_folds > len(labels):
         msg = f"folds must be at most {len(labels)}, the number of images, got {n_folds}."
@@ -130,30 +126,8 @@ def cross_validate(
 ) -> CrossValidation:
     """Fit a head on all folds but one and score it on that one, for each fold.
 
-    Parameters
-    ----------
-    head : Head
-    params : mapping
-        Every parameter of the head.
-    parts : sequence of ndarray of shape (n_part, n_features), float32
-        The features in consecutive arrays, such as those of train and test: no copy of the whole
-        is made.
-    labels : ndarray of shape (n_images,), int64
-        Labels of all parts, in the same order.
-    n_folds, seed : int
-        See `assign_folds`; the seed is also the head's.
-    features, baseline : str, bool
-        What the features are, for the record.
-    space : SearchSpace or None
-        A parameter that each fold chooses on a fifth of its training images; no image of the fold
-        itself takes part.
-    on_fit : callable
-        Called after each value of a search and after each fold.
-
-    Raises
-    ------
-    ConfigError, DataError
-        As `assign_folds` and `tlbench.heads.evaluate_head`.
+    *parts*, such as train and test, are consecutive arrays (n_part, n_features), float32, so that
+    the whole is never copied. *on_fit* is called after each value of a search and each fold.
     """
     fold_of = assign_folds(labels, n_folds, seed)
     folds: list[Fold] = []
@@ -171,15 +145,14 @@ def cross_validate(
             seed=seed,
             on_value=on_fit,
         )
-        folds.append(
-            Fold(
-                n_train=len(train),
-                n_test=len(test),
-                n_correct=fit.n_correct,
-                fit_s=fit.fitted.fit_s,
-                search=fit.search,
-            )
+        fold = Fold(
+            n_train=len(train),
+            n_test=len(test),
+            n_correct=fit.n_correct,
+            fit_s=fit.fitted.fit_s,
+            search=fit.search,
         )
+        folds.append(fold)
         fits.append(fit)
         on_fit()
     accuracies = [fold.n_correct / fold.n_test for fold in folds]
@@ -235,8 +208,7 @@ def _classes(count: int) -> str:
 def _narrow_interval(interval: Interval, n_correct: int, n_images: int) -> list[str]:
     """Return a note if the folds agree more closely than independent images could.
 
-    Every image is tested once: even if the heads of all folds were the same, the mean would be as
-    uncertain as any accuracy on so many images.
+    Even if the heads of all folds were the same, the mean would be as uncertain as any accuracy.
     """
     low, high = wilson_interval(n_correct, n_images)
     if interval.high - interval.low >= high - low:

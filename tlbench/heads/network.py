@@ -1,6 +1,7 @@
 """Heads that are trained in epochs: dense, convolutional, and a network trained from scratch."""
 
 import re
+from functools import partial
 from math import ceil, prod
 from typing import Any
 
@@ -161,15 +162,6 @@ def _map_of(name: str, least: int, params: Params, features: tuple[int, ...] | N
     return params
 
 
-def _conv_shape(params: Params, features: tuple[int, ...] | None) -> Params:
-    return _map_of("conv", _whole(params, "side"), params, features)
-
-
-def _cnn4_shape(params: Params, features: tuple[int, ...] | None) -> Params:
-    # (n - 2) // 2 twice leaves one cell of ten
-    return _map_of("cnn4", 10, params, features)
-
-
 def _enough_to_hold_out(params: Params, labels: LabelArray) -> tuple[Params, tuple[str, ...]]:
     """Raise ConfigError if holding images out would leave a class without training images."""
     import numpy as np
@@ -226,7 +218,7 @@ CONV = Head(
         "keep_best": True,
     },
     build=_conv,
-    lay_out=_conv_shape,
+    lay_out=lambda p, shape: _map_of("conv", _whole(p, "side"), p, shape),
     **_COMMON,
 )
 
@@ -243,6 +235,6 @@ CNN4 = Head(
         "learning_rate": 1e-4,
     },
     build=_cnn4,
-    lay_out=_cnn4_shape,
+    lay_out=partial(_map_of, "cnn4", 10),  # (n - 2) // 2 twice leaves one cell of ten
     **_COMMON,
 )

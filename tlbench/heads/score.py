@@ -58,10 +58,8 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     train_features, test_features : ndarray of shape (n_train | n_test, n_features), float32
         May be read-only memory maps.
     train_labels, test_labels : ndarray of shape (n_train | n_test,), int64
-    features : str
-        Name of the feature set, for the record: ``"backbone"`` or that of a feature baseline.
-    baseline : bool
-        Whether it is a feature baseline, for the record.
+    features, baseline : str, bool
+        For the record: ``"backbone"``, or the name of a feature baseline.
     seed : int
         For heads that draw random numbers.
     n_classes : int or None
@@ -70,11 +68,6 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
         For each grouping of the classes its name and the group of each class, (n_classes,) int64.
     clock : callable
         Seconds since some fixed moment.
-
-    Returns
-    -------
-    Evaluation
-        The notes of its result say what the head changed, and repeat each warning of the solver.
 
     Raises
     ------
@@ -86,11 +79,9 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
 
     Notes
     -----
-    The interval is Wilson's, at 95 %: see `tlbench.stats.wilson_interval`. BLAS runs on one thread
-    in fit and prediction, so that times and results do not depend on the number of cores. Only
-    ``fit`` and ``predict`` are timed; the scores for top-5 accuracy and calibration error are
-    computed afterwards. An estimator that is trained in epochs has them in ``history_``, mappings
-    of the fields of `Epoch`.
+    BLAS runs on one thread, so that times and results do not depend on the number of cores. Only
+    ``fit`` and ``predict`` are timed. An estimator that is trained in epochs has them in
+    ``history_``, mappings of the fields of `Epoch`.
     """
     check_features(features, train_features, train_labels, test_features, test_labels)
     fitted = fit_and_predict(
@@ -128,10 +119,7 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
 def score_groups(
     name: str, group_of: LabelArray, labels: LabelArray, predictions: LabelArray
 ) -> GroupedScore:
-    """Score the group of the predicted class, such as coarse labels from fine predictions.
-
-    *group_of* is the group of each class, (n_classes,) int64.
-    """
+    """Score the group, *group_of* the class, int64 (n_classes,), of each predicted class."""
     n_correct = int(np.count_nonzero(group_of[labels] == group_of[predictions]))
     return GroupedScore(
         grouping=name,
@@ -202,10 +190,8 @@ def top_k_hits(
 ) -> BoolArray:
     """Return for each image whether its class is among the *k* with the highest scores.
 
-    *scores* are (n_images, n_columns), *columns* the class of each column, increasing. An image of
-    a class without a column is a miss, and of equal scores the lower class ranks higher, as in a
-    prediction by ``argmax``: scikit-learn's ``top_k_accuracy_score`` refuses the one and reverses
-    the other.
+    *scores* are (n_images, n_columns), *columns* the class of each, increasing. Of equal scores the
+    lower class ranks higher, as in ``argmax``; a class without a column is a miss.
     """
     place = np.minimum(np.searchsorted(columns, labels), len(columns) - 1)
     known = columns[place] == labels
@@ -221,11 +207,9 @@ def calibration_error(
 ) -> float:
     """Return the expected calibration error, a fraction in [0, 1].
 
-    *confidences* are the probabilities of the predicted classes, *correct* whether they were right,
-    both (n_images,). The error is the sum over bins of (share of images) |accuracy - mean
-    confidence|, with bins of equal width over (0, 1], each without its lower end. Guo, Pleiss, Sun
-    and Weinberger (2017), *On Calibration of Modern Neural Networks*, arXiv:1706.04599. On few
-    images it is biased upwards, because chance differences count too.
+    The sum over bins of (share of images) |accuracy - mean confidence|, with bins of equal width
+    over (0, 1], each without its lower end; on few images it is biased upwards. Guo, Pleiss, Sun
+    and Weinberger (2017), *On Calibration of Modern Neural Networks*, arXiv:1706.04599.
     """
     edges = np.linspace(0, 1, n_bins + 1)
     # Edge i is the upper end of bin i - 1; a confidence of 0, which is in no bin, joins the first.

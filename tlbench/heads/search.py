@@ -28,8 +28,7 @@ def can_search(labels: LabelArray) -> bool:
 def validation_rows(labels: LabelArray, seed: int) -> LabelArray:
     """Return the training rows that are held out, increasing, with the classes in proportion.
 
-    The last image of a class is never held out, because no head could predict it then. Raise
-    DataError if there are too few images.
+    The last image of a class is never held out, because no head could predict it then.
     """
     if not can_search(labels):
         msg = (
@@ -65,34 +64,7 @@ def search_parameter(
 ) -> Search:
     """Fit a head with each value of one parameter and score it on held-out training images.
 
-    Parameters
-    ----------
-    head : Head
-    space : SearchSpace
-        The parameter and its values.
-    params : mapping
-        Every parameter of the head; the searched one is replaced.
-    features : ndarray of shape (n_train, n_features), float32
-        Training features only.
-    labels : ndarray of shape (n_train,), int64
-    seed : int
-        Decides which images are held out; also the head's seed.
-    on_value : callable
-        Called after each value.
-    clock : callable
-        Seconds since some fixed moment.
-
-    Returns
-    -------
-    Search
-        Of equally good values the first one is chosen, which has the strongest penalty.
-
-    Raises
-    ------
-    DataError
-        If there are too few images to hold out a fifth.
-    ConfigError
-        If the head refuses its parameters on these data.
+    Of equally good values the first one is chosen, which has the strongest penalty.
     """
     start = clock()
     held_out = validation_rows(labels, seed)

@@ -110,19 +110,11 @@ class TrainingSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trained:
-    """The result of a training.
+    """The result of a training."""
 
-    Attributes
-    ----------
-    weights : tuple of LayerWeights
-        Of each Dense and Conv in the order of the layers, float32.
-    history : tuple of mapping
-        For each epoch ``loss`` and ``accuracy_fraction`` over its batches, each before its step and
-        with dropout, and with validation examples ``validation_loss`` and
-        ``validation_accuracy_fraction`` after the epoch.
-    """
-
-    weights: tuple[LayerWeights, ...]
+    weights: tuple[LayerWeights, ...]  # of each Dense and Conv in the order of the layers, float32
+    # For each epoch ``loss`` and ``accuracy_fraction`` over its batches, each before its step and
+    # with dropout; with validation examples, the same after the epoch as ``validation_...``.
     history: tuple[Mapping[str, float], ...]
 
 
@@ -166,10 +158,7 @@ def forward(
     layers: Sequence[Layer],
     weights: Sequence[LayerWeights],
 ) -> FloatArray:
-    """Return the last layer's output for each row, computed by numpy alone, float32.
-
-    *shape* is that of one example; *weights* are those of each Dense and Conv in order.
-    """
+    """Return the last layer's output for each example of this *shape*, by numpy alone, float32."""
     import numpy as np
 
     blocks = []

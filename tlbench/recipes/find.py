@@ -11,15 +11,7 @@ RECIPES: Registry[Recipe] = Registry("recipes")
 
 
 def find_recipe(name: str) -> Recipe:
-    """Return the recipe that *name* means: an entry of ``tlbench.recipes``, or a TOML file.
-
-    Raises
-    ------
-    UnknownNameError
-        If there is no recipe of that name.
-    ConfigError
-        If a file cannot be read or is not a recipe.
-    """
+    """Return the recipe that *name* means: an entry of ``tlbench.recipes``, or a TOML file."""
     path = Path(name).expanduser()
     if path.suffix.lower() == ".toml" or os.sep in name:
         return read_recipe(path)

@@ -221,15 +221,7 @@ _RECORDS |= {"figures": Figure, "speeds": Speed}
 
 
 def read_recipe(path: Path | Traversable) -> Recipe:
-    """Read a recipe's file.
-
-    Raises
-    ------
-    ConfigError
-        If it cannot be read, is not TOML, lacks a key, or a value does not fit.
-    UnknownNameError
-        If a key is unknown; the message names the nearest known one.
-    """
+    """Read a recipe's file; raise ConfigError, or UnknownNameError for an unknown key."""
     try:
         content = path.read_bytes()
     except OSError as error:

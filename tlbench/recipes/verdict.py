@@ -22,10 +22,7 @@ from tlbench.stats import welch_interval
 
 
 def compare_with_published(recipe: Recipe, row: Row, run: RunResult) -> Reproduction:
-    """Return the verdict on each of a row's figures: see docs/decisions/0012.
-
-    The run is that of the row, possibly with another backbone, other limits or parameters.
-    """
+    """Return the verdict on each of a row's figures: see docs/decisions/0012."""
     of_data, of_network = tuple(_data_differences(row, run)), tuple(_network_differences(row, run))
 
     def differences(figure: Figure) -> tuple[str, ...]:
@@ -104,13 +101,10 @@ def _data_differences(row: Row, run: RunResult) -> Iterator[str]:
 def _head_differences(figure: Figure, row: Row, run: RunResult) -> Iterator[str]:
     """Yield in what the head's parameters are not those of the experiment."""
     asked = run.config.requested.get("head_params") or ()
-    changed = [
-        text
-        for text in asked
-        if text not in row.head_params
-        # C=1 is for every head, softmax.C=1 for one
-        and text.partition("=")[0].rpartition(".")[0] in {"", figure.head}
-    ]
+    changed = [text for text in asked if text not in row.head_params]
+    # C=1 is for every head, softmax.C=1 for one
+    heads = {"", figure.head}
+    changed = [text for text in changed if text.partition("=")[0].rpartition(".")[0] in heads]
     if changed:
         yield f"other parameters: {', '.join(changed)}"
 
@@ -147,11 +141,9 @@ def _verdict_on(
 
 def _measured(figure: Figure, run: RunResult) -> AccuracyResult | CrossValidation | None:
     results = run.cross_validation if figure.protocol == "folds" else run.accuracy
-    for result in results:
-        is_own = getattr(result, "fitted_on", None) is None
-        if (result.features, result.head) == (figure.features, figure.head) and is_own:
-            return result
-    return None
+    own = (one for one in results if getattr(one, "fitted_on", None) is None)
+    wanted = figure.features, figure.head
+    return next((one for one in own if (one.features, one.head) == wanted), None)
 
 
 def _mean_and_deviation(found: AccuracyResult | CrossValidation) -> tuple[float, float | None]:

@@ -33,10 +33,7 @@ def paired_cells(paired: PairedDifference) -> tuple[str, str, str]:
 
 
 def answer_table(run: RunResult) -> Table:
-    """Return the answer: the best head on the backbone, the same head on baselines, the time.
-
-    Each row holds who, the figure, and what to make of it.
-    """
+    """Return the best head on the backbone, the same on baselines, the time; each with a remark."""
     rows: list[tuple[str, str, str]] = []
     if best := _best(run.accuracy):
         same_head = [one for one in run.accuracy if one.head == best.head]
@@ -140,7 +137,7 @@ def grouped_table(results: Iterable[AccuracyResult]) -> Table:
 def lowest_recall(results: Iterable[AccuracyResult], classes: Sequence[str]) -> list[str]:
     """Return a line with the five classes that the best head finds least often.
 
-    Nothing where there are no more than five, or no counts: ``run.json`` has every class.
+    Nothing where there are no more than five, or no counts.
     """
     best = _best(one for one in results if one.per_class)
     if best is None or len(classes) <= _N_WORST:

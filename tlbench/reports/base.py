@@ -33,15 +33,8 @@ class Renderer(Protocol):
     ) -> str:
         """Return the run as text that ends with a line break.
 
-        Parameters
-        ----------
-        run : RunResult
-        location : str or None
-            Where the run is saved, for formats that show it.
-        width : int
-            Columns, for formats that are laid out.
-        color : bool
-            Whether terminal escapes may be used.
+        *location* is where the run is saved; *width*, in columns, and *color*, whether terminal
+        escapes may be used, are for formats that are laid out.
         """
 
 
@@ -168,8 +161,7 @@ def _table(table: Table, width: int) -> list[RenderableType]:
 def _column_widths(table: Table, room: int, split: Callable[[str], list[str]]) -> list[int] | None:
     """Return the widths at which a table fits: the widest column that can wrap gives way first.
 
-    None where words, as *split* finds them, or figures would have to be cut. rich alone would
-    narrow a column below its longest word.
+    None where words, as *split* finds them, or figures would be cut, as rich alone would do.
     """
     columns = [list(column) for column in zip(table.columns, *table.rows, strict=True)]
     widths, least = [max(map(cell_len, cells)) for cells in columns], []

@@ -28,16 +28,7 @@ def comparison_document(comparison: Comparison) -> str:
 
 
 def render_comparison(comparison: Comparison, *, width: int = 80, color: bool = False) -> str:
-    """Lay the comparison out for a terminal: which runs, the answer, what it rests on.
-
-    Parameters
-    ----------
-    comparison : Comparison
-    width : int
-        Columns.
-    color : bool
-        Whether terminal escapes may be used.
-    """
+    """Lay the comparison out for a terminal: which runs, the answer, what it rests on."""
     models = dict.fromkeys(run.model for run in comparison.runs)
     title = [*models, "compared with run A"]
     return laid_out(title, _parts(comparison), width=width, color=color)

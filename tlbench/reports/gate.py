@@ -17,16 +17,7 @@ def verdict_document(verdict: GateVerdict) -> str:
 
 
 def render_verdict(verdict: GateVerdict, *, width: int = 80, color: bool = False) -> str:
-    """Lay the verdict out for a terminal: the answer, the figures, every rule.
-
-    Parameters
-    ----------
-    verdict : GateVerdict
-    width : int
-        Columns.
-    color : bool
-        Whether terminal escapes may be used.
-    """
+    """Lay the verdict out for a terminal: the answer, the figures, every rule."""
     parts = [{"Compared": [compared_line(verdict)]}, *verdict_parts(verdict)]
     return laid_out(verdict_title(verdict), parts, width=width, color=color)
 

@@ -84,10 +84,7 @@ def _cell(text: str) -> str:
 
 
 def verdict_annotations(verdict: GateVerdict) -> str:
-    """Return workflow commands of GitHub Actions: an error for each failure, and what was left out.
-
-    Values are escaped as the toolkit of GitHub Actions does: a line break would end the command.
-    """
+    """Return GitHub Actions' commands, escaped as its toolkit does: an error for each failure."""
     kinds = {"fail": "error", "skip": "warning"}
     lines = [
         f"::{kinds[one.outcome]} title={_TITLE}::"

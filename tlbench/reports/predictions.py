@@ -40,21 +40,21 @@ def predictions_document(found: ClassifiedImages) -> str:
 
 
 def predictions_csv(found: ClassifiedImages) -> str:
-    """Return CSV with a header: image, label, class, probability, then the ranked classes.
-
-    The ranked classes stand there when there is more than one: ``class_1, probability_1, ...``.
-    """
+    """Return CSV: image, label, class, probability, then the ranked classes if more than one."""
     n_ranked = max((len(one.ranked) for one in found.images), default=0)
     n_ranked = n_ranked if n_ranked > 1 else 0
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     more = [f"{word}_{i}" for i in range(1, n_ranked + 1) for word in ("class", "probability")]
-    writer.writerow(["image", "label", "class", "probability", *more])
+    rows: list[list[object]] = [["image", "label", "class", "probability", *more]]
     for one in found.images:
-        row = [one.image, one.label, found.classes[one.label], f"{one.probability:.6g}"]
-        for column, probability in one.ranked[:n_ranked]:
-            row += [found.classes[column], f"{probability:.6g}"]
-        writer.writerow(row)
+        rows.append([one.image, one.label])
+        for column, probability in [(one.label, one.probability), *one.ranked[:n_ranked]]:
+            rows[-1] += [found.classes[column], f"{probability:.6g}"]
+    return _csv(rows)
+
+
+def _csv(rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue()
 
 
@@ -76,22 +76,13 @@ def _labels(one: ClassifiedImage, classes: tuple[str, ...]) -> str:
 
 
 def differing_csv(images: Iterable[DifferingImage], classes: Sequence[str]) -> str:
-    """Return the images on which runs differ as CSV: a line for each image and entry.
-
-    Parameters
-    ----------
-    images : iterable of DifferingImage
-    classes : sequence of str
-        Names of the labels; a label without a name stands as its number.
-    """
+    """Return the images on which runs differ as CSV; a label without a name is its number."""
 
     def name(label: int) -> str:
         return classes[label] if 0 <= label < len(classes) else str(label)
 
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("run", "entry", "index", "label", "first", "second"))
-    for one in images:
-        labels = (name(label) for label in (one.label, one.first, one.second))
-        writer.writerow((one.run, one.entry, one.index, *labels))
-    return text.getvalue()
+    rows = (
+        (one.run, one.entry, one.index, *map(name, (one.label, one.first, one.second)))
+        for one in images
+    )
+    return _csv([("run", "entry", "index", "label", "first", "second"), *rows])

@@ -26,16 +26,16 @@ def render(
 ) -> str:
     """Return a document that ``pytest-benchmark compare FILE...`` reads.
 
-    Every latency result is one benchmark, with the same name in every run of the same measurement;
-    results of one scenario and batch size are one group, which a comparison puts into one table.
+    Results of one scenario and batch size are one group, which a comparison puts into one table.
     """
     del location, width, color
     if not run.latency:
         msg = f"Run {run.id} has no latency to report. Measure one with `tlbench latency`."
         raise ResultError(msg)
+    commit = run.environment.git_commit or "unversioned"
     document = {
         "machine_info": _machine_info(run.environment),
-        "commit_info": _commit_info(run.environment.git_commit),
+        "commit_info": {"id": commit.removesuffix("-dirty"), "dirty": commit.endswith("-dirty")},
         "benchmarks": [_benchmark(run, result) for result in run.latency],
         "datetime": run.created_at,
         "version": _FORMAT_VERSION,
@@ -53,11 +53,6 @@ def _machine_info(environment: Environment) -> dict[str, Any]:
         "cpu": {"brand_raw": environment.cpu, "count": environment.cpus_total},
         "tlbench": plain_value(environment),
     }
-
-
-def _commit_info(commit: str | None) -> dict[str, Any]:
-    identity = (commit or "unversioned").removesuffix("-dirty")
-    return {"id": identity, "dirty": (commit or "").endswith("-dirty")}
 
 
 def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
@@ -84,22 +79,16 @@ def _benchmark(run: RunResult, result: LatencyResult) -> dict[str, Any]:
         },
         # tlbench warms up before it counts, and leaves the garbage collector alone.
         "options": {"disable_gc": False, "timer": "perf_counter", "warmup": bool(result.warmup_s)},
-        "stats": {
-            **sample_statistics(result.samples_s),
-            "data": result.samples_s,
-            "iterations": 1,
-        },
+        "stats": sample_statistics(result.samples_s) | {"data": result.samples_s, "iterations": 1},
     }
 
 
 def sample_statistics(samples_s: Sequence[float]) -> dict[str, Any]:
     """Return the statistics of one or more samples as pytest-benchmark defines and names them.
 
-    Seconds, but for the counts and ``ops``, rounds per second. Quartiles: for an even number of
-    samples the medians of both halves, for an odd one the weighted means of Wikipedia's method 3
-    (*Quartile*, "Computing methods"). Outliers lie beyond one standard deviation from the mean, or
-    beyond Tukey's fences at 1.5 interquartile ranges; ``ld15iqr`` and ``hd15iqr`` are the extreme
-    samples within the fences.
+    Seconds, but for the counts and ``ops``, rounds per second. For an odd number of samples, the
+    quartiles are Wikipedia's method 3. Outliers lie beyond one standard deviation from the mean, or
+    beyond Tukey's fences at 1.5 interquartile ranges; ``ld15iqr`` and ``hd15iqr`` lie within these.
     """
     ordered = sorted(samples_s)
     rounds, total = len(ordered), sum(samples_s)

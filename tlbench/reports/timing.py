@@ -80,11 +80,7 @@ def latency_table(results: Sequence[LatencyResult]) -> Table:
 
 
 def costs_table(results: Sequence[LatencyResult]) -> Table:
-    """Return what each timing rests on and what it costs besides time.
-
-    CPU time counts all threads, those that wait in a busy loop included. Peak memory is that of a
-    fresh process; there is no column of it where it was not measured.
-    """
+    """Return what each timing rests on and costs: samples, CPU time of all threads, peak memory."""
     letters, rows = _letters(results), []
     has_memory = any(one.peak_rss_bytes for one in results)
     for one in results:

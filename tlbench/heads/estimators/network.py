@@ -60,11 +60,7 @@ class NetworkClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  
         self.trainer = trainer
 
     def fit(self, X: ArrayLike, y: ArrayLike) -> Self:  # noqa: N803
-        """Train the network on rows (n_images, n_features) and labels of at least two classes.
-
-        Raise ValueError for a single class or an unusable parameter, and MissingDependencyError if
-        the trainer's library is not installed.
-        """
+        """Train on rows (n_images, n_features); raise ValueError for an unusable parameter."""
         rows, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_, codes = class_codes(y)
         self._check(rows.shape[1])

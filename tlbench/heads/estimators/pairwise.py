@@ -19,10 +19,7 @@ _KERNEL_BYTES = 2 << 30
 
 
 def class_codes(y: ArrayLike) -> tuple[NDArray[Any], NDArray[np.int64]]:
-    """Return the sorted classes, and for each label the index of its class.
-
-    Raise ValueError unless these are labels of at least two classes.
-    """
+    """Return the sorted classes, at least two, and for each label the index of its class."""
     check_classification_targets(y)
     classes, codes = np.unique(y, return_inverse=True)
     if len(classes) < 2:  # noqa: PLR2004 - a choice
