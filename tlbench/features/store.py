@@ -63,7 +63,7 @@ class PendingEntry:
 
 
 class ArrayStore:
-    """A folder of entries, created by the first write; told of damaged ones, which are deleted."""
+    """A folder of entries; *on_damage* gets a message for each damaged one, which is deleted."""
 
     def __init__(self, root: Path, *, on_damage: Callable[[str], None]) -> None:
         self.root = root

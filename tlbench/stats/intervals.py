@@ -54,7 +54,7 @@ def welch_interval(
     """Return the interval of the second mean minus the first, each (mean, deviation, n).
 
     Welch (1947), doi:10.1093/biomet/34.1-2.28, with the degrees of freedom of Satterthwaite (1946),
-    doi:10.2307/3002019. The values of a sample must be independent; those of folds not quite are.
+    doi:10.2307/3002019. Assumes independent values, which those of overlapping folds are not quite.
     """
     require_fraction(confidence, "confidence")
     for _, deviation, n in (first, second):

@@ -103,8 +103,8 @@ class DropTest:
 def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) -> float:
     """Return the probability that the test finds a true drop.
 
-    The unconditional power of the conditional test: Duffy (1984), doi:10.2307/2531151. There are D
-    disagreements, binomial(n_images, disagreement), of which the first wins a share.
+    The unconditional power of the conditional test: Duffy (1984), doi:10.2307/2531151. D, the
+    number of disagreements, and the wins of the first among these D are both binomial.
     """
     if n_images < 1 or not 0 <= drop <= disagreement <= 1:
         raise ConfigError(
