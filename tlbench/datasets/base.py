@@ -34,11 +34,9 @@ class Split:
     labels : ndarray of shape (n_images,), int64
         Index of each image's class.
     fingerprint : str
-        SHA-256 over the content of images and labels. Two splits with the same fingerprint contain
-        the same data.
+        SHA-256 over the content of images and labels: splits of the same data have the same one.
     images_fingerprint : str
-        SHA-256 over the images alone. Features are cached under it, so that two sets of labels
-        share the features of their images. By default the same as ``fingerprint``.
+        SHA-256 over the images alone, under which features are cached; by default ``fingerprint``.
     """
 
     images: Images
@@ -54,7 +52,6 @@ class Split:
             raise DataError(msg)
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.labels)
 
     @classmethod
@@ -106,12 +103,10 @@ class Dataset:
 
     Parameters
     ----------
-    name : str
-        As the user gave it, for example ``"cifar10"`` or ``"folder:photos"``.
+    name, source : str
+        As the user gave it, such as ``"folder:photos"``; and where the data came from.
     classes : tuple of str
         Class names; a label is an index into it.
-    source : str
-        Where the data came from, for the record.
     groupings : tuple of Grouping
         Groups of the classes. A predicted class is also scored as a prediction of its group.
     files : tuple of SourceFile
@@ -132,25 +127,22 @@ class Dataset:
     def __post_init__(self) -> None:
         for grouping in self.groupings:
             if len(grouping.group_of) != len(self.classes):
-                msg = (
+                raise DataError(
                     f"Grouping {grouping.name!r} of dataset {self.name!r} assigns "
                     f"{len(grouping.group_of)} classes, but the dataset has {len(self.classes)}."
                 )
-                raise DataError(msg)
         for title, split in (("train", self.train), ("test", self.test)):
             if len(split) == 0:
-                msg = (
+                raise DataError(
                     f"Dataset {self.name!r} has no {title} images ({self.source}). "
                     "Add images, or check the path."
                 )
-                raise DataError(msg)
             low, high = int(split.labels.min()), int(split.labels.max())
             if low < 0 or high >= len(self.classes):
-                msg = (
+                raise DataError(
                     f"Dataset {self.name!r} has {title} labels from {low} to {high}, "
                     f"but {len(self.classes)} classes: labels must be 0 to {len(self.classes) - 1}."
                 )
-                raise DataError(msg)
 
     @property
     def fingerprint(self) -> str:
@@ -164,14 +156,10 @@ class DatasetRequest:
 
     Parameters
     ----------
-    name : str
-        The whole name as the user gave it.
-    argument : str or None
-        What follows the first colon of the name: the path in ``folder:PATH``.
-    data_dir : Path or None
-        The user's data folder, if there is one.
-    download_dir : Path
-        Where downloaded datasets are kept.
+    name, argument : str, str or None
+        The whole name as the user gave it, and what follows its first colon: the path of a folder.
+    data_dir, download_dir : Path or None, Path
+        The user's data folder, if there is one, and where downloaded datasets are kept.
     seed : int
         Seed of the split, for datasets that come as a single set of images.
     listener : Listener
@@ -202,12 +190,7 @@ def load_dataset(request: DatasetRequest) -> Dataset:
     Parameters
     ----------
     request : DatasetRequest
-        Its ``name`` may carry an argument after a colon, as in ``folder:PATH``; the loader gets it
-        as ``argument``.
-
-    Returns
-    -------
-    Dataset
+        Its ``name`` may carry an argument after a colon, as in ``folder:PATH``.
 
     Raises
     ------
@@ -217,21 +200,15 @@ def load_dataset(request: DatasetRequest) -> Dataset:
         If its files are missing or damaged.
     """
     name, colon, argument = request.name.partition(":")
-    loader = DATASETS.load(name)
-    return loader(replace(request, argument=argument if colon else None))
+    return DATASETS.load(name)(replace(request, argument=argument if colon else None))
 
 
 _HIGHEST_DIGIT_VALUE: Final = 16
-_DIGITS_SPLIT_SEED: Final = 0
-"""The split is part of the dataset, whatever the seed of a run, so that results are comparable."""
+_DIGITS_SPLIT_SEED: Final = 0  # part of the dataset, so that runs of any seed are comparable
 
 
 def load_digits(request: DatasetRequest, /) -> Dataset:
-    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, which need no network.
-
-    Values 0 to 16 are scaled to 0 to 255 and rounded; the three channels are equal. The halves are
-    stratified by class and do not depend on ``request.seed``.
-    """
+    """Return scikit-learn's 1,797 handwritten digits of 8 x 8 pixels, which need no network."""
     import numpy as np
     from sklearn import datasets
     from sklearn.model_selection import train_test_split

@@ -18,15 +18,12 @@ _ROW_BYTES: Final = 3 * _SIDE * _SIDE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Archive:
-    """One of the two original archives, and the files in its folder.
-
-    *md5* has the digests of the files with images; they are those that torchvision checks.
-    """
+    """One of the two original archives, and the files in its folder."""
 
     folder: str
     url: str
     sha256: str
-    md5: Mapping[str, str]
+    md5: Mapping[str, str]  # of the files with images, as torchvision checks them
     train: tuple[str, ...]
     test: tuple[str, ...]
     meta: str
@@ -130,8 +127,8 @@ def _load(
     return Dataset(
         name=request.name,
         classes=classes,
-        train=_split(train[0], train[1][labels.key]),
-        test=_split(test[0], test[1][labels.key]),
+        train=Split.from_arrays(train[0], train[1][labels.key]),
+        test=Split.from_arrays(test[0], test[1][labels.key]),
         # With the number of rows: a smaller copy must not pass for the published dataset.
         source=f"{len(train[0])} train and {len(test[0])} test rows of {folder} ({labels.key})",
         groupings=groupings,
@@ -152,11 +149,10 @@ def _group_of(
     found[fine] = coarse
     if len(wrong := np.flatnonzero(found[fine] != coarse)):
         row = int(wrong[0])
-        msg = (
+        raise DataError(
             f"{folder}: rows of class {classes[fine[row]]!r} have coarse labels {coarse[row]} and "
             f"{found[fine[row]]}, but a class has one coarse label. Get the files again."
         )
-        raise DataError(msg)
     return tuple(found.tolist())
 
 
@@ -196,11 +192,10 @@ def _locate(request: DatasetRequest, archive: _Archive) -> Path:
     try:
         return fetch_archive(archive.url, archive.sha256, archive.members, kept, request.listener)
     except DataError as error:
-        msg = (
+        raise DataError(
             f"No folder {archive.folder} in {looked}. {error} "
             "Unpack the archive yourself and pass the folder that contains it as data_dir."
-        )
-        raise DataError(msg) from error
+        ) from error
 
 
 def _read_classes(path: Path, key: str) -> tuple[str, ...]:
@@ -214,16 +209,10 @@ def _read_classes(path: Path, key: str) -> tuple[str, ...]:
     )
 
 
-def _split(rows: ImageArray, labels: LabelArray) -> Split:
-    # A row is planar (all red, all green, all blue values); the images are a view of the rows.
-    images = rows.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1)
-    return Split.from_arrays(images, labels)
-
-
 def _read_rows(
     paths: list[Path], sizes: dict[str, int], digests: dict[str, str]
 ) -> tuple[ImageArray, dict[str, LabelArray]]:
-    """Return the rows (n_images, 3072), uint8, of all files, and the labels (n_images,) by key.
+    """Return the images (n_images, 32, 32, 3) of all files, and the labels (n_images,) by key.
 
     *sizes* has the number of classes of each key; the MD5 of each file is added to *digests*.
     """
@@ -231,7 +220,9 @@ def _read_rows(
 
     parts = [_read_file(path, sizes, digests) for path in paths]
     labels = {key: np.concatenate([part[1][key] for part in parts]) for key in sizes}
-    return np.concatenate([part[0] for part in parts]), labels
+    rows = np.concatenate([part[0] for part in parts])
+    # A row is planar (all red, all green, all blue values); the images are a view of the rows.
+    return rows.reshape(-1, 3, _SIDE, _SIDE).transpose(0, 2, 3, 1), labels
 
 
 def _read_file(
@@ -249,11 +240,10 @@ def _read_file(
         found = type(rows).__name__
         raise DataError(f"{path}: 'data' is not an array but {found}. Get the file again.")
     if rows.dtype != np.uint8 or rows.ndim != 2 or rows.shape[1] != _ROW_BYTES:  # noqa: PLR2004 - a matrix has two
-        msg = (
+        raise DataError(
             f"{path}: 'data' must be uint8 of shape (n_images, {_ROW_BYTES}), "
             f"found {rows.dtype} of shape {rows.shape}. Get the file again."
         )
-        raise DataError(msg)
     return rows, {key: _labels(content, key, size, len(rows), path) for key, size in sizes.items()}
 
 
@@ -266,14 +256,12 @@ def _labels(
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise DataError(f"{path}: {key!r} is not a list of whole numbers. Get the file again.")
     if len(labels) != n_rows:
-        msg = f"{path}: {n_rows} images but {len(labels)} {key}. Get the file again."
-        raise DataError(msg)
+        raise DataError(f"{path}: {n_rows} images but {len(labels)} {key}. Get the file again.")
     if labels and not 0 <= min(labels) <= max(labels) < n_classes:
-        msg = (
+        raise DataError(
             f"{path}: {key!r} must be 0 to {n_classes - 1}, "
             f"found {min(labels)} to {max(labels)}. Get the file again."
         )
-        raise DataError(msg)
     return np.array(labels, dtype=np.int64)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from tlbench.core.arrays import ImageArray, LabelArray
 from tlbench.core.errors import DataError, UnreadableImageError, one_line
 from tlbench.core.hashing import sha256_file, sha256_value
-from tlbench.core.progress import Listener
+from tlbench.core.progress import Listener, task
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
 
 if TYPE_CHECKING:
@@ -25,20 +25,16 @@ _WHITE: Final = (255, 255, 255, 255)
 
 
 def quiet_pillow() -> None:
-    """Silence Pillow's warnings (odd metadata, large images) for the whole process.
-
-    Called once per dataset: changing the filters around each image is not safe in threads.
-    """
+    """Silence Pillow's warnings (odd metadata, large images) for the whole process."""
+    # Once per dataset: changing the filters around each image is not safe in threads.
     warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def decode_image(path: Path) -> ImageArray:
     """Return the pixels (H, W, 3), uint8, RGB, of a JPEG, PNG or WebP file; safe in threads.
 
-    The content decides the format, not the suffix. Images are rotated as the EXIF orientation says;
-    16-bit grey is scaled to 8 bits, transparent pixels are laid over white, palettes and CMYK are
-    converted without colour profiles, and of an animation the first frame is returned. A file that
-    cannot be read, is truncated, or is a decompression bomb for Pillow raises UnreadableImageError.
+    Images are rotated as the EXIF orientation says, 16-bit grey is scaled to 8 bits, transparent
+    pixels are laid over white, and of an animation the first frame is returned.
     """
     import numpy as np
     from PIL import Image
@@ -94,21 +90,17 @@ class ImageFiles:
     paths: tuple[Path, ...]
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.paths)
 
     def __getitem__(self, index: int, /) -> ImageArray:
-        """Return one decoded image, see `decode_image`."""
         return decode_image(self.paths[index])
 
 
 def load(request: DatasetRequest, /) -> Dataset:
     """Return the dataset ``folder:PATH``: JPEG, PNG and WebP files, one subfolder per class.
 
-    If PATH has the folders ``train`` and ``test``, these are the splits. Otherwise each folder in
-    PATH is a class, and one fifth of its images, at least one, is chosen for testing by
-    ``request.seed``. Hidden files, other files and nested folders are ignored. All files are read
-    once for the fingerprint; an image that cannot be decoded raises UnreadableImageError on access.
+    If PATH has no folders ``train`` and ``test``, one fifth of each class, chosen by
+    ``request.seed``, is for testing. Hidden files, other files and nested folders are ignored.
     """
     root = _root(request.argument)
     quiet_pillow()
@@ -189,25 +181,22 @@ def _check_filled(folder: Path, tree: _Tree) -> None:
     if not _flat(tree):
         suffixes = ", ".join(sorted(SUFFIXES))
         found = f"{len(tree)} class folders" if tree else "no class folders"
-        msg = f"No images ({suffixes}) in {folder}: {found}. Layouts: {_LAYOUT}."
-        raise DataError(msg)
+        raise DataError(f"No images ({suffixes}) in {folder}: {found}. Layouts: {_LAYOUT}.")
 
 
 def _check_two(root: Path, train: _Tree, test: _Tree) -> tuple[str, ...]:
     _check_filled(root / "train", train)
     _check_filled(root / "test", test)
     if unknown := sorted(set(test) - set(train)):
-        msg = (
+        raise DataError(
             f"{root / 'test'} has classes that {root / 'train'} lacks: {', '.join(unknown)}. "
             "Add training images of them, or remove them from the test folder."
         )
-        raise DataError(msg)
     if empty := [name for name, files in train.items() if not files]:
-        msg = (
+        raise DataError(
             f"{root / 'train'} has no images of the class {', '.join(empty)}. "
             "Add some, or remove the folder from train and test."
         )
-        raise DataError(msg)
     return tuple(train)
 
 
@@ -215,11 +204,10 @@ def _check_one(root: Path, tree: _Tree) -> tuple[str, ...]:
     _check_filled(root, tree)
     for name, files in tree.items():
         if len(files) < 2:  # noqa: PLR2004 - one to train, one to test
-            msg = (
+            raise DataError(
                 f"Class {name!r} in {root} has {len(files)} image{'' if files else 's'}: a class "
                 "needs two or more, one of them for testing. Add images, or remove the folder."
             )
-            raise DataError(msg)
     return tuple(tree)
 
 
@@ -240,8 +228,7 @@ def _divide(tree: _Tree, seed: int) -> tuple[list[Path], list[Path]]:
 def _digest(files: list[Path], listener: Listener) -> dict[Path, str]:
     """Return the SHA-256 of each file's bytes."""
     digests: dict[Path, str] = {}
-    listener.start("read image files", len(files), "images")
-    try:
+    with task(listener, "read image files", len(files), "images"):
         for file in files:
             try:
                 digests[file] = sha256_file(file)
@@ -249,8 +236,6 @@ def _digest(files: list[Path], listener: Listener) -> dict[Path, str]:
                 reason = error.strerror or type(error).__name__
                 raise DataError(f"Cannot read {file}: {reason}. Check the file.") from error
             listener.advance()
-    finally:
-        listener.finish()
     return digests
 
 
@@ -258,8 +243,7 @@ def _warn_of_shared(
     train: list[Path], test: list[Path], digests: dict[Path, str], listener: Listener
 ) -> None:
     seen = {digests[file] for file in train}
-    shared = sum(digests[file] in seen for file in test)
-    if shared:
+    if shared := sum(digests[file] in seen for file in test):
         listener.warn(
             f"{shared} of {len(test)} test files are also training files, byte for byte: "
             "the accuracy will be too high."

@@ -33,11 +33,9 @@ class HashedImages:
         object.__setattr__(self, "known", np.zeros(n_images, np.bool_))
 
     def __len__(self) -> int:
-        """Return the number of images."""
         return len(self.images)
 
     def __getitem__(self, index: int, /) -> ImageArray:
-        """Return one image and record its digest."""
         image = self.images[index]
         digest = hashlib.blake2b(repr(image.shape).encode(), digest_size=_DIGEST_BYTES)
         digest.update(np.ascontiguousarray(image).data)
@@ -62,10 +60,7 @@ class Leaks:
 def find_leaks(
     train: Digests, train_labels: LabelArray, test: Digests, test_labels: LabelArray
 ) -> Leaks:
-    """Return the duplicates in two splits, from their digests (n, 16) and labels (n,).
-
-    If an image occurs several times in train, any copy of another class contradicts a test image.
-    """
+    """Return the duplicates in two splits, from their digests (n, 16) and labels (n,)."""
     keys, firsts, number = np.unique(_keys(train), return_index=True, return_inverse=True)
     relabelled = train_labels != train_labels[firsts[number]]
     found = np.searchsorted(keys, _keys(test)).clip(max=len(keys) - 1)

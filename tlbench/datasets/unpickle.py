@@ -97,10 +97,9 @@ def _text(value: object) -> str:
 
 
 def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
-    """Return the dictionary in a pickle of protocol 2 to 5; *origin* names it in an error.
+    """Return the dictionary in a pickle of protocol 2 to 5; *origin* names it in a DataError.
 
-    Keys are text (byte strings of Python 2 are read as Latin-1). Values are numbers, None, str,
-    bytes, lists, dictionaries, and arrays of integers or floats. Raises DataError otherwise.
+    Keys are text. Values are numbers, None, str, bytes, lists, dictionaries, and numeric arrays.
     """
     budget = _Budget(len(content))
 
@@ -126,10 +125,9 @@ def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
     try:
         result = _check_plain(load_pickle(content, allowed=allowed, encoding="bytes"))
     except PickleError as error:
-        msg = (
+        raise DataError(
             f"{origin} is truncated, damaged or not a file of this dataset: {error}. Get it again."
-        )
-        raise DataError(msg) from error
+        ) from error
     return {
         _text(key): value.view(np.ndarray) if isinstance(value, _Array) else value
         for key, value in result.items()
@@ -156,10 +154,7 @@ def _check_plain(result: object) -> dict[str | bytes, object]:
 
 
 def read_pickle(path: Path, digest: Callable[[bytes], object] | None = None) -> dict[str, object]:
-    """Return the dictionary in a pickle file, or raise DataError; see `parse_pickle`.
-
-    *digest*, such as the ``update`` of a hash, is given the file's bytes: they are read once.
-    """
+    """Return `parse_pickle` of a file; its bytes also go to *digest*, a hash's ``update``."""
     try:
         content = path.read_bytes()
     except OSError as error:

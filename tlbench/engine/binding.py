@@ -82,8 +82,7 @@ class BoundBatch:
             self._binding.synchronize_outputs()
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise failed_run(self._provider, self._shape, error) from error
-        rows: int = self._output.shape()[0]
-        return rows
+        return int(self._output.shape()[0])
 
     def fetch(self) -> NDArray[Any]:
         """Return the output as a host array that the next run does not overwrite."""

@@ -24,9 +24,7 @@ def arithmetic_ceiling(
 ) -> float | None:
     """Return multiply-accumulate operations per second of a square matrix product.
 
-    It is the fastest of a few tries on the network's provider and in its precision, so that an
-    impossible throughput can be told from a fast network. None if the provider cannot compute the
-    product or lacks memory for it: the ceiling of another device is no bound.
+    The fastest of a few tries. None if the provider cannot compute it or lacks memory for it.
     """
     options = dict(provider_options or {})
     # A single product of this size gains nothing from a captured graph.
@@ -63,12 +61,10 @@ def _product(size: int, precision: str) -> tuple[NDArray[Any], bytes]:
         left: NDArray[Any] = generator.integers(0, 127, (size, size), dtype=np.uint8)
         right: NDArray[Any] = generator.integers(-64, 64, (size, size), dtype=np.int8)
     else:
-        is_half = precision == "fp16"
-        operator = "MatMul"
-        kind = result = TensorProto.FLOAT16 if is_half else TensorProto.FLOAT
-        left, right = generator.standard_normal((2, size, size)).astype(
-            np.float16 if is_half else np.float32
-        )
+        half = precision == "fp16"
+        operator, kind = "MatMul", TensorProto.FLOAT16 if half else TensorProto.FLOAT
+        result, dtype = kind, "float16" if half else "float32"
+        left, right = generator.standard_normal((2, size, size)).astype(dtype)
     content = graph_model(
         [helper.make_node(operator, ["left", "right"], ["product"])],
         [helper.make_tensor_value_info("left", kind, [size, size])],

@@ -45,13 +45,12 @@ def extract_features(
     workers: int | None = None,
     listener: Listener | None = None,
 ) -> Extraction:
-    """Compute the features of *images*, decoding ahead on other threads while the network runs.
+    """Compute the features of *images*, decoding a few batches ahead while the network runs.
 
     Parameters
     ----------
     run : callable
-        From uint8 (N, H, W, 3) to float32 (N, n_features), usually `Session.run`. Any array with
-        one row per image will do.
+        From uint8 (N, H, W, 3) to an array of N rows, usually `Session.run`.
     images : Images
         Raw images; sizes may differ.
     sink : callable
@@ -76,10 +75,6 @@ def extract_features(
         If *batch_size* is below 1.
     UnreadableImageError, DataError
         With *strict*, for the first image that cannot be decoded; or if no image can be.
-
-    Notes
-    -----
-    Only a few batches are in memory at any time, however many images there are.
     """
     if batch_size < 1:
         raise ConfigError(f"batch_size must be at least 1, got {batch_size}.")
@@ -119,8 +114,7 @@ def load_batches(
 ) -> tuple[list[tuple[LabelArray, ImageArray]], list[tuple[int, UnreadableImageError]]]:
     """Return positions and stacked images by size, and position and error of unreadable images.
 
-    With *pad_to*, batches are filled up to that many rows by repeating the last image: a new batch
-    shape would make an accelerator search for algorithms and plan memory again.
+    With *pad_to*, batches are filled by repeating the last image: accelerators replan each shape.
     """
     by_shape: dict[tuple[int, ...], list[tuple[int, ImageArray]]] = {}
     unreadable = []
@@ -144,8 +138,7 @@ def prefetch(
 ) -> Iterator[R]:
     """Yield ``function(item)`` for each item, in order, computed up to *depth* items ahead.
 
-    An exception of *function* is raised when its item's turn comes. Closing the iterator early
-    drops what has not started and waits for what has.
+    An exception is raised when its item's turn comes. Closing drops what has not started.
     """
     remaining = iter(items)
     pending: deque[Future[R]] = deque()

@@ -34,10 +34,8 @@ def peak_rss_bytes() -> int:
 
 
 def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
-    """Return the used memory of the GPU with this PCI bus id, or why it is not known.
-
-    A device number would not do: resolving it starts the CUDA driver, which is timed below.
-    """
+    """Return the used memory of the GPU with this PCI bus id, or why it is not known."""
+    # A device number would not do: resolving it starts the CUDA driver, which is timed below.
     try:
         gpu = open_gpu_at(pci_bus_id)
     except GpuUnreadableError as error:

@@ -58,10 +58,8 @@ def provider_names() -> list[str]:
 
 def ort_name(name: str) -> str:
     """Return ONNX Runtime's name of a provider, given its short or its long name."""
-    if name.lower() in PROVIDERS:
-        return PROVIDERS[name.lower()]
-    if name in PROVIDERS.values():
-        return name
+    if (known := PROVIDERS.get(name.lower(), name)) in PROVIDERS.values():
+        return known
     raise unknown_name("provider", name, provider_names())
 
 
@@ -135,8 +133,7 @@ def captures_graph(provider_options: Mapping[str, str]) -> bool:
 def graph_options(number: int) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     """Return ``onnxruntime.RunOptions`` for the CUDA graph of this number, or for `NO_GRAPH`.
 
-    Without a number all calls of a session share one graph, which uses the addresses that its
-    buffers had at capture: a second buffer or a host array would be ignored.
+    Calls that share a graph use the addresses of its capture: another buffer would be ignored.
     """
     import onnxruntime
 
@@ -241,8 +238,5 @@ def graph_model(nodes: list[Any], inputs: list[Any], outputs: list[Any], *consta
     from onnx import helper
 
     graph = helper.make_graph(nodes, "tlbench", inputs, outputs, constants)
-    opsets = [helper.make_opsetid("", 17)]
-    content: bytes = helper.make_model(
-        graph, opset_imports=opsets, ir_version=8
-    ).SerializeToString()
-    return content
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return bytes(model.SerializeToString())

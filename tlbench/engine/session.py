@@ -44,12 +44,9 @@ class Session:
     requested_options, provider_options : dict
         The provider's options as requested, and as ONNX Runtime reports them in force.
     threads, spin : int, bool
-        Threads inside one operator, and whether idle ones wait in a busy loop (the default of ONNX
-        Runtime).
-    create_s : float
-        Seconds that ONNX Runtime took to load and optimise the graph.
-    placement : Placement
-        How many nodes run on each provider.
+        Threads inside one operator, and whether idle ones wait in a busy loop, as by default.
+    create_s, placement : float, Placement
+        Seconds to load and optimise the graph, and how many nodes run on each provider.
     """
 
     def __init__(
@@ -103,11 +100,10 @@ class Session:
                 elsewhere.setdefault(name, set()).add(operator)
         for name, operators in elsewhere.items():
             if misplaced := sorted(operators & _HEAVY):
-                msg = (
+                raise ProviderUnavailableError(
                     f"{', '.join(misplaced)} of {self.model.path.name} would run on {name} instead "
                     f"of {wanted}, so {name} would be measured. Use another provider or precision."
                 )
-                raise ProviderUnavailableError(msg)
         return Placement(
             nodes=dict(Counter(name for name, _ in placed)),
             operators={name: tuple(sorted(operators)) for name, operators in elsewhere.items()},
@@ -125,12 +121,10 @@ class Session:
         return dict(zip(names, self._run(names, images), strict=True))
 
     def _run(self, names: list[str], images: ImageArray) -> list[NDArray[Any]]:
-        outputs: list[NDArray[Any]]
         try:
-            outputs = self._session.run(names, {self._input: images}, *self._run_options)
+            return list(self._session.run(names, {self._input: images}, *self._run_options))
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise failed_run(self.provider, images.shape, error) from error
-        return outputs
 
     def bind(self, batch: ImageArray) -> BoundBatch:
         """Put one batch on the device, with a buffer there for its features."""

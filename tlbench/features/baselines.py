@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from tlbench.core.arrays import FloatArray, ImageArray, Images, LabelArray
 from tlbench.core.errors import DataError, MissingDependencyError, UnreadableImageError
-from tlbench.core.progress import Listener
+from tlbench.core.progress import Listener, task
 from tlbench.core.registry import Registry
 
 
@@ -15,10 +15,8 @@ class FeatureBaseline:
 
     Parameters
     ----------
-    name : str
-        Name on the command line.
-    summary : str
-        One line for ``tlbench list baselines``.
+    name, summary : str
+        Name on the command line, and one line for ``tlbench list baselines``.
     requires : tuple of str
         Distributions that are needed in addition to the base install.
     extract : callable
@@ -55,18 +53,12 @@ def compute_baseline(
 
     Parameters
     ----------
-    baseline : FeatureBaseline
-        What to compute.
-    images : Images
-        Raw images; sizes may differ.
+    baseline, images : FeatureBaseline, Images
+        What to compute, and raw images, whose sizes may differ.
     strict : bool
         Whether an unreadable image is an error; otherwise it is left out and recorded.
     listener : Listener
         Notified of the progress.
-
-    Returns
-    -------
-    BaselineFeatures
 
     Raises
     ------
@@ -82,8 +74,7 @@ def compute_baseline(
     table = np.empty((0, 0), dtype=np.float32)
     kept: list[int] = []
     skipped: list[tuple[int, str]] = []
-    listener.start(f"{baseline.name} features", total=len(images), unit="images")
-    try:
+    with task(listener, f"{baseline.name} features", len(images), "images"):
         for position in range(len(images)):
             try:
                 image = images[position]
@@ -95,12 +86,15 @@ def compute_baseline(
                 row = baseline.extract(image)
                 if not kept:
                     table = np.empty((len(images), len(row)), dtype=np.float32)
-                _check_length(baseline, row, position, table.shape[1])
+                if row.shape != table.shape[1:]:
+                    raise DataError(
+                        f"Feature baseline {baseline.name!r} gave features of shape {row.shape} "
+                        f"for image {position}, but {table.shape[1:]} for the first. Fix the "
+                        "plugin: the number of features must not depend on the image."
+                    )
                 table[len(kept)] = row
                 kept.append(position)
             listener.advance()
-    finally:
-        listener.finish()
     if not kept:
         msg = f"No {baseline.name} features: none of the {len(images)} images can be read."
         raise DataError(msg + (f" The first: {skipped[0][1]}" if skipped else " Add images."))
@@ -111,25 +105,11 @@ def compute_baseline(
     )
 
 
-def _check_length(baseline: FeatureBaseline, row: FloatArray, position: int, expected: int) -> None:
-    if row.shape != (expected,):
-        msg = (
-            f"Feature baseline {baseline.name!r} gave features of shape {row.shape} for image "
-            f"{position}, but ({expected},) for the first. Fix the plugin: the number of features "
-            "must not depend on the image."
-        )
-        raise DataError(msg)
-
-
 _SIDE_PIXELS = 32
 
 
 def _small_image(image: ImageArray) -> ImageArray:
-    """Return an image (H, W, 3) as (32, 32, 3), resized with Pillow's bilinear filter if needed.
-
-    The filter averages over the covered area where it shrinks an image. Smaller images are enlarged
-    too, so that all rows have one length; that adds no information.
-    """
+    """Return an image (H, W, 3) as (32, 32, 3), resized with Pillow's bilinear filter if needed."""
     import numpy as np
 
     if image.shape[:2] == (_SIDE_PIXELS, _SIDE_PIXELS):
@@ -157,11 +137,10 @@ def _hog(image: ImageArray) -> FloatArray:
     try:
         from skimage.feature import hog
     except ImportError as error:
-        msg = (
+        raise MissingDependencyError(
             f"The feature baseline 'hog' needs scikit-image, which cannot be imported ({error}). "
             "Run: pip install 'tlbench[baselines]'."
-        )
-        raise MissingDependencyError(msg) from error
+        ) from error
 
     values = hog(
         _small_image(image),

@@ -38,7 +38,6 @@ class StoredArrays:
 
     key: str
     arrays: dict[str, NDArray[Any]]
-    digests: dict[str, str]
     meta: dict[str, Any]
 
 
@@ -64,16 +63,7 @@ class PendingEntry:
 
 
 class ArrayStore:
-    """A folder of entries.
-
-    Parameters
-    ----------
-    root : Path
-        Created by the first write.
-    on_damage : callable
-        Called with a message when a damaged entry is found. The entry is deleted and treated as
-        absent.
-    """
+    """A folder of entries; *on_damage* gets a message for each damaged one, which is deleted."""
 
     def __init__(self, root: Path, *, on_damage: Callable[[str], None]) -> None:
         self.root = root
@@ -94,28 +84,24 @@ class ArrayStore:
                 path = folder / f"{name}.npy"
                 _check_digest(path, digest)
                 arrays[name] = np.load(path, mmap_mode="r", allow_pickle=False)
-            return StoredArrays(key, arrays, meta["sha256"], meta["meta"])
+            return StoredArrays(key, arrays, meta["meta"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             self._on_damage(
                 f"Cache entry {folder} is damaged ({error}). "
                 "It was deleted and will be computed again."
             )
-            self._delete(folder)
+            try:
+                shutil.rmtree(folder)
+            except OSError as kept:
+                msg = (
+                    f"Damaged cache entry {folder} cannot be deleted ({kept.strerror}): delete it."
+                )
+                raise StorageError(msg) from kept
             return None
-
-    def _delete(self, folder: Path) -> None:
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            msg = f"Damaged cache entry {folder} cannot be deleted ({error.strerror}): delete it."
-            raise StorageError(msg) from error
 
     @contextmanager
     def writing(self, kind: str, key: str, parts: Mapping[str, Any]) -> Iterator[PendingEntry]:
-        """Yield an entry to fill and `PendingEntry.commit`; without a commit nothing remains.
-
-        Raises StorageError if the store cannot be written.
-        """
+        """Yield an entry to fill and `PendingEntry.commit`; without a commit nothing remains."""
         folder = self._folder(kind, key)
         try:
             folder.parent.mkdir(parents=True, exist_ok=True)

@@ -19,8 +19,7 @@ _BLOCK_ROWS = 4096
 class RowWriter:
     """A float32 matrix in an ``.npy`` file; up to *n_rows* rows arrive in any order, each once.
 
-    Memory use is constant. It does not write to a memory map, whose pages count as this process's
-    memory until the kernel flushes them. The gaps of missing rows are closed at the end.
+    Memory use is constant: pages of a memory map would count until the kernel flushes them.
     """
 
     def __init__(self, path: Path, n_rows: int) -> None:
@@ -47,11 +46,10 @@ class RowWriter:
             self._n_columns = rows.shape[1]
             self._write_header(len(self._written))
         if rows.dtype != np.float32 or rows.shape != (len(index), self._n_columns):
-            msg = (
+            raise DataError(
                 f"Features must be float32 of shape ({len(index)}, {self._n_columns}), got "
                 f"{rows.dtype} of shape {rows.shape}: the model's output changes between batches."
             )
-            raise DataError(msg)
         if self._written[index].any():
             raise DataError("The features of an image arrived twice.")
         row_bytes = 4 * self._n_columns

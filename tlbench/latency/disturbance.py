@@ -33,8 +33,8 @@ def decide(  # noqa: PLR0917 - the columns of a table
     passed_text: str,
 ) -> Check:
     """Return a check that failed or passed, with the text for it."""
-    text = failed_text if failed else passed_text
-    outcome: Literal["fail", "pass"] = "fail" if failed else "pass"
+    outcome: Literal["fail", "pass"]
+    outcome, text = ("fail", failed_text) if failed else ("pass", passed_text)
     return Check(name=name, outcome=outcome, value=value, limit=limit, text=text)
 
 
@@ -59,10 +59,7 @@ def other_load(machine: MachineSamples) -> Check:
 
 
 def clock_speed(samples_s: Sequence[float], machine: MachineSamples) -> Check:
-    """Check the machine's speed at both ends against what the samples in between show of it.
-
-    A neighbour on the host can slow one end alone, and then the samples show nothing of it.
-    """
+    """Check the machine's speed at both ends against what the samples in between show of it."""
     name = "clock speed"
     if machine.other_cpus is not None and machine.other_cpus / machine.cpus > OTHER_LOAD:
         return unknown(name, "cannot be determined while other load is on the machine")
@@ -72,6 +69,7 @@ def clock_speed(samples_s: Sequence[float], machine: MachineSamples) -> Check:
         text += f" (processor at {_span(machine.temperatures_c, '°C')})"
     if abs(change) <= SLOWDOWN:
         return Check(name=name, outcome="pass", value=change, limit=SLOWDOWN, text=text)
+    # A neighbour on the host can slow one end alone, and then the samples show nothing of it.
     half = len(samples_s) // 2
     shown = median(samples_s[half:]) / median(samples_s[:half] or samples_s) - 1
     if shown * change > 0 and abs(shown) >= SHOWN:

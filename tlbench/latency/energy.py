@@ -48,10 +48,7 @@ def rapl_counter(powercap: Path = POWERCAP) -> EnergyCounter:
 
 
 def _unwrapped(zone: Path) -> Callable[[], int]:
-    """Return a reader of one package's microjoules that corrects one wrap between two readings.
-
-    Each register wraps round by itself, after some minutes at full power.
-    """
+    """Return a reader of one package's microjoules that corrects one wrap between two readings."""
     file = zone / "energy_uj"
     range_uj = int((zone / "max_energy_range_uj").read_text())
     last, wrapped = int(file.read_text()), 0

@@ -45,6 +45,19 @@ class _TimedCall:
         n_samples = sum(len(block.samples_s) for block in self.blocks)
         return rule.is_done(n_samples, sum(block.wall_s for block in self.blocks))
 
+    def time_block(self, turns: Turns, clock: Clock, *, pause_s: float) -> None:
+        clock.sleep_s(turns.warmup_s)
+        for _ in range(turns.warmup_calls):
+            self.sampler.sample()
+        samples: list[float] = []
+        began, cpu_began = clock.now_s(), clock.cpu_s()
+        while not samples or clock.now_s() - began < turns.block_s:
+            if pause_s:
+                clock.sleep_s(pause_s)
+            samples.append(self.sampler.sample())
+        block = _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
+        self.blocks.append(block)
+
     def timing(self, n_rounds: int, *, complete: bool) -> Timing:
         blocks = self.blocks[:n_rounds]
         return Timing(
@@ -67,8 +80,7 @@ def alternate(
 ) -> dict[str, Timing]:
     """Time several callables in blocks that alternate in random order; one `Timing` per key.
 
-    The minima and the pause of *rule* apply to each callable, its maximum to all of them together.
-    Block i of one was measured next to block i of another. Ctrl-C keeps whole rounds, incomplete.
+    *rule* applies to each callable, its maximum to all together. Ctrl-C keeps whole rounds.
     """
     rule, turns, clock = rule or StoppingRule(), turns or Turns(), clock or SystemClock()
     order, generator = list(calls), random.Random(turns.seed)  # noqa: S311 - no secret
@@ -87,27 +99,13 @@ def alternate(
         while n_rounds == 0 or not is_done():
             generator.shuffle(order)
             for name in order:
-                block = _block(timed[name].sampler, turns, clock, pause_s=rule.pause_s)
-                timed[name].blocks.append(block)
+                timed[name].time_block(turns, clock, pause_s=rule.pause_s)
             n_rounds += 1
     except KeyboardInterrupt:
         if n_rounds == 0:
             raise
         complete = False
     return {name: each.timing(n_rounds, complete=complete) for name, each in timed.items()}
-
-
-def _block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float) -> _Block:
-    clock.sleep_s(turns.warmup_s)
-    for _ in range(turns.warmup_calls):
-        sampler.sample()
-    samples: list[float] = []
-    began, cpu_began = clock.now_s(), clock.cpu_s()
-    while not samples or clock.now_s() - began < turns.block_s:
-        if pause_s:
-            clock.sleep_s(pause_s)
-        samples.append(sampler.sample())
-    return _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
 
 
 def block_medians(samples_s: tuple[float, ...], block_sizes: tuple[int, ...]) -> list[float]:

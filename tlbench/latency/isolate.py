@@ -12,9 +12,9 @@ from tlbench.core.errors import MeasurementError
 def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -> dict[str, Any]:
     """Return what ``python -m module`` answers to *request*, or raise MeasurementError.
 
-    The module reads a JSON object from standard input and writes one as the last line of standard
-    output. The parent waits in the operating system: a polling loop would load the machine.
+    It reads a JSON object from standard input and writes one as the last line of standard output.
     """
+    # The parent waits in the operating system: a polling loop would load the machine.
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
             [sys.executable, "-m", module],

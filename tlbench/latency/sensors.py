@@ -88,7 +88,7 @@ def gpu_state(device_id: int = 0) -> GpuState:
 def clocked_down(before: GpuState, after: GpuState) -> dict[str, float] | None:
     """Return for each cause the fraction of time throttled between two states, largest first.
 
-    None if the driver does not count what slows a GPU most: then the fraction is unknown.
+    None if the driver does not count what slows a GPU most.
     """
     elapsed_s = after.at_s - before.at_s
     shares = {
@@ -213,13 +213,10 @@ def watch(sensors: MachineSensors) -> Iterator[MachineSamples]:
 
 @contextmanager
 def watch_each(each: Sequence[MachineSensors]) -> Iterator[list[MachineSamples]]:
-    """Watch the machine for several models that take turns on it, each with its own GPU or none.
-
-    The processor's values are read from the first one's sensors and apply to all.
-    """
+    """Watch the machine for several models that take turns on it, each with its own GPU or none."""
     found = [MachineSamples(cpus=available_cpus(), other_cpus=None, slowdown=1.0) for _ in each]
     gpus = [sensors.gpu() for sensors in each]
-    before = each[0].read()
+    before = each[0].read()  # the processor's values apply to all
     try:
         yield found
     finally:
@@ -228,10 +225,9 @@ def watch_each(each: Sequence[MachineSensors]) -> Iterator[list[MachineSamples]]
         if after.busy_s is not None and before.busy_s is not None and wall_s > 0:
             others_s = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
             other_cpus = max(0.0, others_s / wall_s)
-        degrees = (before.temperature_c, after.temperature_c)
+        degrees = before.temperature_c, after.temperature_c
         for machine_samples, sensors, gpu in zip(found, each, gpus, strict=True):
             machine_samples.other_cpus = other_cpus
             machine_samples.slowdown = after.lap_s / before.lap_s
             machine_samples.temperatures_c = tuple(d for d in degrees if d is not None)
-            states = (gpu, sensors.gpu())
-            machine_samples.gpu = tuple(state for state in states if state is not None)
+            machine_samples.gpu = tuple(s for s in (gpu, sensors.gpu()) if s is not None)

@@ -31,28 +31,23 @@ def serve(
 ) -> Served:
     """Serve Poisson arrivals one after the other, one call per request.
 
+    As in MLPerf's Server scenario, the schedule is drawn beforehand, a request waits while another
+    is being served, and the wait counts.
+
     Parameters
     ----------
     call, rule, clock
         As for `measure`. The rule's maximum is when the last request may arrive. A queue that has
-        grown by then is served to its end, or for another maximum; requests still waiting after
-        that count as late.
+        grown by then is served to its end, or for another maximum; then the waiting count as late.
     qps, latency_bound_s : float
         Mean arrivals per second, and the longest time from arrival to completion that is in time.
-    allowed_fraction : float
-        Fraction of requests that may be late: 0.01 bounds the 99th percentile.
-    seed : int
-        Of the arrivals.
+    allowed_fraction, seed : float, int
+        Fraction of requests that may be late (0.01 bounds the 99th percentile); seed of arrivals.
 
     Returns
     -------
     Served
         The timing and the load. Ctrl-C keeps the served requests, marked as incomplete.
-
-    Notes
-    -----
-    As in MLPerf's Server scenario, the schedule is drawn beforehand, a request waits while another
-    is being served, and the wait counts.
     """
     if not qps > 0 or not latency_bound_s > 0:
         msg = f"qps and latency_bound_s must be above 0, got {qps} and {latency_bound_s}."
@@ -71,8 +66,7 @@ def serve(
             not rule.is_done(len(samples), arrival - began)
             and clock.now_s() - began < 2 * rule.max_duration_s
         ):
-            wait = arrival - clock.now_s()
-            if wait > 0:
+            if (wait := arrival - clock.now_s()) > 0:
                 clock.sleep_s(wait)
             sampler.sample()
             samples.append(clock.now_s() - arrival)
@@ -81,8 +75,7 @@ def serve(
         if not samples:
             raise
         complete = False
-    n_waiting = 0
-    ended = clock.now_s()
+    n_waiting, ended = 0, clock.now_s()
     while complete and not rule.is_done(len(samples) + n_waiting, arrival - began):
         n_waiting += 1  # would have arrived in time for the schedule, and was never served
         arrival += generator.expovariate(qps)
@@ -111,11 +104,9 @@ def serve(
 def find_highest_rate(
     serve_at: Callable[[float], Served], *, ceiling_qps: float, tolerance: float = 0.03
 ) -> Served:
-    """Return the highest rate that was served in time, found by bisection.
+    """Return the highest rate served in time, by bisection to *tolerance* times *ceiling_qps*.
 
-    *ceiling_qps* is the rate of calls back to back; the search ends when the interval is narrower
-    than *tolerance* times it. If no rate was served in time, the lowest one tried is returned and
-    ``load.is_peak`` is False. Ctrl-C ends the search and marks it as incomplete.
+    If none was, it is the lowest one tried and ``load.is_peak`` is False. Ctrl-C ends the search.
     """
     if not 0 < ceiling_qps < math.inf or not 0 < tolerance < 1:
         raise ConfigError(
@@ -135,8 +126,7 @@ def find_highest_rate(
             best, low = served, load.qps
         else:
             lowest, high = served, load.qps
-        complete = served.timing.complete
-        if not complete:
+        if not (complete := served.timing.complete):
             break
     found = best or lowest
     assert found is not None

@@ -55,25 +55,14 @@ def tick_s(clock: Clock, readings: int = 1000) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoppingRule:
-    """When to stop: once both minima are reached, or at the maximum time.
+    """When to stop: once both minima are reached, or at the maximum, after one call at least."""
 
-    Attributes
-    ----------
-    warmup_s, min_warmup_calls : float, int
-        The warm-up lasts until both are reached. The very first call is not part of it.
-    min_samples, min_duration_s, max_duration_s : int, float, float
-        The measurement lasts until both minima are reached, or until the maximum if the callable is
-        slow; it has at least one sample.
-    pause_s : float
-        Wait before each counted call, like a device that is used only now and then.
-    """
-
-    warmup_s: float = 0.3
-    min_warmup_calls: int = 2
+    warmup_s: float = 0.3  # the warm-up lasts until this and the next are reached
+    min_warmup_calls: int = 2  # without the very first call
     min_samples: int = 64
     min_duration_s: float = 1.0
     max_duration_s: float = 30.0
-    pause_s: float = 0.0
+    pause_s: float = 0.0  # before each counted call, like a device that is used now and then
 
     def __post_init__(self) -> None:
         if self.min_samples < 1:
@@ -92,29 +81,16 @@ class StoppingRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Seconds of every call, in the order measured.
+    """Seconds of every call, in the order measured; the totals are over the counted calls."""
 
-    Attributes
-    ----------
-    first_s, warmup_s, samples_s : float, tuple of float, tuple of float
-        The very first call, the calls of the warm-up, and the counted calls.
-    cpu_s, energy_j, wall_s : float, float or None, float
-        Processor time of the whole process, energy if there is a counter, and wall time with its
-        pauses, all over the counted calls.
-    block_sizes : tuple of int
-        Samples in each block if several callables took turns; empty otherwise.
-    complete : bool
-        False if Ctrl-C ended the measurement before the rule did.
-    """
-
-    first_s: float
+    first_s: float  # the very first call
     warmup_s: tuple[float, ...]
-    samples_s: tuple[float, ...]
-    cpu_s: float
-    wall_s: float
-    energy_j: float | None = None
-    block_sizes: tuple[int, ...] = ()
-    complete: bool = True
+    samples_s: tuple[float, ...]  # the counted calls
+    cpu_s: float  # processor time of the whole process
+    wall_s: float  # with the pauses
+    energy_j: float | None = None  # None without a counter
+    block_sizes: tuple[int, ...] = ()  # samples per block if several callables took turns
+    complete: bool = True  # False if Ctrl-C ended the measurement before the rule did
 
 
 @dataclass(slots=True)
@@ -158,14 +134,12 @@ def measure(
     Parameters
     ----------
     call : callable
-        Takes the number of the call, so that it can use another input each time: a repeated input
-        might be answered from a cache.
+        Takes the call's number, to use another input each time: caches may know a repeated one.
     rule, clock, energy : StoppingRule, Clock, EnergyCounter or None
         None for the default rule, the machine's clock, and no energy.
     is_steady : callable or None
-        Decides how long to go on: it is asked about the samples when the rule's minima are reached,
-        and while it returns False the measurement continues, half as long again each time, up to
-        the rule's maximum.
+        Asked about the samples when the rule's minima are reached: while it returns False the
+        measurement continues, half as long again each time, up to the rule's maximum.
 
     Returns
     -------
@@ -234,7 +208,5 @@ def summarise_median(samples_s: Sequence[float]) -> Interval | None:
     found = quantile_interval(samples_s, inflation=inflation)
     if found is None:
         return None
-    method = "order statistics"
-    if inflation > 1:
-        method += f", {len(samples_s) / inflation:.0f} effective samples"
-    return Interval(low=found[0], high=found[1], method=method)
+    effective = f", {len(samples_s) / inflation:.0f} effective samples" if inflation > 1 else ""
+    return Interval(low=found[0], high=found[1], method=f"order statistics{effective}")

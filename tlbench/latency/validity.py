@@ -34,38 +34,18 @@ ARITHMETIC = 2.5
 
 @dataclass(slots=True, kw_only=True)
 class CheckInputs(MachineSamples):
-    """What is known about a timing besides its samples; None for what is not known.
+    """What is known about a timing besides its samples; None for what is not known."""
 
-    Attributes
-    ----------
-    cpus, other_cpus, slowdown, temperatures_c, gpu
-        How the machine behaved; see `MachineSamples`.
-    tick_s : float
-        Smallest step of the clock.
-    repeated_ratio, inputs_change : float or None, bool
-        Median time with one input repeated, divided by that with changing inputs; and whether the
-        input changed from call to call in the timing.
-    batch_size, n_outputs : int
-        Images that went into one call, and rows that came out.
-    elsewhere : tuple of str
-        Operators that ran on another provider than the requested one.
-    macs_per_s, ceiling_macs_per_s : float or None
-        Arithmetic of the graph times the throughput, and the arithmetic ceiling of the machine.
-    independent, complete : bool
-        False if requests wait for one another, so that the order of the samples matters; false
-        after Ctrl-C.
-    """
-
-    tick_s: float
-    repeated_ratio: float | None = None
-    inputs_change: bool = True
-    batch_size: int = 1
-    n_outputs: int = 1
-    elsewhere: tuple[str, ...] = ()
-    macs_per_s: float | None = None
-    ceiling_macs_per_s: float | None = None
-    independent: bool = True
-    complete: bool = True
+    tick_s: float  # smallest step of the clock
+    repeated_ratio: float | None = None  # median time of one repeated input over changing inputs
+    inputs_change: bool = True  # from call to call in the timing
+    batch_size: int = 1  # images that went into one call
+    n_outputs: int = 1  # rows that came out
+    elsewhere: tuple[str, ...] = ()  # operators that ran on another provider than the requested
+    macs_per_s: float | None = None  # arithmetic of the graph times the throughput
+    ceiling_macs_per_s: float | None = None  # arithmetic ceiling of the machine
+    independent: bool = True  # False if requests wait for one another: then their order matters
+    complete: bool = True  # False after Ctrl-C
 
 
 def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[Check, ...]:
@@ -91,11 +71,8 @@ def reasons_of(checks: Sequence[Check]) -> tuple[str, ...]:
 
 
 def looks_steady(samples_s: Sequence[float]) -> bool:
-    """Return whether the samples have no trend and enough effective samples for a median.
-
-    Slow and fast phases of a shared machine look like a trend, or like very few samples, until the
-    measurement has covered several of them.
-    """
+    """Return whether the samples have no trend and enough effective samples for a median."""
+    # Slow and fast phases of a shared machine look like a trend or few samples at first.
     if len(samples_s) < ORDERED:
         return True  # too few to tell; the checks report it as unknown
     series = autocorrelation(samples_s)
@@ -181,9 +158,9 @@ def _placement(check_inputs: CheckInputs) -> Check:
 def _caching(check_inputs: CheckInputs) -> Check:
     ratio = check_inputs.repeated_ratio
     if ratio is None:
-        if check_inputs.inputs_change:
-            return unknown("caching", "not checked: the input changed with every call")
-        return unknown("caching", "not checked: a captured graph was given a single input")
+        changed = "the input changed with every call"
+        why = changed if check_inputs.inputs_change else "a captured graph was given a single input"
+        return unknown("caching", f"not checked: {why}")
     text = f"a repeated input takes {ratio:.2f} of the time of changing inputs"
     failed = f"result caching: {text}; turn the cache off"
     return decide("caching", ratio < REPEATED, ratio, REPEATED, failed, text)

@@ -52,16 +52,12 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
-    """Properties of the machine at the start of a run; None for what it does not report.
-
-    ``cpus_total`` counts all processors; ``cpus_usable`` those in this process's affinity and
-    cpuset, from which default thread counts derive.
-    """
+    """Properties of the machine at the start of a run; None for what it does not report."""
 
     machine: str
     cpu: str
     cpus_total: int
-    cpus_usable: int
+    cpus_usable: int  # in this process's affinity and cpuset; default thread counts derive from it
     ram_bytes: int | None
     gpus: tuple[Gpu, ...]
     os: str
@@ -92,11 +88,9 @@ def cuda_variables() -> dict[str, str]:
 
 
 def int8_saturates() -> bool:
-    """Return whether int8 products may saturate on this processor, so that weights need 7 bits.
+    """Return whether int8 products may saturate on this processor; True if unknown.
 
-    x86 without VNNI adds two products of uint8 and int8 in 16 bits, which can overflow; ARM adds in
-    32 bits (ONNX Runtime's documentation of ``reduce_range``). True if unknown: 7 bits are only
-    coarser.
+    x86 without VNNI adds them in 16 bits, ARM in 32 (ONNX Runtime's docs of ``reduce_range``).
     """
     if platform.machine().lower() in {"arm64", "aarch64"}:
         return False

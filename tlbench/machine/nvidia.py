@@ -40,8 +40,7 @@ def normal_bus_id(text: str) -> str:
 def locate_gpu(device_id: int) -> str:
     """Return the PCI bus id of the GPU that CUDA knows by this number, or raise GpuUnreadableError.
 
-    The CUDA driver is asked first; if it does not answer and NVML sees a single GPU, it is that
-    one. This starts the driver, so a process whose first call is timed must not do it.
+    This starts the CUDA driver. If it does not answer and NVML sees a single GPU, it is that one.
     """
     try:
         return bus_id_of(device_id)
@@ -50,8 +49,7 @@ def locate_gpu(device_id: int) -> str:
         try:
             n_gpus = nvml.nvmlDeviceGetCount()
             if n_gpus == 1:
-                info = nvml.nvmlDeviceGetPciInfo(nvml.nvmlDeviceGetHandleByIndex(0))
-                bus_id = info.busId
+                bus_id = nvml.nvmlDeviceGetPciInfo(nvml.nvmlDeviceGetHandleByIndex(0)).busId
                 return normal_bus_id(bus_id.decode() if isinstance(bus_id, bytes) else bus_id)
         except nvml.NVMLError as error:
             raise GpuUnreadableError(f"{unknown}, and NVML reports: {error}") from error
@@ -111,11 +109,8 @@ def _open_driver() -> Any:  # noqa: ANN401 - a C library
 
 
 def loaded_libraries(maps: Path = _MAPS) -> dict[str, str]:
-    """Return the versions of the CUDA runtime, cuBLAS, cuDNN and TensorRT that are loaded.
-
-    Each library is asked itself, because what pip lists need not be what is loaded: cuDNN may come
-    with the system or with PyTorch. Empty except on Linux, which lists what a process has loaded.
-    """
+    """Return the versions of the loaded CUDA runtime, cuBLAS, cuDNN and TensorRT; on Linux only."""
+    # Each is asked itself: pip's list need not be what is loaded, as cuDNN may be PyTorch's.
     try:
         lines = maps.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:

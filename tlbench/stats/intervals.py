@@ -14,6 +14,9 @@ _HALVINGS = 60
 def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> tuple[float, float]:
     """Return the confidence interval of an accuracy measured on independent images.
 
+    Score interval of Wilson (1927), doi:10.1080/01621459.1927.10502953. It keeps its coverage near
+    0 and 1. It covers the choice of the test images, not that of the training images or the seed.
+
     Parameters
     ----------
     n_correct, n_images : int
@@ -30,19 +33,12 @@ def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> 
     ------
     DataError
         If there are no images, or more correct ones than images.
-
-    Notes
-    -----
-    Score interval of Wilson (1927), doi:10.1080/01621459.1927.10502953. It stays inside [0, 1] and
-    keeps its coverage near 0 and 1, where the normal approximation does not. It covers the choice
-    of the test images only, not that of the training images or of the seed.
     """
     if n_images < 1 or not 0 <= n_correct <= n_images:
-        msg = (
+        raise DataError(
             f"No interval for {n_correct} correct of {n_images} images: there must be at least one "
             "image, and no more correct ones than images."
         )
-        raise DataError(msg)
     require_fraction(confidence, "confidence")
     from scipy.stats import binomtest
 
@@ -55,13 +51,10 @@ def wilson_interval(n_correct: int, n_images: int, confidence: float = 0.95) -> 
 def welch_interval(
     first: tuple[float, float, int], second: tuple[float, float, int], confidence: float = 0.95
 ) -> tuple[float, float]:
-    """Return the confidence interval of the second mean minus the first.
+    """Return the interval of the second mean minus the first, each (mean, deviation, n).
 
-    Notes
-    -----
     Welch (1947), doi:10.1093/biomet/34.1-2.28, with the degrees of freedom of Satterthwaite (1946),
-    doi:10.2307/3002019. It assumes that the values of a sample are independent; those of a
-    cross-validation are not quite, since its training sets overlap.
+    doi:10.2307/3002019. Assumes independent values, which those of overlapping folds are not quite.
     """
     require_fraction(confidence, "confidence")
     for _, deviation, n in (first, second):
@@ -85,21 +78,16 @@ def corrected_resampled_interval(
 ) -> tuple[float, float]:
     """Return the confidence interval of the mean accuracy of a cross-validation.
 
-    Notes
-    -----
-    Corrected resampled t interval of Nadeau and Bengio (2003), *Inference for the Generalization
-    Error*, doi:10.1023/A:1024068626366. Folds share training images, so the variance of the mean of
-    k accuracies is taken to be (1 / k + test_to_train) s^2 instead of s^2 / k, with k - 1 degrees
-    of freedom. docs/statistics.md has its coverage.
+    Corrected resampled t interval of Nadeau and Bengio (2003), doi:10.1023/A:1024068626366: folds
+    share training images, so the mean's variance is (1 / k + test_to_train) s^2, not s^2 / k.
     """
     if len(accuracies) < 2:  # noqa: PLR2004 - one fold has no deviation
         raise DataError(f"No interval of a mean over {len(accuracies)} folds: need two or more.")
     if not all(0 <= accuracy <= 1 for accuracy in accuracies) or not test_to_train >= 0:
-        msg = (
+        raise DataError(
             "Accuracies must be fractions from 0 to 1, and the ratio of test to training images "
             f"must be at least 0, got {list(accuracies)} and {test_to_train}."
         )
-        raise DataError(msg)
     require_fraction(confidence, "confidence")
     k = len(accuracies)
     half = _student_t(k - 1, confidence) * math.sqrt(1 / k + test_to_train) * stdev(accuracies)
@@ -119,11 +107,10 @@ def check_disagreements(only_first: int, only_second: int, n_images: int | None 
         n_images is not None and not max(1, only_first + only_second) <= n_images
     ):
         images = "" if n_images is None else f" of {n_images} images"
-        msg = (
+        raise DataError(
             f"No paired difference for {only_first} and {only_second} disagreements{images}: need "
             "at least one image, counts from 0, and no more disagreements than images."
         )
-        raise DataError(msg)
 
 
 def paired_interval(
@@ -131,12 +118,14 @@ def paired_interval(
 ) -> tuple[float, float]:
     """Return the confidence interval of the second accuracy minus the first, on the same images.
 
+    Score interval of Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B:
+    all differences d that a test with the variance estimated under d does not reject. Unlike Wald's
+    it has a width if there are no disagreements, and keeps its coverage if there are few.
+
     Parameters
     ----------
-    only_first, only_second : int
-        Images that only the first, or only the second, classifies correctly.
-    n_images : int
-        All images, including those without disagreement.
+    only_first, only_second, n_images : int
+        Images that only the first, or only the second, classifies correctly; and all images.
     confidence : float
         Two-sided coverage, a fraction in (0, 1).
 
@@ -149,21 +138,13 @@ def paired_interval(
     ------
     DataError
         If there are no images, or more disagreements than images.
-
-    Notes
-    -----
-    Score interval of Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B:
-    all differences d that a test with the variance estimated under d does not reject. Its test of
-    d = 0 is McNemar's without correction. Unlike Wald's it has a width if there are no
-    disagreements, and keeps its coverage if there are few.
     """  # noqa: E501 - the identifier has no place to break
     check_disagreements(only_first, only_second, n_images)
     require_fraction(confidence, "confidence")
     z = NormalDist().inv_cdf((1 + confidence) / 2)
-    high = _upper_end(only_second, only_first, n_images, z)
     # If the two are exchanged, the difference changes its sign.
     low = -_upper_end(only_first, only_second, n_images, z)
-    return low, high
+    return low, _upper_end(only_second, only_first, n_images, z)
 
 
 def _upper_end(gained: int, lost: int, n: int, z: float) -> float:
@@ -190,5 +171,4 @@ def _deviation(gained: int, lost: int, n: int, difference: float) -> float:
     root = math.sqrt(max(0.0, linear * linear - 8 * n * constant))
     # Of the two forms of the root, the one that does not subtract nearly equal numbers.
     rate = (root - linear) / (4 * n) if linear <= 0 else -2 * constant / (linear + root)
-    variance = n * (2 * rate + difference * (1 - difference))
-    return math.sqrt(max(0.0, variance))
+    return math.sqrt(max(0.0, n * (2 * rate + difference * (1 - difference))))

@@ -32,6 +32,10 @@ def mcnemar_p(
 ) -> float:
     """Return the p-value of McNemar's exact test.
 
+    If both are equally accurate, ``only_first`` is binomial(only_first + only_second, 1/2): McNemar
+    (1947), doi:10.1007/BF02295996. The two-sided value is twice the smaller tail. It is the sign
+    test, and for top-1 accuracy equal to the permutation test of the linear-probe literature.
+
     Parameters
     ----------
     only_first, only_second : int
@@ -48,14 +52,6 @@ def mcnemar_p(
     ------
     DataError
         If a count is negative.
-
-    Notes
-    -----
-    If both are equally accurate, each disagreement favours either with probability 1/2, so that
-    ``only_first`` is binomial(only_first + only_second, 1/2): McNemar (1947),
-    doi:10.1007/BF02295996, in its exact form. The two-sided value is twice the smaller tail, at
-    most 1. It is the sign test, and for top-1 accuracy equal to the permutation test of the
-    linear-probe literature.
     """
     check_disagreements(only_first, only_second)
     n = only_first + only_second
@@ -73,41 +69,30 @@ def _upper_tail(k: int, n: int) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropTest:
-    """When a second set of predictions counts as worse than the first.
+    """When a second set of predictions is worse: a significant drop that is not negligible."""
 
-    Both must hold: McNemar's exact test is significant, and the observed drop is larger than a
-    negligible one. An improvement is never rejected, whatever the alternative.
-
-    Parameters
-    ----------
-    alpha : float
-        Significance, in (0, 1).
-    alternative : {"two-sided", "drop"}
-        "two-sided" spends half of alpha on improvements.
-    negligible_fraction : float
-        Observed drops up to this pass even if they are significant, in [0, 1).
-    """
-
-    alpha: float = 0.01
-    alternative: Alternative = "drop"
-    negligible_fraction: float = 0.0
+    alpha: float = 0.01  # significance of McNemar's exact test
+    alternative: Alternative = "drop"  # "two-sided" spends half of alpha on improvements
+    negligible_fraction: float = 0.0  # observed drops up to this pass even if significant
 
     def __post_init__(self) -> None:
         require_fraction(self.alpha, "alpha")
         if not 0 <= self.negligible_fraction < 1:
-            msg = (
+            raise ConfigError(
                 "negligible_fraction must be at least 0 and below 1, got "
                 f"{self.negligible_fraction}."
             )
-            raise ConfigError(msg)
 
     def rejects(self, only_first: int, only_second: int, n_images: int) -> bool:
         """Return whether the second set of predictions is found to be worse."""
         check_disagreements(only_first, only_second, n_images)
-        lost = only_first - only_second
-        if lost <= 0 or lost <= _negligible_images(self.negligible_fraction, n_images):
+        if only_first - only_second <= self.negligible_images(n_images):
             return False
         return mcnemar_p(only_first, only_second, alternative=self.alternative) <= self.alpha
+
+    def negligible_images(self, n_images: int) -> float:
+        """Return how many lost images are negligible, with a tolerance for rounding."""
+        return self.negligible_fraction * n_images + 1e-9  # 5 are not more than 0.005 of 1,000
 
     @property
     def tail(self) -> float:
@@ -115,26 +100,17 @@ class DropTest:
         return self.alpha / 2 if self.alternative == "two-sided" else self.alpha
 
 
-def _negligible_images(fraction: float, n_images: int) -> float:
-    # The tolerance undoes rounding: 0.005 of 1,000 images are 5, and 5 lost ones are not more.
-    return fraction * n_images + 1e-9
-
-
 def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) -> float:
     """Return the probability that the test finds a true drop.
 
-    Notes
-    -----
-    The number of disagreements D is binomial(n_images, disagreement); of these the first wins
-    binomial(D, (1 + drop / disagreement) / 2). Summed over all D within 8.5 standard deviations,
-    this is the unconditional power of the conditional test: Duffy (1984), doi:10.2307/2531151.
+    The unconditional power of the conditional test: Duffy (1984), doi:10.2307/2531151. D, the
+    number of disagreements, and the wins of the first among these D are both binomial.
     """
     if n_images < 1 or not 0 <= drop <= disagreement <= 1:
-        msg = (
+        raise ConfigError(
             f"No power for {n_images} images, disagreement {disagreement}, drop {drop}: need at "
             "least one image and 0 <= drop <= disagreement <= 1."
         )
-        raise ConfigError(msg)
     if disagreement == 0:
         return 0.0
     mean, deviation = n_images * disagreement, math.sqrt(n_images * disagreement)
@@ -144,11 +120,10 @@ def drop_power(test: DropTest, n_images: int, disagreement: float, drop: float) 
     wins = np.maximum(
         _critical(counts, test.tail),
         # the smallest number of wins whose surplus is above the negligible one
-        np.floor((counts + _negligible_images(test.negligible_fraction, n_images)) / 2 + 1),
+        np.floor((counts + test.negligible_images(n_images)) / 2 + 1),
     ).astype(np.int64)
-    share = (1 + drop / disagreement) / 2
-    found = _tails(wins, counts, share)
-    return min(1.0, float(binomial_pmf(counts, n_images, disagreement) @ found))
+    weights = binomial_pmf(counts, n_images, disagreement)
+    return min(1.0, float(weights @ _tails(wins, counts, (1 + drop / disagreement) / 2)))
 
 
 def _critical(counts: _Ints, tail: float) -> _Ints:
@@ -176,10 +151,7 @@ def _tails(wins: _Ints, counts: _Ints, share: float) -> NDArray[np.float64]:
 def smallest_drop(
     test: DropTest, n_images: int, disagreement: float, *, power: float = 0.95
 ) -> float | None:
-    """Return the smallest true drop, to a hundredth of a point, that is found with this power.
-
-    None if even the loss of every image would be missed. See `drop_power`.
-    """
+    """Return the smallest drop, to a hundredth of a point, found with this power; None if none."""
     _check_search(disagreement, power)
 
     def found(steps: int) -> bool:
@@ -195,19 +167,15 @@ def smallest_drop(
 def images_needed(
     test: DropTest, disagreement: float, drop: float, *, power: float = 0.95
 ) -> int | None:
-    """Return about how many images the test needs for this power (see `drop_power`).
-
-    None for a drop that is negligible to the test, or if more than a hundred million are needed.
-    """
+    """Return about how many images the test needs; None for a negligible drop, or beyond 10^8."""
     _check_search(disagreement, power)
     if not 0 < drop <= 1:
         raise ConfigError(f"drop must be above 0 and at most 1, got {drop}.")
     if drop <= test.negligible_fraction:
         return None
-    at = max(disagreement, drop)
 
     def found(n_images: int) -> bool:
-        return drop_power(test, n_images, at, drop) >= power
+        return drop_power(test, n_images, max(disagreement, drop), drop) >= power
 
     enough = 1
     while not found(enough):

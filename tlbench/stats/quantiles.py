@@ -15,7 +15,7 @@ from tlbench.core.errors import ConfigError
 Series: TypeAlias = NDArray[np.float64]
 """One number per call, shape (n_samples,), in the order measured."""
 
-# Up to here the null distribution is counted; its counts, at most 2**50, are exact in int64.
+# Up to here the null distribution is counted (at most 2**50: exact in int64); above it is normal.
 _MOST_EXACT = 50
 
 
@@ -34,11 +34,10 @@ def checked_samples(samples: Sequence[float]) -> Series:
     unusable = np.flatnonzero(~np.isfinite(series))
     if unusable.size:
         first = unusable[0]
-        msg = (
+        raise ConfigError(
             f"{unusable.size} of {series.size} samples are not finite numbers; the first is "
             f"{series[first]} at position {first}. Leave out failed calls."
         )
-        raise ConfigError(msg)
     return series
 
 
@@ -60,10 +59,8 @@ def nearest_rank(n: int, fraction: float) -> int:
 
 
 def binomial_pmf(counts: NDArray[np.int64], n: int, fraction: float) -> Series:
-    """Return P(K = count) for K binomial(n, fraction).
-
-    scipy.stats has it too, but takes long to import, and `tlbench gate` must start fast.
-    """
+    """Return P(K = count) for K binomial(n, fraction)."""
+    # scipy.stats has it too, but takes long to import, and `tlbench gate` must start fast.
     from scipy.special import gammaln, xlog1py, xlogy
 
     logs = gammaln(n + 1) - gammaln(counts + 1) - gammaln(n - counts + 1)
@@ -75,11 +72,8 @@ def binomial_pmf(counts: NDArray[np.int64], n: int, fraction: float) -> Series:
 def samples_needed(fraction: float, confidence: float = 0.99) -> int:
     """Return the smallest number of samples that supports a percentile.
 
-    Notes
-    -----
-    Of n independent samples, the number K above the true percentile is binomial(n, 1 - fraction).
-    The second largest sample bounds the percentile if K >= 2, so n must satisfy P(K <= 1) <= 1 -
-    confidence. This is the early-stopping rule of MLPerf Inference with one discarded query.
+    The early-stopping rule of MLPerf Inference with one discarded query: of n samples, at most one
+    is above the true percentile with a probability of at most 1 - confidence.
     """
     require_fraction(fraction, "fraction")
     require_fraction(confidence, "confidence")
@@ -96,10 +90,8 @@ def samples_needed(fraction: float, confidence: float = 0.99) -> int:
 def percentile(samples: Sequence[float], fraction: float) -> float:
     """Return the nearest-rank percentile: the smallest sample not exceeded by *fraction* of all.
 
-    Notes
-    -----
-    Definition 1 of Hyndman and Fan (1996), doi:10.2307/2684934, numpy's "inverted_cdf". Unlike
-    numpy's interpolated default it cannot lie between two modes of a bimodal distribution.
+    Definition 1 of Hyndman and Fan (1996), doi:10.2307/2684934. Unlike numpy's interpolated default
+    it cannot lie between two modes of a bimodal distribution.
     """
     require_fraction(fraction, "fraction")
     if not samples:
@@ -118,18 +110,21 @@ def quantile_interval(
 ) -> tuple[float, float] | None:
     """Return the confidence interval of a quantile, whatever the shape of the distribution.
 
+    Of n independent samples, the number K at or below the quantile is binomial(n, fraction), so
+    that P(x_(l) <= quantile <= x_(u)) >= P(l <= K < u): David and Nagaraja (2003), Order
+    Statistics, section 7.1, doi:10.1002/0471722162. The values of K are added from the likeliest
+    outwards until they reach the confidence, which wastes less coverage than symmetric ranks. With
+    an inflation, the ranks of the effective sample size m are stretched by (n + 1) / (m + 1).
+
     Parameters
     ----------
     samples : sequence of float, shape (n_samples,)
         In any order and any unit.
-    fraction : float
-        The quantile, in (0, 1): 0.5 for the median.
-    confidence : float
-        Least two-sided coverage, a fraction in (0, 1).
+    fraction, confidence : float
+        The quantile (0.5 for the median) and the least two-sided coverage, both in (0, 1).
     inflation : float
         Factor, at least 1, by which dependence between samples inflates the variance of the sample
-        quantile: see `autocorrelation_time`. The effective sample size is n_samples / inflation,
-        rounded down.
+        quantile: see `autocorrelation_time`.
 
     Returns
     -------
@@ -141,18 +136,6 @@ def quantile_interval(
     ------
     ConfigError
         If there are no samples, one is not finite, or the inflation is below 1.
-
-    Notes
-    -----
-    Of n independent samples, the number K at or below the quantile is binomial(n, fraction), so
-    that P(x_(l) <= quantile <= x_(u)) >= P(l <= K < u): David and Nagaraja (2003), Order
-    Statistics, section 7.1, doi:10.1002/0471722162. The values of K are added from the likeliest
-    outwards until they reach the confidence. The ranks may therefore be lopsided by one, which
-    wastes half as much coverage as symmetric ranks: the coverage is 95 to 96.3 % for the median of
-    64 to 1,000. Intervals of a higher confidence contain those of a lower one.
-
-    With an inflation, the ranks are found for the effective sample size m and stretched by
-    (n + 1) / (m + 1), rounded outwards.
     """
     require_fraction(fraction, "fraction")
     require_fraction(confidence, "confidence")
@@ -210,27 +193,20 @@ def ratio_interval(
 ) -> RatioEstimate:
     """Return the ratio of two latencies that were measured in alternating blocks.
 
-    Notes
-    -----
     With d_i the logarithm of the ratio of block i, the estimate is exp of the median of all Walsh
     averages (d_i + d_j) / 2, i <= j: Hodges and Lehmann (1963), doi:10.1214/aoms/1177704172. The
     ends are the k-th smallest and k-th largest Walsh average, with the largest k that has
     P(W < k) <= (1 - confidence) / 2 for Wilcoxon's signed-rank statistic W: Hollander, Wolfe and
-    Chicken (2014), section 3.3, doi:10.1002/9781119196037. The distribution of W is exact up to 50
-    blocks, and normal with a continuity correction above.
-
-    It assumes that the d_i are independent and symmetric about one value. Two series whose
-    distributions differ only by a factor meet this whatever their shape. If the shapes differ, the
-    blocks must be long enough for their medians to be symmetric about the medians of the series.
+    Chicken (2014), section 3.3, doi:10.1002/9781119196037. The d_i must be independent and
+    symmetric about one value, as those of two distributions that differ only by a factor are.
     """
     require_fraction(confidence, "confidence")
     above, below = checked_samples(numerators), checked_samples(denominators)
     if above.size != below.size:
-        msg = (
+        raise ConfigError(
             f"Blocks come in pairs: found {above.size} numerators and {below.size} denominators. "
             "Leave out a block that has no partner."
         )
-        raise ConfigError(msg)
     logs = _log(above, "numerator") - _log(below, "denominator")
     rows, columns = np.triu_indices(logs.size)
     averages = np.sort((logs[rows] + logs[columns]) / 2)
@@ -247,11 +223,10 @@ def ratio_interval(
 def _log(series: Series, what: str) -> Series:
     if series.min() <= 0:
         worst = int(series.argmin())
-        msg = (
+        raise ConfigError(
             f"A ratio of latencies needs latencies above zero; found {what} {series[worst]} in "
             f"block {worst}. If the clock is too coarse for one call, time several calls together."
         )
-        raise ConfigError(msg)
     return np.log(series)
 
 

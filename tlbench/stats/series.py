@@ -44,17 +44,10 @@ class Trend:
 def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> float:
     """Return the factor by which dependence inflates the variance of a sample quantile.
 
-    Notes
-    -----
     The error of a sample quantile is, to first order, that of the mean of I(x <= quantile): Bahadur
     (1966), doi:10.1214/aoms/1177699450, and for dependent samples Sen (1968), *Asymptotic normality
-    of sample quantiles for m-dependent processes*. What matters are the autocovariances of this
-    series of zeros and ones, in which an outlier can neither hide nor fake dependence.
-
-    The inflation is 1 + 2 (rho_1 + rho_2 + ...). The sum ends where a pair rho_2k + rho_2k+1 is no
-    longer positive: initial positive sequence of Geyer (1992), doi:10.1214/ss/1177011137. Such sums
-    vary much, so the factor is rough. It is never below 1, which makes intervals of independent
-    samples slightly too wide. A trend counts as dependence and inflates it much.
+    of sample quantiles for m-dependent processes*. In this series of zeros and ones an outlier can
+    neither hide nor fake dependence. A trend counts as dependence and inflates it much.
     """
     require_fraction(fraction, "fraction")
     series = checked_samples(samples)
@@ -65,12 +58,8 @@ def autocorrelation_time(samples: Sequence[float], fraction: float = 0.5) -> flo
 def autocorrelation(samples: Sequence[float]) -> Autocorrelation:
     """Return whether neighbouring samples are more alike than chance allows.
 
-    Notes
-    -----
-    Serial correlation of ranks: Wald and Wolfowitz (1943), doi:10.1214/aoms/1177731358. For
-    independent samples it has mean -1 / n and variance near 1 / n. Only positive correlation is
-    detected: a negative one does not make an interval too narrow. A trend correlates neighbours
-    too, so check `trend` first.
+    Serial correlation of ranks: Wald and Wolfowitz (1943), doi:10.1214/aoms/1177731358, of mean
+    -1 / n and variance near 1 / n for independent samples. A trend correlates neighbours too.
     """
     series = checked_samples(samples)
     centred = _centred_ranks(series)
@@ -93,6 +82,12 @@ def trend(
 ) -> Trend:
     """Return whether latency changed steadily or in a step over a run, and by how much.
 
+    ``z`` is Spearman's correlation of time and latency times sqrt(n - 1) (Daniels 1950), divided by
+    the square root of the inflation by autocorrelation, as Hamed and Rao (1998),
+    doi:10.1016/S0022-1694(97)00125-X, do for the test of Mann and Kendall. The slope is that of
+    Theil and Sen (1968), doi:10.1080/01621459.1968.10480934. The larger of slope and change of
+    halves counts: a steady trend changes them by half of its total, and a step has no slope.
+
     Parameters
     ----------
     samples : sequence of float, shape (n_samples,)
@@ -110,26 +105,12 @@ def trend(
     Raises
     ------
     ConfigError
-        If there are no samples, one is not finite, or the median of all or of the first half is not
+        If there are no samples, one is not finite, or the median of all or the first half is not
         positive.
-
-    Notes
-    -----
-    ``z`` is Spearman's correlation of time and latency times sqrt(n - 1) (Daniels 1950), divided by
-    the square root of the inflation by autocorrelation, as Hamed and Rao (1998),
-    doi:10.1016/S0022-1694(97)00125-X, do for the test of Mann and Kendall. The inflation is that of
-    the ranks without the better fit of a straight line and of one step; otherwise the trend would
-    count as autocorrelation and hide itself.
-
-    The slope is that of Theil and Sen (1968), doi:10.1080/01621459.1968.10480934, through the
-    medians of up to 100 blocks. The larger of slope and change of halves is compared with
-    *smallest_fraction*: a steady trend changes the medians of the halves by half of its total, and
-    a step has no meaningful slope.
     """
     require_fraction(significance, "significance")
     if not 0 <= smallest_fraction < math.inf:
-        msg = f"smallest_fraction must be at least 0, got {smallest_fraction}."
-        raise ConfigError(msg)
+        raise ConfigError(f"smallest_fraction must be at least 0, got {smallest_fraction}.")
     series = checked_samples(samples)
     if series.min() == series.max():
         return Trend(half_change_fraction=0.0, slope_fraction=0.0, z=0.0, detected=False)
@@ -147,7 +128,11 @@ def trend(
 
 
 def _inflation(series: Series) -> float:
-    """Return 1 + 2 times the sum of autocorrelations by Geyer's initial positive sequence."""
+    """Return 1 + 2 (rho_1 + rho_2 + ...), at least 1.
+
+    The sum ends where a pair rho_2k + rho_2k+1 is no longer positive: initial positive sequence of
+    Geyer (1992), doi:10.1214/ss/1177011137.
+    """
     n = series.size
     centred = series - series.mean()
     # Zeros after the series keep its end from being correlated with its beginning.
@@ -166,8 +151,7 @@ def _centred_ranks(series: Series) -> Series:
     from scipy.stats import rankdata
 
     ranks: Series = rankdata(series)
-    centred: Series = ranks - ranks.mean()
-    return centred
+    return np.asarray(ranks - ranks.mean())
 
 
 def _trend_score(centred: Series) -> float:
@@ -177,6 +161,7 @@ def _trend_score(centred: Series) -> float:
     time_power, power = float(time @ time), float(centred @ centred)
     product = float(time @ centred)
     line = centred - time * (product / time_power)
+    # Without the better fit of line and step, the trend would count as autocorrelation and hide.
     residual = min(line, _without_step(centred), key=lambda rest: float(rest @ rest))
     spearman = product / math.sqrt(time_power * power)
     return spearman * math.sqrt(n - 1) / math.sqrt(_inflation(residual))
@@ -196,12 +181,9 @@ def _without_step(centred: Series) -> Series:
 
 
 def _slope(series: Series) -> float:
-    """Return the change over the whole series of Theil and Sen's line through block medians.
-
-    All blocks have one size; a shorter remainder at the end is left out.
-    """
+    """Return the change over the whole series of Theil and Sen's line through block medians."""
     size = -(-series.size // _SLOPE_BLOCKS)
-    n_blocks = series.size // size
+    n_blocks = series.size // size  # a shorter remainder at the end is left out
     medians = np.median(series[: n_blocks * size].reshape(n_blocks, size), axis=1)
     from scipy.stats import theilslopes
 
