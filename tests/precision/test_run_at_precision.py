@@ -170,7 +170,7 @@ def test_a_slower_conversion_is_said_to_be(config, monkeypatch):
         monkeypatch.setattr(run, "compare_with_full_precision", lambda *_: (found,))
         return run_benchmark(replace(config, latency=True, timing=QUICK)).result.warnings
 
-    slower = "int8 is slower than fp32 on this machine: 1.50 times the time [1.40, 1.60]"
+    slower = "int8 is slower than fp32 on this machine: it takes 1.50 times as long [1.40, 1.60]"
     assert any(warning.startswith(slower) for warning in warnings_at(1.5))
     assert not any("slower" in warning for warning in warnings_at(1.05))
     assert not any("slower" in warning for warning in warnings_at(0.6))
