@@ -57,8 +57,13 @@ def _parameters(group: Any) -> Iterator[Any]:  # noqa: ANN401 - click's types ar
 
 
 def option_words(name: str, value: object) -> list[str]:
-    """Return the words that set a parameter to a value; none where no option is needed for it."""
-    option = option_names()[name]
+    """Return the words that set a parameter to a value; none where no option is needed for it.
+
+    A parameter of the library alone has no words either.
+    """
+    option = option_names().get(name)
+    if option is None:
+        return []
     if option.switch is not None:
         return [option.text] if value is option.switch else []
     if value is None:
