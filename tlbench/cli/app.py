@@ -1,4 +1,4 @@
-"""The application: its commands, and what happens to errors."""
+"""The commands of the application, and what happens to errors."""
 
 import io
 import sys
@@ -12,7 +12,7 @@ from tlbench.cli.describe import doctor, inspect, list_entries
 from tlbench.cli.export import export, extract
 from tlbench.cli.gating import baseline, gate
 from tlbench.cli.measure import drift, evaluate, latency, run
-from tlbench.cli.names import speak_of_options
+from tlbench.cli.names import app, speak_of_options
 from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
@@ -21,18 +21,6 @@ from tlbench.core.errors import TlbenchError, one_line
 # typer brings its own click, in which this class has no public name.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
 
-app = typer.Typer(
-    name="tlbench",
-    help="Measure how fast and how accurate a frozen, pretrained backbone is on your images, on "
-    "any device that ONNX Runtime supports.",
-    epilog="Start with: tlbench run. Exit codes: 0 success; 1 a gate failed or, with --strict, an "
-    "INVALID timing; 2 an error; 130 after Ctrl-C.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # plain help: half the start-up time, and one line for a wrong option
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
 _COMMANDS = (
     run,
     evaluate,

@@ -1,4 +1,4 @@
-"""The library's parameters and the command line's options: one table, read in both directions."""
+"""The application, and one table of the library's parameters and its options."""
 
 import ast
 import re
@@ -9,6 +9,20 @@ from functools import cache
 from typing import Any
 
 import typer
+
+# `tlbench.cli.app` adds the commands, which import this module.
+app = typer.Typer(
+    name="tlbench",
+    help="Measure how fast and how accurate a frozen, pretrained backbone is on your images, on "
+    "any device that ONNX Runtime supports.",
+    epilog="Start with: tlbench run. Exit codes: 0 success; 1 a gate failed or, with --strict, an "
+    "INVALID timing; 2 an error; 130 after Ctrl-C.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: half the start-up time, and one line for a wrong option
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 
 # Parameters whose name differs from that of the command's own parameter, which names the option.
 _RENAMED = {
@@ -33,8 +47,6 @@ class OptionName:
 @cache
 def option_names() -> Mapping[str, OptionName]:
     """Return the option of each parameter, from the parameters of the commands themselves."""
-    from tlbench.cli.app import app
-
     found: dict[str, OptionName] = {}
     for parameter in _parameters(typer.main.get_command(app)):
         if parameter.param_type_name == "option":
