@@ -76,14 +76,13 @@ def finish(
 
 def _pool(graph: onnx.GraphProto, outputs: GraphOutputs) -> None:
     """Append the pooling or flattening of the channels-last feature map to ``features``."""
-    if outputs.pooling == "none":
-        operator, values = "Reshape", [-1, int(np.prod(outputs.feature_shape))]
-    else:
-        operator, values = {"avg": "ReduceMean", "max": "ReduceMax"}[outputs.pooling], [1, 2]
+    operator = {"avg": "ReduceMean", "max": "ReduceMax", "none": "Reshape"}[outputs.pooling]
+    flattens = outputs.pooling == "none"
+    values = [-1, int(np.prod(outputs.feature_shape))] if flattens else [1, 2]
     constant = numpy_helper.from_array(np.array(values, dtype=np.int64), f"{operator}_features")
     graph.initializer.append(constant)
     node = helper.make_node(operator, [UNPOOLED, constant.name], ["features"], "features")
-    if outputs.pooling != "none":
+    if not flattens:
         node.attribute.append(helper.make_attribute("keepdims", 0))
     graph.node.append(node)
 
@@ -175,8 +174,7 @@ def _folds(
     ]
     constants.update((tensor.name, tensor) for tensor in tensors)
     graph.initializer.extend(tensors)
-    del convolution.input[1:]
-    convolution.input.extend(tensor.name for tensor in tensors)
+    convolution.input[1:] = [tensor.name for tensor in tensors]
     return True
 
 
@@ -212,9 +210,7 @@ def protect_padding(graph: onnx.GraphProto) -> None:
             for name, values in zip(names, (pads[:, axes].reshape(-1), axes), strict=True)
         )
         value = pad.input[2] if len(pad.input) == _PADS_AND_VALUE else ""
-        data = pad.input[0]
-        del pad.input[:]
-        pad.input.extend([data, names[0], value, names[1]])
+        pad.input[1:] = [names[0], value, names[1]]
 
 
 # tf2onnx numbers its nodes by a counter of the process ("Conv__3948", "Cast/x:0"), and
@@ -244,10 +240,8 @@ def rename(graph: onnx.GraphProto, *, model_name_first: bool = True) -> None:
         return names[name]
 
     for node in graph.node:
-        for position, name in enumerate(node.input):
-            node.input[position] = new_name(name)
-        for position, name in enumerate(node.output):
-            node.output[position] = new_name(name)
+        node.input[:] = [new_name(name) for name in node.input]
+        node.output[:] = [new_name(name) for name in node.output]
         node.name = node.output[0]
     constants = {tensor.name: tensor for tensor in graph.initializer}
     ordered = []

@@ -20,6 +20,7 @@ class Resize:
     coordinates: Literal["half_pixel", "asymmetric", "align_corners"] = "half_pixel"
 
 
+NETWORK_INPUT = "network_input"  # of every network: the tensor behind the preprocessing
 BILINEAR = Resize(text="bilinear, half-pixel centres, no antialiasing")
 # Keys's cubic convolution with a = -0.5, as Pillow and TensorFlow have it; -0.75 is OpenCV's.
 BICUBIC = Resize(text="bicubic (a = -0.5), half-pixel centres, no antialiasing", mode="cubic")
@@ -63,7 +64,11 @@ class Step(NamedTuple):
 
 
 class PixelSteps(Protocol):
-    """What happens to the resized pixels, in order."""
+    """What happens to the resized pixels, in order; *text* describes it for people."""
+
+    @property
+    def text(self) -> str:
+        """The operations in words."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -133,13 +138,12 @@ def prepend_preprocessing(
     constants = [numpy_helper.from_array(np.asarray(size, dtype=np.int64), "input_size")]
     last = "resized"
     for name, operator, values in preprocessing.steps:
-        by_index = operator == "Gather"
-        constant = values if by_index else values.reshape(1, -1, 1, 1)
-        constants.append(numpy_helper.from_array(constant, f"preprocess_{name}"))
-        axis: dict[str, Any] = {"axis": 1} if by_index else {}
-        nodes.append(
-            helper.make_node(operator, [last, f"preprocess_{name}"], [f"image_{name}"], **axis)
+        axis: dict[str, Any] = {"axis": 1} if operator == "Gather" else {}
+        constant = numpy_helper.from_array(
+            values if axis else values.reshape(1, -1, 1, 1), f"preprocess_{name}"
         )
+        constants.append(constant)
+        nodes.append(helper.make_node(operator, [last, constant.name], [f"image_{name}"], **axis))
         last = f"image_{name}"
     nodes[-1].output[0] = network_input
 

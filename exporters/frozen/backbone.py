@@ -24,6 +24,7 @@ _REFUSED = {
     "layer": "name a tensor of the graph as output_tensor, not with layer=...",
     "top": "which tensor holds the logits is unknown; name it as output_tensor, without top=True",
 }
+_REQUIRES = ("tensorflow", "tf2onnx")
 _IMAGE, _FEATURES, _SOFTMAX = "DecodeJpeg", "pool_3", "softmax"
 # The operators that identify the graph.
 _OPERATORS = {_IMAGE: "DecodeJpeg", _FEATURES: "AvgPool", _SOFTMAX: "Softmax"}
@@ -51,21 +52,13 @@ class FrozenBackbone:
     """A frozen graph in a file; without a file, the entry that ``tlbench list`` shows."""
 
     path: Path | None = None
+    summary = "frozen:FILE.pb, a frozen TensorFlow graph; name its input and output tensors"
+    requires = _REQUIRES
 
     @property
     def name(self) -> str:
         """Name on the command line, without folders."""
         return "frozen" if self.path is None else f"frozen:{self.path.name}"
-
-    @property
-    def summary(self) -> str:
-        """One line for `tlbench list backbones`."""
-        return "frozen:FILE.pb, a frozen TensorFlow graph; name its input and output tensors"
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Distributions that an export needs."""
-        return ("tensorflow", "tf2onnx")
 
     def with_argument(self, argument: str) -> "FrozenBackbone":
         """Return the backbone of the file *argument*."""
@@ -93,17 +86,13 @@ class FrozenBackbone:
 
         refuse_options(self.name, options, **_REFUSED)
         content = read_file(self.path)
-
+        digest = hashlib.sha256(content).hexdigest()
+        label, licence = self.path.name, "stated by its author"
         source = FrozenSource(
             name=self.name,
-            label=self.path.name,
+            label=label,
             content=content,
-            weights=Weights(
-                kind="file",
-                sha256=hashlib.sha256(content).hexdigest(),
-                origin=self.path.name,
-                licence="stated by its author",
-            ),
+            weights=Weights(kind="file", sha256=digest, origin=label, licence=licence),
             input_tensor=options.input_tensor,
             output_tensor=options.output_tensor,
         )
@@ -120,24 +109,12 @@ class Inception2015:
     url: str = URL  # of the archive
     archive_bytes: int = ARCHIVE_BYTES
     n_features: int = 2048  # of pool_3
-
-    @property
-    def name(self) -> str:
-        """Name on the command line."""
-        return "inceptionv3-2015"
-
-    @property
-    def summary(self) -> str:
-        """One line for `tlbench list backbones`."""
-        return (
-            "Inception-v3 of 2015-12-05, 299 px, 2048 features, ImageNet weights; "
-            "licence: stated in the LICENSE file of its archive"
-        )
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Distributions that an export needs."""
-        return ("tensorflow", "tf2onnx")
+    name = "inceptionv3-2015"
+    summary = (
+        "Inception-v3 of 2015-12-05, 299 px, 2048 features, ImageNet weights; "
+        "licence: stated in the LICENSE file of its archive"
+    )
+    requires = _REQUIRES
 
     def export(
         self, options: "ExportOptions", destination: Path, listener: "Listener"

@@ -169,8 +169,7 @@ class OpenGraph:
             except (self.frozen.tf.errors.OpError, ValueError) as error:
                 msg = (
                     f"TensorFlow cannot run {self.frozen.label} on an image of shape "
-                    f"{image.shape}: "
-                    f"{one_line(error):.300}"
+                    f"{image.shape}: {one_line(error):.300}"
                 )
                 raise ExportError(msg) from error
         return [list(arrays) for arrays in zip(*results, strict=True)]

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from exporters.common.preprocess import NETWORK_INPUT
 from exporters.frozen.graph import FrozenGraph, data_inputs, flag, imported
 from tlbench.core.errors import ExportError
 
-NETWORK_INPUT = "network_input"
 _VARIABLES = ("Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp", "TemporaryVariable")
 # They pass on their first input; one may stop the run, the other may be fed another value.
 _SKIPPED = ("CheckNumerics", "PlaceholderWithDefault")
@@ -17,11 +17,7 @@ _Shape = tuple[int | None, ...] | None
 
 
 def network_graph(
-    graph: FrozenGraph,
-    *,
-    cut: str,
-    size: tuple[int, int],
-    outputs: Sequence[str],
+    graph: FrozenGraph, *, cut: str, size: tuple[int, int], outputs: Sequence[str]
 ) -> tuple[Any, list[str]]:
     """Return a GraphDef from the tensor *cut* to *outputs*, and the outputs' names in it.
 
@@ -47,8 +43,7 @@ def network_graph(
         else:
             copy = network.node.add()
             copy.CopyFrom(node)
-            del copy.input[:]
-            copy.input.extend(inputs)
+            copy.input[:] = inputs
             copy.attr.pop("_class", None)  # names nodes that may be gone
             copy.device = ""
     return network, [same.get(name, name) for name in outputs]
@@ -69,8 +64,7 @@ def _refuse(graph: FrozenGraph, nodes: list[Any], cut: str, outputs: Sequence[st
     if others:
         msg = f"{graph.label} needs other inputs than the image: {', '.join(others)}."
         raise ExportError(msg)
-    reached = {name for node in nodes for name in data_inputs(node)}
-    if cut not in reached:
+    if not any(cut in data_inputs(node) for node in nodes):
         msg = (
             f"{', '.join(outputs)} of {graph.label} belongs to the preprocessing: the network "
             f"begins after {cut}. Name a later tensor as the output."

@@ -115,12 +115,11 @@ def reference_outputs(
     outputs: dict[str, FloatArray] = {}
     for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, spec.blocks):
         if name == spec.layer:
-            pooled = {
+            outputs["features"] = {
                 "avg": lambda x: x.mean(axis=(2, 3)),
                 "max": lambda x: x.max(axis=(2, 3)),
                 "none": lambda x: x.transpose(0, 2, 3, 1).reshape(len(x), -1),
             }[spec.pooling](x)
-            outputs["features"] = pooled
             if not spec.top:
                 break
         if name == "head" and spec.top:
