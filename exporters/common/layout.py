@@ -1,9 +1,8 @@
 """Remove the layout changes from a graph that tf2onnx made of a channels-last network.
 
 tf2onnx puts a transpose before and after each convolution, and its own remover is not reliable.
-This one walks the graph once: it remembers each transpose to channels-last without writing it, lets
-every operator that can do so work on channels-first arrays, and writes a transpose only for the
-others.
+This one remembers each transpose to channels-last without writing it, lets every operator that can
+do so work on channels-first arrays, and writes a transpose only for the others.
 """
 
 import numpy as np

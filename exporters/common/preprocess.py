@@ -43,11 +43,10 @@ def choose_resize(name: str | None) -> Resize:
 
 
 def nearest_rows(n_old: int, n_new: int) -> "NDArray[np.int64]":
-    """Return, for each of *n_new* rows, the index of the old row that `NEAREST` takes.
+    """Return, for each of *n_new* rows, the old row ``floor((i + 0.5) * n_old / n_new)``.
 
-    Row i is ``floor((i + 0.5) * n_old / n_new)``, here in integers. Pillow and ONNX Runtime compute
-    it in floating point: where the product is an integer, rounding decides which row they take.
-    With an odd *n_old* it never is.
+    Pillow and ONNX Runtime compute it in floating point: where the product is an integer, rounding
+    decides which row they take. With an odd *n_old* it never is.
     """
     import numpy as np
 
@@ -77,13 +76,10 @@ class PixelSteps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What happens to the resized pixels: the order of the channels, then ``(x - mean) * scale``.
-
-    ``mean`` and ``scale`` are in the order of *channels*; *text* describes it for people.
-    """
+    """What happens to the resized pixels: the channels' order, then ``(x - mean) * scale``."""
 
     text: str
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the order of *channels*, as the scale
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"
 
@@ -113,10 +109,7 @@ def prepend_preprocessing(
     """Return the network with input ``images``: uint8, (N, H, W, 3), RGB, N, H and W dynamic.
 
     Before, its input *network_input* is float32 of shape (N, 3, height, width); *size* is (height,
-    width). The default resize is that of ``tf.image.resize`` and ``keras.layers.Resizing``.
-
-    The layout changes while pixels are still bytes of the raw image: that is the only transpose,
-    and the smallest possible one. No later node sees the size of the raw image.
+    width). The only transpose is of bytes, and no later node sees the size of the raw image.
     """
     import numpy as np
     import onnx

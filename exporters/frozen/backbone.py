@@ -195,10 +195,7 @@ def _check(graph: "FrozenGraph") -> None:
 def fetch_archive(
     folder: Path | None, listener: "Listener", *, url: str = URL, size_bytes: int = ARCHIVE_BYTES
 ) -> bytes:
-    """Return the archive, from *folder* if it is there already, else from *url*.
-
-    The download is kept in *folder*, or nowhere if that is None.
-    """
+    """Return the archive from *folder*, or else from *url*: then it is kept in *folder*, if any."""
     from tlbench.core.download import download
 
     name = url.rpartition("/")[2]
@@ -229,10 +226,7 @@ def fetch_archive(
 
 
 def read_member(content: bytes, label: str) -> bytes:
-    """Return the graph in the archive, without unpacking anything to disk.
-
-    The archive must hold nothing but plain files at its top, and the graph once.
-    """
+    """Return the graph in the archive, which must hold it once and nothing but plain files."""
     found = []
     try:
         with tarfile.open(fileobj=BytesIO(content), mode="r:gz") as tar:

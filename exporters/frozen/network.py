@@ -21,8 +21,7 @@ def network_graph(
 ) -> tuple[Any, list[str]]:
     """Return a GraphDef from the tensor *cut* to *outputs*, and the outputs' names in it.
 
-    Its input is ``NETWORK_INPUT``: float32, (1, height, width, 3). It has no control edges,
-    `CheckNumerics` or `BatchNormWithGlobalNormalization`.
+    Its input is ``NETWORK_INPUT``: float32, (1, height, width, 3). It has no control edges.
     """
     tf = graph.tf
     nodes = graph.needed(outputs, stop=(cut,))
@@ -75,8 +74,8 @@ def _refuse(graph: FrozenGraph, nodes: list[Any], cut: str, outputs: Sequence[st
 def _add_norm(graph: FrozenGraph, network: Any, node: Any, source: str) -> None:  # noqa: ANN401
     """Write the old normalisation as a product and a sum, to be folded into the convolution.
 
-    It computes ``(t - m) / sqrt(v + epsilon) * gamma + beta``, and leaves gamma out unless
-    ``scale_after_normalization``. The constants are computed in double precision and rounded once.
+    It is ``(t - m) / sqrt(v + epsilon) * gamma + beta``, with gamma only if
+    ``scale_after_normalization``. Constants are computed in double precision and rounded once.
     """
     values = [graph.constant(name) for name in list(data_inputs(node))[1:]]
     if any(value is None for value in values):
@@ -113,9 +112,8 @@ def free_batch(
 ) -> list[tuple[int, ...]]:
     """Make the batch of one dynamic, in place; return the shape of each output for one image.
 
-    A ``Reshape`` to a constant shape that begins with 1 gets -1 there, a ``Squeeze`` keeps the
-    first axis, the input's first axis is left open. Anything else that mixes the images of a batch
-    shows in the shapes that TensorFlow infers, or in the comparison with the graph image by image.
+    A ``Reshape`` to a constant shape gets -1 for its first 1, a ``Squeeze`` keeps the first axis.
+    Whatever else mixes the images of a batch shows in the inferred shapes or in the verification.
     """
     of_one = _shapes(tf, network, label)
     batched = {NETWORK_INPUT}

@@ -23,8 +23,7 @@ def convert(
 ) -> onnx.ModelProto:
     """Convert a Keras model and pool its features; its outputs are the features and the logits.
 
-    The graph's input is ``NETWORK_INPUT``: float32, (N, 3, H, W), preprocessed. Its outputs are
-    ``features``: float32, (N, n_features), and ``logits``: float32, (N, n_classes).
+    The graph maps ``NETWORK_INPUT``, float32 (N, 3, H, W), to ``features`` and ``logits``.
     """
     tf = frameworks.tf
     names = [UNPOOLED if outputs.pools else "features", "logits"]
@@ -50,8 +49,7 @@ def convert(
 def _convertible_layers(frameworks: Frameworks, model: Any) -> Iterator[None]:  # noqa: ANN401
     """Make a few layers compute the same result with operators that tf2onnx knows.
 
-    This lasts only while the network is traced: the reference runs Keras's own code, so that the
-    parity check covers these layers, too.
+    The reference runs Keras's own code, so that the parity check covers these layers, too.
     """
     keras, tf = frameworks.keras, frameworks.tf
     with contextlib.ExitStack() as stack:

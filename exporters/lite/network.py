@@ -195,8 +195,7 @@ def build_network(
 ) -> tuple[onnx.ModelProto, tuple[int, ...]]:
     """Return the network without preprocessing, and the shape of one image's features.
 
-    The input is ``network_input``, float32 (N, 3, height, width); the outputs are ``features``
-    (N, n_features) and, with the top, ``logits`` (N, n_classes).
+    Its input is (N, 3, height, width), its outputs ``features`` and, with the top, ``logits``.
     """
     graph = LiteGraph(state)
     tensor, size = graph.convolution(NETWORK_INPUT, STEM, spec.input_size)

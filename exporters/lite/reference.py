@@ -1,8 +1,7 @@
 """EfficientNet-Lite in plain numpy, the reference that every exported graph is verified against.
 
-It follows the architecture and not the graph: batch normalisation is applied and not folded,
-convolutions are sums over shifted images, a resize is its formula. The tests compare it with
-PyTorch on the published weights.
+It follows the architecture and not the graph: batch normalisation is not folded, a resize is its
+formula. The tests compare it with PyTorch on the published weights.
 """
 
 from collections.abc import Iterator

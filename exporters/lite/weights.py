@@ -70,11 +70,7 @@ _ALLOWED = {
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """Return every floating-point tensor in the file as float32, by name.
-
-    A file that is missing, in another format or damaged, or that holds anything but tensors, is an
-    ExportError.
-    """
+    """Return every floating-point tensor in the file as float32, by name; else ExportError."""
     try:
         return _read(BytesIO(path.read_bytes()))
     except OSError as error:

@@ -122,9 +122,8 @@ def count_macs(model: OnnxModel, size: tuple[int, int] | None = None) -> int:
     """Return the multiply-accumulates of convolutions and matrix products for one image.
 
     Conv, Gemm and MatMul at the top level of the graph are counted; quantised operators, transposed
-    convolutions, branches of ``If`` and loop bodies are not. The sum over a fixed batch is divided
-    by the batch. *size* is the raw image's height and width where the graph leaves them open; by
-    default it is the card's input size.
+    convolutions, branches of ``If`` and loop bodies are not. *size* is the raw image's height and
+    width where the graph leaves them open; by default it is the card's input size.
     """
     import onnx
 
