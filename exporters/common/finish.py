@@ -55,10 +55,7 @@ def finish(
     *,
     model_name_first: bool = True,
 ) -> None:
-    """Turn tf2onnx's graph of a channels-last network into the one that is written, in place.
-
-    *model_name_first* tells whether TensorFlow's names begin with that of the model as a whole.
-    """
+    """Turn tf2onnx's graph of a channels-last network into the one that is written, in place."""
     unknown = {node.op_type for node in model.graph.node if not onnx.defs.has(node.op_type)}
     if unknown:
         msg = (
@@ -76,14 +73,13 @@ def finish(
 
 def _pool(graph: onnx.GraphProto, outputs: GraphOutputs) -> None:
     """Append the pooling or flattening of the channels-last feature map to ``features``."""
-    if outputs.pooling == "none":
-        operator, values = "Reshape", [-1, int(np.prod(outputs.feature_shape))]
-    else:
-        operator, values = {"avg": "ReduceMean", "max": "ReduceMax"}[outputs.pooling], [1, 2]
+    operator = {"avg": "ReduceMean", "max": "ReduceMax", "none": "Reshape"}[outputs.pooling]
+    flattens = outputs.pooling == "none"
+    values = [-1, int(np.prod(outputs.feature_shape))] if flattens else [1, 2]
     constant = numpy_helper.from_array(np.array(values, dtype=np.int64), f"{operator}_features")
     graph.initializer.append(constant)
     node = helper.make_node(operator, [UNPOOLED, constant.name], ["features"], "features")
-    if outputs.pooling != "none":
+    if not flattens:
         node.attribute.append(helper.make_attribute("keepdims", 0))
     graph.node.append(node)
 
@@ -122,10 +118,9 @@ _RANK = 4
 
 
 def fold_into_convolutions(graph: onnx.GraphProto) -> None:
-    """Merge batch normalisations, biases and scales into the ``Conv`` before them, in place.
+    """Merge batch normalisations, biases and scales into the ``Conv`` that only they read.
 
-    This is done where nothing else reads the convolution's output. The arrays are channels-first;
-    products are computed in double precision and rounded once.
+    The arrays are channels-first; products are computed in double precision and rounded once.
     """
     constants = {tensor.name: tensor for tensor in graph.initializer}
     readers = Counter(name for node in graph.node for name in node.input)
@@ -175,8 +170,7 @@ def _folds(
     ]
     constants.update((tensor.name, tensor) for tensor in tensors)
     graph.initializer.extend(tensors)
-    del convolution.input[1:]
-    convolution.input.extend(tensor.name for tensor in tensors)
+    convolution.input[1:] = [tensor.name for tensor in tensors]
     return True
 
 
@@ -190,9 +184,8 @@ _PADS_AND_VALUE = 3
 def protect_padding(graph: onnx.GraphProto) -> None:
     """Name the padded axes of each ``Pad`` of zeros that a ``MaxPool`` reads, in place.
 
-    ONNX Runtime (seen in 1.31) merges such a ``Pad`` into the ``MaxPool``, whose own padding never
-    wins: windows at the border then give negative maxima where Keras gives zero (ResNet50V2's
-    features change by 1 %). It does not merge a ``Pad`` that names its axes, which means the same.
+    ONNX Runtime (seen in 1.31) merges any other into the ``MaxPool``, whose own padding never wins:
+    negative maxima at the border then replace Keras's zeros (ResNet50V2's features change by 1 %).
     After a ``Relu`` nothing is negative, so that merging is right and fast.
     """
     producers = {name: node for node in graph.node for name in node.output}
@@ -212,9 +205,7 @@ def protect_padding(graph: onnx.GraphProto) -> None:
             for name, values in zip(names, (pads[:, axes].reshape(-1), axes), strict=True)
         )
         value = pad.input[2] if len(pad.input) == _PADS_AND_VALUE else ""
-        data = pad.input[0]
-        del pad.input[:]
-        pad.input.extend([data, names[0], value, names[1]])
+        pad.input[1:] = [names[0], value, names[1]]
 
 
 # tf2onnx numbers its nodes by a counter of the process ("Conv__3948", "Cast/x:0"), and
@@ -225,10 +216,8 @@ _NUMBERING = re.compile(r"__\d+|:\d+|_first")
 def rename(graph: onnx.GraphProto, *, model_name_first: bool = True) -> None:
     """Rename nodes, tensors and constants in place, and sort the constants by first use.
 
-    The same network with the same weights is then the same bytes, whatever was exported before it
-    in this process, so that caches keyed by a model's digest stay valid. Inputs and outputs keep
-    their names; nodes are named after what they compute. *model_name_first*: names begin with that
-    of the model as a whole, which is dropped.
+    The same network with the same weights is then the same bytes, whatever was exported before.
+    With *model_name_first* names begin with that of the model as a whole, which is dropped.
     """
     fixed = [value.name for value in (*graph.input, *graph.output)]
     names: dict[str, str] = {"": "", **{name: name for name in fixed}}
@@ -244,10 +233,8 @@ def rename(graph: onnx.GraphProto, *, model_name_first: bool = True) -> None:
         return names[name]
 
     for node in graph.node:
-        for position, name in enumerate(node.input):
-            node.input[position] = new_name(name)
-        for position, name in enumerate(node.output):
-            node.output[position] = new_name(name)
+        node.input[:] = [new_name(name) for name in node.input]
+        node.output[:] = [new_name(name) for name in node.output]
         node.name = node.output[0]
     constants = {tensor.name: tensor for tensor in graph.initializer}
     ordered = []

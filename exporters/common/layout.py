@@ -1,9 +1,8 @@
 """Remove the layout changes from a graph that tf2onnx made of a channels-last network.
 
 tf2onnx puts a transpose before and after each convolution, and its own remover is not reliable.
-This one walks the graph once: it remembers each transpose to channels-last without writing it, lets
-every operator that can do so work on channels-first arrays, and writes a transpose only for the
-others.
+This one remembers each transpose to channels-last without writing it, lets every operator that can
+do so work on channels-first arrays, and writes a transpose only for the others.
 """
 
 import numpy as np
@@ -47,28 +46,24 @@ class _Walk:
 
     def run(self) -> None:
         for node in self.graph.node:
-            for position, name in enumerate(node.input):
-                node.input[position] = self.same.get(name, name)
+            node.input[:] = [self.same.get(name, name) for name in node.input]
             if not self._keeps_layout(node):
-                for position, name in enumerate(node.input):
-                    node.input[position] = self._written(name)
+                for name in node.input:
+                    self._write_last(name)
                 self.nodes.append(node)
         for name in self.outputs:
+            self._write_last(self.same.get(name, name))
             if name in self.same:
-                source = self._written(self.same[name])
-                self.nodes.append(helper.make_node("Identity", [source], [name]))
-            else:
-                self._written(name)
+                self.nodes.append(helper.make_node("Identity", [self.same[name]], [name]))
         del self.graph.node[:]
         self.graph.node.extend(self.nodes)
 
-    def _written(self, name: str) -> str:
-        source = self.first.pop(name, None)
-        if source is not None:
-            self.nodes.append(
-                helper.make_node("Transpose", [source], [name], f"{name}_last", perm=_TO_LAST)
-            )
-        return name
+    def _write_last(self, name: str) -> None:
+        """Write the transpose that gives the array *name*, if it is not written yet."""
+        if name in self.first:
+            source = [self.first.pop(name)]
+            node = helper.make_node("Transpose", source, [name], f"{name}_last", perm=_TO_LAST)
+            self.nodes.append(node)
 
     def _keeps_layout(self, node: onnx.NodeProto) -> bool:
         """Write *node* for channels-first arrays if that is possible."""
@@ -85,8 +80,7 @@ class _Walk:
 
     def _write(self, node: onnx.NodeProto, inputs: list[str], *, first: bool = True) -> None:
         """Write *node* with other inputs; its output, with *first*, is channels-first."""
-        del node.input[:]
-        node.input.extend(inputs)
+        node.input[:] = inputs
         if first:
             name = node.output[0]
             self.first[name] = node.output[0] = f"{name}_first"
@@ -109,7 +103,8 @@ class _Walk:
         if shape is None or len(shape) != _RANK or tuple(shape[1:3]) != (1, 1):
             return False
         name = self._constant(f"{node.output[0]}_shape", shape[list(_TO_FIRST)])
-        self._write(node, [self._written(node.input[0]), name])
+        self._write_last(node.input[0])
+        self._write(node, [node.input[0], name])
         return True
 
     def _broadcast(self, node: onnx.NodeProto) -> bool:
@@ -147,9 +142,8 @@ class _Walk:
         keeps = all(entry.i for entry in node.attribute if entry.name == "keepdims")
         if not keeps and not set(mapped) >= _SPATIAL:
             return False  # what is left is in another order
-        source = self.first[node.input[0]]
         name = self._constant(f"{node.output[0]}_axes", np.array(mapped, dtype=np.int64))
-        self._write(node, [source, name], first=keeps)
+        self._write(node, [self.first[node.input[0]], name], first=keeps)
         return True
 
     def _pad(self, node: onnx.NodeProto) -> bool:
@@ -167,8 +161,7 @@ class _Walk:
             return False
         mapped = np.array([_AXIS_OF[int(axis) % _RANK] for axis in axes], dtype=np.int64)
         name = self._constant(f"{node.output[0]}_axes", mapped)
-        inputs = [self.first[node.input[0]], *node.input[1:3], name, *node.input[4:]]
-        self._write(node, inputs)
+        self._write(node, [self.first[node.input[0]], *node.input[1:3], name, *node.input[4:]])
         return True
 
     def _values(self, name: str) -> NDArray[np.generic] | None:

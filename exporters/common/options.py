@@ -19,10 +19,7 @@ FROZEN_ONLY = {
 
 
 def refuse_options(name: str, options: ExportOptions, **reasons: str) -> None:
-    """Raise ConfigError if an option is set that the backbone *name* cannot use.
-
-    *reasons* has, by the option's name in `ExportOptions`, why it is refused, without a full stop.
-    """
+    """Raise ConfigError if an option is set that the backbone *name* cannot use, and say why."""
     for field in fields(ExportOptions):
         if field.name in reasons and getattr(options, field.name) != field.default:
             raise ConfigError(f"{name}: {reasons[field.name]}.")

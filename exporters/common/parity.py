@@ -23,11 +23,8 @@ _SHAPES = ((4, 32, 32), (2, 96, 80))
 def probe_batches(seed: int = 0, *, odd_sizes: bool = False) -> list[ImageArray]:
     """Return the raw images that an export is verified on: uint8 batches (N, H, W, 3).
 
-    With *odd_sizes* they lack their last row and column: no position of the nearest pixel then lies
-    half way between two pixels, where rounding decides.
-
-    They are coarse random patches under fine noise: like photographs they have most energy at low
-    frequencies, and unlike constant images they reveal a swapped axis or channel.
+    They have most energy at low frequencies, like photographs, and reveal a swapped axis or
+    channel. With *odd_sizes* no nearest pixel is half way between two, where rounding decides.
     """
     generator = np.random.default_rng(seed)
     batches = []
@@ -64,9 +61,8 @@ def measure_parity(
 ) -> Parity:
     """Return how far *model*, run by ONNX Runtime on the CPU, is from the reference.
 
-    The reference takes a uint8 batch (N, H, W, 3) and returns one float32 array (N, ...) for each
-    output of the graph. *tolerance* is relative to an image's largest absolute feature; above it,
-    or where shapes differ or a value is not finite, ExportError is raised.
+    The reference maps uint8 (N, H, W, 3) to one float32 array (N, ...) for each output of the
+    graph. *tolerance* is relative to an image's largest absolute feature.
     """
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]

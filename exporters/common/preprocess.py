@@ -20,6 +20,7 @@ class Resize:
     coordinates: Literal["half_pixel", "asymmetric", "align_corners"] = "half_pixel"
 
 
+NETWORK_INPUT = "network_input"  # of every network: the tensor behind the preprocessing
 BILINEAR = Resize(text="bilinear, half-pixel centres, no antialiasing")
 # Keys's cubic convolution with a = -0.5, as Pillow and TensorFlow have it; -0.75 is OpenCV's.
 BICUBIC = Resize(text="bicubic (a = -0.5), half-pixel centres, no antialiasing", mode="cubic")
@@ -42,11 +43,10 @@ def choose_resize(name: str | None) -> Resize:
 
 
 def nearest_rows(n_old: int, n_new: int) -> "NDArray[np.int64]":
-    """Return, for each of *n_new* rows, the index of the old row that `NEAREST` takes.
+    """Return, for each of *n_new* rows, the old row ``floor((i + 0.5) * n_old / n_new)``.
 
-    Row i is ``floor((i + 0.5) * n_old / n_new)``, here in integers. Pillow and ONNX Runtime compute
-    it in floating point: where the product is an integer, rounding decides which row they take.
-    With an odd *n_old* it never is.
+    Pillow and ONNX Runtime compute it in floating point: where the product is an integer, rounding
+    decides which row they take. With an odd *n_old* it never is.
     """
     import numpy as np
 
@@ -63,7 +63,11 @@ class Step(NamedTuple):
 
 
 class PixelSteps(Protocol):
-    """What happens to the resized pixels, in order."""
+    """What happens to the resized pixels, in order; *text* describes it for people."""
+
+    @property
+    def text(self) -> str:
+        """The operations in words."""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -72,13 +76,10 @@ class PixelSteps(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preprocessing:
-    """What happens to the resized pixels: the order of the channels, then ``(x - mean) * scale``.
-
-    ``mean`` and ``scale`` are in the order of *channels*; *text* describes it for people.
-    """
+    """What happens to the resized pixels: the channels' order, then ``(x - mean) * scale``."""
 
     text: str
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the order of *channels*, as the scale
     scale: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"
 
@@ -108,10 +109,7 @@ def prepend_preprocessing(
     """Return the network with input ``images``: uint8, (N, H, W, 3), RGB, N, H and W dynamic.
 
     Before, its input *network_input* is float32 of shape (N, 3, height, width); *size* is (height,
-    width). The default resize is that of ``tf.image.resize`` and ``keras.layers.Resizing``.
-
-    The layout changes while pixels are still bytes of the raw image: that is the only transpose,
-    and the smallest possible one. No later node sees the size of the raw image.
+    width). The only transpose is of bytes, and no later node sees the size of the raw image.
     """
     import numpy as np
     import onnx
@@ -133,13 +131,12 @@ def prepend_preprocessing(
     constants = [numpy_helper.from_array(np.asarray(size, dtype=np.int64), "input_size")]
     last = "resized"
     for name, operator, values in preprocessing.steps:
-        by_index = operator == "Gather"
-        constant = values if by_index else values.reshape(1, -1, 1, 1)
-        constants.append(numpy_helper.from_array(constant, f"preprocess_{name}"))
-        axis: dict[str, Any] = {"axis": 1} if by_index else {}
-        nodes.append(
-            helper.make_node(operator, [last, f"preprocess_{name}"], [f"image_{name}"], **axis)
+        axis: dict[str, Any] = {"axis": 1} if operator == "Gather" else {}
+        constant = numpy_helper.from_array(
+            values if axis else values.reshape(1, -1, 1, 1), f"preprocess_{name}"
         )
+        constants.append(constant)
+        nodes.append(helper.make_node(operator, [last, constant.name], [f"image_{name}"], **axis))
         last = f"image_{name}"
     nodes[-1].output[0] = network_input
 

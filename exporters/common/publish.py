@@ -1,4 +1,4 @@
-"""The last steps of every export: verify, attach the card, write the file in one move."""
+"""The last steps of every export: preprocess, verify, attach the card, write in one move."""
 
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -6,34 +6,51 @@ from pathlib import Path
 
 import onnx
 
+from exporters.common.finish import GraphOutputs
 from exporters.common.parity import measure_parity, probe_batches
+from exporters.common.preprocess import (
+    NEAREST,
+    NETWORK_INPUT,
+    PixelSteps,
+    Resize,
+    prepend_preprocessing,
+)
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.files import write_atomically
 from tlbench.core.progress import Listener
-from tlbench.model import CARD_KEY, ModelCard, Parity, encode_card
-
-
-def exporter_name() -> str:
-    """Return the name and version for the card's ``exported_by``."""
-    return f"tlbench {metadata.version('tlbench')}"
+from tlbench.model import CARD_KEY, ModelCard, Weights, encode_card
 
 
 def publish(
-    model: onnx.ModelProto,
+    network: onnx.ModelProto,
     *,
-    make_card: Callable[[Parity], ModelCard],
+    backbone: str,
+    source: str,
+    weights: Weights,
+    size: tuple[int, int],
+    resize: Resize,
+    preprocessing: PixelSteps,
+    layer: str,
+    outputs: GraphOutputs,
+    opset: int,
     reference: Callable[[ImageArray], Sequence[FloatArray]],
     reference_name: str,
     destination: Path,
     listener: Listener,
-    batches: Sequence[ImageArray] | None = None,
 ) -> ModelCard:
-    """Verify *model* against *reference*, put its card inside and move it to *destination*.
+    """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
     ExportError, with *destination* untouched, means that the graph is not valid ONNX or not at
-    parity. *batches* are the images that it is verified on; None for those of `probe_batches`.
+    parity.
     """
+    model = prepend_preprocessing(
+        network,
+        network_input=NETWORK_INPUT,
+        size=size,
+        preprocessing=preprocessing,
+        resize=resize,
+    )
     listener.start(f"verify against {reference_name}")
     try:
         onnx.checker.check_model(model)
@@ -43,10 +60,24 @@ def publish(
         model.SerializeToString(),
         reference=reference,
         reference_name=reference_name,
-        batches=probe_batches() if batches is None else batches,
+        batches=probe_batches(odd_sizes=resize is NEAREST),
     )
     listener.finish()
-    card = make_card(parity)
+    card = ModelCard(
+        backbone=backbone,
+        source=source,
+        weights=weights,
+        input_size=size,
+        resize=resize.text,
+        preprocessing=preprocessing.text,
+        layer=layer,
+        pooling=outputs.pooling,
+        feature_shape=outputs.feature_shape,
+        n_classes=outputs.n_classes,
+        opset=opset,
+        parity=parity,
+        exported_by=f"tlbench {metadata.version('tlbench')}",
+    )
     write_with_card(model, card, destination)
     return card
 

@@ -46,10 +46,21 @@ def keras_session() -> Iterator[Frameworks]:
         # listener, never through this module.
         stack.enter_context(warnings.catch_warnings())
         warnings.simplefilter("ignore")
-        stack.enter_context(_own_log_level())
+        # Set here, and by tf2onnx while it converts: a process started later would take it for the
+        # user's own.
+        stack.callback(_set_log_level, os.environ.get(_LOG_LEVEL))
         frameworks = _imported()
-        stack.enter_context(_quiet_loggers())
-        stack.enter_context(_keras_defaults(frameworks.keras))
+        for logger in map(logging.getLogger, _LOGGERS):
+            stack.callback(logger.setLevel, logger.level)
+            logger.setLevel(logging.CRITICAL + 1)
+        # A user's keras.json may ask for other layouts and types.
+        config = frameworks.keras.config
+        if config.is_interactive_logging_enabled():
+            stack.callback(config.enable_interactive_logging)
+        stack.callback(config.set_floatx, config.floatx())
+        stack.callback(config.set_image_data_format, config.image_data_format())
+        config.set_image_data_format("channels_last")
+        config.set_floatx("float32")
         stack.callback(frameworks.start_over)
         # Convolutions on a GPU may use TF32, which is no reference for float32.
         stack.enter_context(frameworks.tf.device("/CPU:0"))
@@ -119,43 +130,7 @@ def _no_stderr() -> Iterator[None]:
             os.close(saved)
 
 
-@contextlib.contextmanager
-def _own_log_level() -> Iterator[None]:
-    # Set here, and by tf2onnx while it converts: a process started later would take it for the
-    # user's own.
-    before = os.environ.get(_LOG_LEVEL)
-    try:
-        yield
-    finally:
-        os.environ.pop(_LOG_LEVEL, None)
-        if before is not None:
-            os.environ[_LOG_LEVEL] = before
-
-
-@contextlib.contextmanager
-def _quiet_loggers() -> Iterator[None]:
-    loggers = [logging.getLogger(name) for name in _LOGGERS]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def _keras_defaults(keras: Any) -> Iterator[None]:  # noqa: ANN401 - a module without stubs
-    # A user's keras.json may ask for other layouts and types.
-    layout, floatx = keras.config.image_data_format(), keras.config.floatx()
-    interactive = keras.config.is_interactive_logging_enabled()
-    keras.config.set_image_data_format("channels_last")
-    keras.config.set_floatx("float32")
-    try:
-        yield
-    finally:
-        keras.config.set_image_data_format(layout)
-        keras.config.set_floatx(floatx)
-        if interactive:
-            keras.config.enable_interactive_logging()
+def _set_log_level(level: str | None) -> None:
+    os.environ.pop(_LOG_LEVEL, None)
+    if level is not None:
+        os.environ[_LOG_LEVEL] = level

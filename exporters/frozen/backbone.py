@@ -24,6 +24,7 @@ _REFUSED = {
     "layer": "name a tensor of the graph as output_tensor, not with layer=...",
     "top": "which tensor holds the logits is unknown; name it as output_tensor, without top=True",
 }
+_REQUIRES = ("tensorflow", "tf2onnx")
 _IMAGE, _FEATURES, _SOFTMAX = "DecodeJpeg", "pool_3", "softmax"
 # The operators that identify the graph.
 _OPERATORS = {_IMAGE: "DecodeJpeg", _FEATURES: "AvgPool", _SOFTMAX: "Softmax"}
@@ -51,21 +52,13 @@ class FrozenBackbone:
     """A frozen graph in a file; without a file, the entry that ``tlbench list`` shows."""
 
     path: Path | None = None
+    summary = "Any frozen TensorFlow graph, as frozen:FILE.pb"
+    requires = _REQUIRES
 
     @property
     def name(self) -> str:
         """Name on the command line, without folders."""
         return "frozen" if self.path is None else f"frozen:{self.path.name}"
-
-    @property
-    def summary(self) -> str:
-        """One line for `tlbench list backbones`."""
-        return "Any frozen TensorFlow graph, as frozen:FILE.pb"
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Distributions that an export needs."""
-        return ("tensorflow", "tf2onnx")
 
     def with_argument(self, argument: str) -> "FrozenBackbone":
         """Return the backbone of the file *argument*."""
@@ -93,17 +86,13 @@ class FrozenBackbone:
 
         refuse_options(self.name, options, **_REFUSED)
         content = read_file(self.path)
-
+        digest = hashlib.sha256(content).hexdigest()
+        label, licence = self.path.name, "stated by its author"
         source = FrozenSource(
             name=self.name,
-            label=self.path.name,
+            label=label,
             content=content,
-            weights=Weights(
-                kind="file",
-                sha256=hashlib.sha256(content).hexdigest(),
-                origin=self.path.name,
-                licence="stated by its author",
-            ),
+            weights=Weights(kind="file", sha256=digest, origin=label, licence=licence),
             input_tensor=options.input_tensor,
             output_tensor=options.output_tensor,
         )
@@ -120,21 +109,9 @@ class Inception2015:
     url: str = URL  # of the archive
     archive_bytes: int = ARCHIVE_BYTES
     n_features: int = 2048  # of pool_3
-
-    @property
-    def name(self) -> str:
-        """Name on the command line."""
-        return "inceptionv3-2015"
-
-    @property
-    def summary(self) -> str:
-        """One line for `tlbench list backbones`."""
-        return "Inception-v3 of 2015-12-05, 299 px, 2048 features"
-
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Distributions that an export needs."""
-        return ("tensorflow", "tf2onnx")
+    name = "inceptionv3-2015"
+    summary = "Inception-v3 of 2015-12-05, 299 px, 2048 features"
+    requires = _REQUIRES
 
     def export(
         self, options: "ExportOptions", destination: Path, listener: "Listener"
@@ -215,10 +192,7 @@ def _check(graph: "FrozenGraph") -> None:
 def fetch_archive(
     folder: Path | None, listener: "Listener", *, url: str = URL, size_bytes: int = ARCHIVE_BYTES
 ) -> bytes:
-    """Return the archive, from *folder* if it is there already, else from *url*.
-
-    The download is kept in *folder*, or nowhere if that is None.
-    """
+    """Return the archive from *folder*, or else from *url*: then it is kept in *folder*, if any."""
     from tlbench.core.download import download
 
     name = url.rpartition("/")[2]
@@ -249,10 +223,7 @@ def fetch_archive(
 
 
 def read_member(content: bytes, label: str) -> bytes:
-    """Return the graph in the archive, without unpacking anything to disk.
-
-    The archive must hold nothing but plain files at its top, and the graph once.
-    """
+    """Return the graph in the archive, which must hold it once and nothing but plain files."""
     found = []
     try:
         with tarfile.open(fileobj=BytesIO(content), mode="r:gz") as tar:

@@ -49,8 +49,7 @@ class Chain:
 def find_chain(graph: FrozenGraph, input_tensor: str, outputs: Sequence[str]) -> Chain:
     """Follow the image from *input_tensor* to where the network begins.
 
-    The chain is ``Cast`` and ``ExpandDims``, a ``ResizeBilinear`` to a constant size, then sums and
-    products with constants, as far as each tensor is read once.
+    After the resize the chain goes on as far as each tensor is read once, by sums and products.
     """
     readers: _Readers = defaultdict(list)
     for node in graph.needed(outputs, stop=(input_tensor,)):
@@ -76,19 +75,30 @@ def find_chain(graph: FrozenGraph, input_tensor: str, outputs: Sequence[str]) ->
 
 def _to_the_resize(graph: FrozenGraph, readers: _Readers, input_tensor: str) -> tuple[Any, bool]:
     """Return the node that resizes, and whether the batch axis is added on the way to it."""
-    adds_batch = False
-    tensor = input_tensor
+    adds_batch, tensor = False, input_tensor
     while True:
-        node = _only(readers[tensor], graph, input_tensor)
+        if len(readers[tensor]) != 1:
+            names = ", ".join(sorted(node.name for node in readers[tensor])) or "no node"
+            msg = (
+                f"Between {input_tensor} and the resize of {graph.label}, the image goes to "
+                f"{names}; tlbench can follow it only while exactly one node reads it."
+            )
+            raise ExportError(msg)
+        (node,) = readers[tensor]
         if node.op == "ResizeBilinear":
             return node, adds_batch
+        passes_on = node.op in _PASSES_ON | {"Cast"}
         if node.op == "ExpandDims" and not adds_batch:
             axis = graph.constant(list(data_inputs(node))[1])
-            adds_batch = axis is not None and axis.size == 1 and int(axis.item()) == 0
-            if not adds_batch:
-                raise _no_resize(graph, input_tensor, node)
-        elif node.op not in _PASSES_ON | {"Cast"}:
-            raise _no_resize(graph, input_tensor, node)
+            passes_on = axis is not None and axis.size == 1 and int(axis.item()) == 0
+            adds_batch = passes_on
+        if not passes_on:
+            msg = (
+                f"{input_tensor} of {graph.label} is followed by {node.name} ({node.op}). tlbench "
+                "exports graphs that take raw images: Cast and ExpandDims, then ResizeBilinear to "
+                "a constant size. Name the tensor before these as input_tensor."
+            )
+            raise ExportError(msg)
         tensor = node.name
 
 
@@ -106,25 +116,6 @@ def _steps(
             steps.append(step)
         tensor = node.name
     return tensor, tuple(steps)
-
-
-def _only(readers: list[Any], graph: FrozenGraph, input_tensor: str) -> Any:  # noqa: ANN401
-    if len(readers) != 1:
-        names = ", ".join(sorted(node.name for node in readers)) or "no node"
-        msg = (
-            f"Between {input_tensor} and the resize of {graph.label}, the image goes to {names}; "
-            "tlbench can follow it only while exactly one node reads it."
-        )
-        raise ExportError(msg)
-    return readers[0]
-
-
-def _no_resize(graph: FrozenGraph, input_tensor: str, node: Any) -> ExportError:  # noqa: ANN401
-    return ExportError(
-        f"{input_tensor} of {graph.label} is followed by {node.name} ({node.op}). tlbench exports "
-        "graphs that take raw images: Cast and ExpandDims, then ResizeBilinear to a constant size. "
-        "Name the tensor before these as input_tensor."
-    )
 
 
 def _step(graph: FrozenGraph, node: Any, tensor: str, *, number: int) -> Step | None:  # noqa: ANN401

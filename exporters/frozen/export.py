@@ -3,30 +3,23 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 
-from exporters.common.finish import (
-    UNPOOLED,
-    GraphOutputs,
-    few_optimisers,
-    finish,
-)
+from exporters.common.finish import UNPOOLED, GraphOutputs, few_optimisers, finish
 from exporters.common.options import check_opset_of_tf2onnx
-from exporters.common.preprocess import prepend_preprocessing
-from exporters.common.publish import exporter_name, publish
+from exporters.common.preprocess import NETWORK_INPUT
+from exporters.common.publish import publish
 from exporters.common.session import Frameworks, keras_session
 from exporters.frozen.chain import Chain, find_chain
 from exporters.frozen.graph import FrozenGraph, OpenGraph, data_inputs, opened, read_graph
-from exporters.frozen.network import NETWORK_INPUT, free_batch, network_graph
+from exporters.frozen.network import free_batch, network_graph
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.progress import Listener
-from tlbench.model import ExportOptions, ModelCard, Parity, Weights
+from tlbench.model import ExportOptions, ModelCard, Weights
 
 _MAP_RANK, _VECTOR_RANK, _IMAGE_RANK, _CHANNELS = 4, 2, 3, 3
 
@@ -59,11 +52,22 @@ def export_graph(
         with opened(graph) as original:
             listener.finish()
             listener.start(f"convert {source.label} with tf2onnx")
-            model, parts = _convert(frameworks, source, options, original, opset=opset)
+            network, parts = _convert(frameworks, source, options, original, opset=opset)
             listener.finish()
             return publish(
-                model,
-                make_card=partial(_card, frameworks, source, parts, opset),
+                network,
+                backbone=source.name,
+                source=(
+                    f"frozen graph {source.label} from {parts.image}, tensorflow "
+                    f"{frameworks.tf.__version__}, tf2onnx {frameworks.tf2onnx.__version__}"
+                ),
+                weights=source.weights,
+                size=parts.chain.size,
+                resize=parts.chain.resize,
+                preprocessing=parts.chain,
+                layer=parts.outputs[0],
+                outputs=parts.wanted,
+                opset=opset,
                 reference=parts.reference,
                 reference_name=f"{source.label} in tensorflow {frameworks.tf.__version__}",
                 destination=destination,
@@ -100,7 +104,7 @@ def _convert(
     *,
     opset: int,
 ) -> tuple[onnx.ModelProto, _Parts]:
-    """Return the graph as ONNX, images in and features out, and what it was made of."""
+    """Return the network as ONNX, and the parts of the graph that it was made of."""
     graph = original.frozen
     image = graph.find(source.input_tensor, "input_tensor")
     outputs = [graph.find(source.output_tensor, source.option)]
@@ -116,37 +120,22 @@ def _convert(
             f"{source.n_features}: it is another graph."
         )
         raise ExportError(msg)
-    model = prepend_preprocessing(
-        _convert_network(frameworks, network, names, wanted, opset=opset),
-        network_input=NETWORK_INPUT,
-        size=chain.size,
-        preprocessing=chain,
-        resize=chain.resize,
-    )
-    parts = _Parts(original=original, image=image, outputs=outputs, chain=chain, wanted=wanted)
-    return model, parts
-
-
-def _card(
-    frameworks: Frameworks, source: FrozenSource, parts: _Parts, opset: int, parity: Parity
-) -> ModelCard:
-    return ModelCard(
-        backbone=source.name,
-        source=(
-            f"frozen graph {source.label} from {parts.image}, tensorflow "
-            f"{frameworks.tf.__version__}, tf2onnx {frameworks.tf2onnx.__version__}"
-        ),
-        weights=source.weights,
-        input_size=parts.chain.size,
-        resize=parts.chain.resize.text,
-        preprocessing=parts.chain.text,
-        layer=parts.outputs[0],
-        pooling=parts.wanted.pooling,
-        feature_shape=parts.wanted.feature_shape,
-        n_classes=parts.wanted.n_classes,
-        opset=opset,
-        parity=parity,
-        exported_by=exporter_name(),
+    fed = f"{NETWORK_INPUT}:0"
+    full = [name if ":" in name else f"{name}:0" for name in names]
+    renamed = dict(zip(full, [UNPOOLED if wanted.pools else "features", "logits"], strict=False))
+    with few_optimisers():
+        model: onnx.ModelProto
+        model, _ = frameworks.tf2onnx.convert.from_graph_def(
+            network,
+            input_names=[fed],
+            output_names=full,
+            opset=opset,
+            inputs_as_nchw=[fed],
+            tensors_to_rename={fed: NETWORK_INPUT} | renamed,
+        )
+    finish(frameworks, model, wanted, model_name_first=False)
+    return model, _Parts(
+        original=original, image=image, outputs=outputs, chain=chain, wanted=wanted
     )
 
 
@@ -201,30 +190,3 @@ def _outputs(
         feature_shape=shape[-1:] if pooling != "none" or shape[:2] == (1, 1) else shape,
         n_classes=shapes[1][-1] if len(shapes) > 1 else None,
     )
-
-
-def _convert_network(
-    frameworks: Frameworks,
-    network: Any,  # noqa: ANN401 - a GraphDef
-    names: list[str],
-    outputs: GraphOutputs,
-    *,
-    opset: int,
-) -> onnx.ModelProto:
-    renamed = [UNPOOLED if outputs.pools else "features", "logits"]
-    full = [name if ":" in name else f"{name}:0" for name in names]
-    with few_optimisers():
-        model: onnx.ModelProto
-        model, _ = frameworks.tf2onnx.convert.from_graph_def(
-            network,
-            input_names=[f"{NETWORK_INPUT}:0"],
-            output_names=full,
-            opset=opset,
-            inputs_as_nchw=[f"{NETWORK_INPUT}:0"],
-            tensors_to_rename={
-                f"{NETWORK_INPUT}:0": NETWORK_INPUT,
-                **dict(zip(full, renamed, strict=False)),
-            },
-        )
-    finish(frameworks, model, outputs, model_name_first=False)
-    return model

@@ -154,11 +154,7 @@ class OpenGraph:
     def run(
         self, images: ImageArray, input_tensor: str, outputs: Sequence[str], *, adds_batch: bool
     ) -> list[list[Any]]:
-        """Run each image (H, W, 3) by itself; return one list of arrays for each output.
-
-        TensorFlow may fail on an image, for example where ``CheckNumerics`` finds values that are
-        not finite.
-        """
+        """Run each image (H, W, 3) by itself; return one list of arrays for each output."""
         source = self.tensor(input_tensor)
         targets = [self.tensor(name) for name in outputs]
         results = []
@@ -169,8 +165,7 @@ class OpenGraph:
             except (self.frozen.tf.errors.OpError, ValueError) as error:
                 msg = (
                     f"TensorFlow cannot run {self.frozen.label} on an image of shape "
-                    f"{image.shape}: "
-                    f"{one_line(error):.300}"
+                    f"{image.shape}: {one_line(error):.300}"
                 )
                 raise ExportError(msg) from error
         return [list(arrays) for arrays in zip(*results, strict=True)]

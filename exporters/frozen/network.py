@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from exporters.common.preprocess import NETWORK_INPUT
 from exporters.frozen.graph import FrozenGraph, data_inputs, flag, imported
 from tlbench.core.errors import ExportError
 
-NETWORK_INPUT = "network_input"
 _VARIABLES = ("Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp", "TemporaryVariable")
 # They pass on their first input; one may stop the run, the other may be fed another value.
 _SKIPPED = ("CheckNumerics", "PlaceholderWithDefault")
@@ -17,16 +17,11 @@ _Shape = tuple[int | None, ...] | None
 
 
 def network_graph(
-    graph: FrozenGraph,
-    *,
-    cut: str,
-    size: tuple[int, int],
-    outputs: Sequence[str],
+    graph: FrozenGraph, *, cut: str, size: tuple[int, int], outputs: Sequence[str]
 ) -> tuple[Any, list[str]]:
     """Return a GraphDef from the tensor *cut* to *outputs*, and the outputs' names in it.
 
-    Its input is ``NETWORK_INPUT``: float32, (1, height, width, 3). It has no control edges,
-    `CheckNumerics` or `BatchNormWithGlobalNormalization`.
+    Its input is ``NETWORK_INPUT``: float32, (1, height, width, 3). It has no control edges.
     """
     tf = graph.tf
     nodes = graph.needed(outputs, stop=(cut,))
@@ -47,8 +42,7 @@ def network_graph(
         else:
             copy = network.node.add()
             copy.CopyFrom(node)
-            del copy.input[:]
-            copy.input.extend(inputs)
+            copy.input[:] = inputs
             copy.attr.pop("_class", None)  # names nodes that may be gone
             copy.device = ""
     return network, [same.get(name, name) for name in outputs]
@@ -69,8 +63,7 @@ def _refuse(graph: FrozenGraph, nodes: list[Any], cut: str, outputs: Sequence[st
     if others:
         msg = f"{graph.label} needs other inputs than the image: {', '.join(others)}."
         raise ExportError(msg)
-    reached = {name for node in nodes for name in data_inputs(node)}
-    if cut not in reached:
+    if not any(cut in data_inputs(node) for node in nodes):
         msg = (
             f"{', '.join(outputs)} of {graph.label} belongs to the preprocessing: the network "
             f"begins after {cut}. Name a later tensor as the output."
@@ -81,8 +74,8 @@ def _refuse(graph: FrozenGraph, nodes: list[Any], cut: str, outputs: Sequence[st
 def _add_norm(graph: FrozenGraph, network: Any, node: Any, source: str) -> None:  # noqa: ANN401
     """Write the old normalisation as a product and a sum, to be folded into the convolution.
 
-    It computes ``(t - m) / sqrt(v + epsilon) * gamma + beta``, and leaves gamma out unless
-    ``scale_after_normalization``. The constants are computed in double precision and rounded once.
+    It is ``(t - m) / sqrt(v + epsilon) * gamma + beta``, with gamma only if
+    ``scale_after_normalization``. Constants are computed in double precision and rounded once.
     """
     values = [graph.constant(name) for name in list(data_inputs(node))[1:]]
     if any(value is None for value in values):
@@ -119,9 +112,8 @@ def free_batch(
 ) -> list[tuple[int, ...]]:
     """Make the batch of one dynamic, in place; return the shape of each output for one image.
 
-    A ``Reshape`` to a constant shape that begins with 1 gets -1 there, a ``Squeeze`` keeps the
-    first axis, the input's first axis is left open. Anything else that mixes the images of a batch
-    shows in the shapes that TensorFlow infers, or in the comparison with the graph image by image.
+    A ``Reshape`` to a constant shape gets -1 for its first 1, a ``Squeeze`` keeps the first axis.
+    Whatever else mixes the images of a batch shows in the inferred shapes or in the verification.
     """
     of_one = _shapes(tf, network, label)
     batched = {NETWORK_INPUT}

@@ -7,16 +7,11 @@ from typing import Any
 import numpy as np
 import onnx
 
-from exporters.common.finish import (
-    UNPOOLED,
-    GraphOutputs,
-    few_optimisers,
-    finish,
-)
+from exporters.common.finish import UNPOOLED, GraphOutputs, few_optimisers, finish
+from exporters.common.preprocess import NETWORK_INPUT
 from exporters.common.session import Frameworks
 from exporters.keras.network import leaf_layers
 
-NETWORK_INPUT = "network_input"
 _MAP_RANK = 4
 
 
@@ -28,8 +23,7 @@ def convert(
 ) -> onnx.ModelProto:
     """Convert a Keras model and pool its features; its outputs are the features and the logits.
 
-    The graph's input is ``NETWORK_INPUT``: float32, (N, 3, H, W), preprocessed. Its outputs are
-    ``features``: float32, (N, n_features), and ``logits``: float32, (N, n_classes).
+    The graph maps ``NETWORK_INPUT``, float32 (N, 3, H, W), to ``features`` and ``logits``.
     """
     tf = frameworks.tf
     names = [UNPOOLED if outputs.pools else "features", "logits"]
@@ -55,42 +49,32 @@ def convert(
 def _convertible_layers(frameworks: Frameworks, model: Any) -> Iterator[None]:  # noqa: ANN401
     """Make a few layers compute the same result with operators that tf2onnx knows.
 
-    This lasts only while the network is traced: the reference runs Keras's own code, so that the
-    parity check covers these layers, too.
+    The reference runs Keras's own code, so that the parity check covers these layers, too.
     """
     keras, tf = frameworks.keras, frameworks.tf
-    replaced: list[tuple[Any, str]] = []
+    with contextlib.ExitStack() as stack:
 
-    def replace(layer: Any, name: str, function: Callable[..., Any]) -> None:  # noqa: ANN401
-        setattr(layer, name, function)
-        replaced.append((layer, name))
+        def replace(layer: Any, name: str, function: Callable[..., Any]) -> None:  # noqa: ANN401
+            setattr(layer, name, function)
+            stack.callback(delattr, layer, name)
 
-    for layer in leaf_layers(model):
-        if isinstance(layer, keras.layers.Conv2D) and layer.groups > 1:
-            # On the CPU Keras compiles grouped convolutions by XLA, which hides them from tf2onnx.
-            replace(layer, "convolution_op", _grouped(tf, layer))
-        elif isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == _MAP_RANK:
-            # A matrix product over channels is a convolution of one pixel, without a new layout.
-            replace(layer, "call", _pointwise(tf, layer))
-        elif (
-            isinstance(layer, keras.layers.Activation) and layer.activation is keras.ops.gelu
-        ) or layer.get_config().get("activation") == "gelu":
-            replace(layer, "call", _gelu(tf))
-    constants = [
-        (layer, layer.mean, layer.variance)
-        for layer in leaf_layers(model)
-        if isinstance(layer, keras.layers.Normalization)
-    ]
-    for layer, mean, variance in constants:
-        # As eager tensors they would become inputs of the graph.
-        layer.mean, layer.variance = np.asarray(mean), np.asarray(variance)
-    try:
+        for layer in leaf_layers(model):
+            if isinstance(layer, keras.layers.Conv2D) and layer.groups > 1:
+                # On the CPU Keras compiles these by XLA, which hides them from tf2onnx.
+                replace(layer, "convolution_op", _grouped(tf, layer))
+            elif isinstance(layer, keras.layers.Dense) and len(layer.input.shape) == _MAP_RANK:
+                # A matrix product over channels is a convolution of one pixel.
+                replace(layer, "call", _pointwise(tf, layer))
+            elif (
+                isinstance(layer, keras.layers.Activation) and layer.activation is keras.ops.gelu
+            ) or layer.get_config().get("activation") == "gelu":
+                replace(layer, "call", _gelu(tf))
+            elif isinstance(layer, keras.layers.Normalization):
+                # As eager tensors they would become inputs of the graph.
+                for name in ("mean", "variance"):
+                    stack.callback(setattr, layer, name, getattr(layer, name))
+                    setattr(layer, name, np.asarray(getattr(layer, name)))
         yield
-    finally:
-        for layer, name in replaced:
-            delattr(layer, name)
-        for layer, mean, variance in constants:
-            layer.mean, layer.variance = mean, variance
 
 
 def _grouped(tf: Any, layer: Any) -> Callable[..., Any]:  # noqa: ANN401 - modules without stubs

@@ -8,17 +8,16 @@ from typing import Any
 
 from exporters.common.finish import GraphOutputs
 from exporters.common.options import FROZEN_ONLY, check_opset_of_tf2onnx, refuse_options
-from exporters.common.parity import probe_batches
-from exporters.common.preprocess import NEAREST, Resize, choose_resize, prepend_preprocessing
-from exporters.common.publish import exporter_name, publish
+from exporters.common.preprocess import Resize, choose_resize
+from exporters.common.publish import publish
 from exporters.common.session import Frameworks, keras_session
-from exporters.keras.convert import NETWORK_INPUT, convert
+from exporters.keras.convert import convert
 from exporters.keras.network import KerasNetwork, construct, preprocess
 from exporters.keras.weights import build_network
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.core.progress import Listener
-from tlbench.model import ExportOptions, ModelCard, Parity
+from tlbench.model import ExportOptions, ModelCard
 
 _MAP_RANK, _VECTOR_RANK = 4, 2
 
@@ -36,75 +35,43 @@ def export_network(
         )
         raise ConfigError(msg)
     with keras_session() as frameworks:
-        return _export(frameworks, network, options, destination, listener)
+        opset = check_opset_of_tf2onnx(frameworks, options.opset)
+        resize = choose_resize(options.resize)
+        listener.start(f"build {network.name} in Keras")
+        top = needs_classifier(frameworks, network, options)
+        model, weights = build_network(frameworks, network, options, top=top, listener=listener)
+        extractor = cut(frameworks, network, options, model)
+        listener.finish()
 
-
-def _export(
-    frameworks: Frameworks,
-    network: KerasNetwork,
-    options: ExportOptions,
-    destination: Path,
-    listener: Listener,
-) -> ModelCard:
-    opset = check_opset_of_tf2onnx(frameworks, options.opset)
-    resize = choose_resize(options.resize)
-    size = options.input_size or network.input_size
-    listener.start(f"build {network.name} in Keras")
-    top = needs_classifier(frameworks, network, options)
-    model, weights = build_network(frameworks, network, options, top=top, listener=listener)
-    extractor = cut(frameworks, network, options, model)
-    listener.finish()
-
-    listener.start(f"convert {network.name} with tf2onnx")
-    graph = prepend_preprocessing(
-        convert(frameworks, extractor.model, extractor.outputs, opset),
-        network_input=NETWORK_INPUT,
-        size=(size, size),
-        preprocessing=network.preprocessing,
-        resize=resize,
-    )
-    listener.finish()
-
-    def make_card(parity: Parity) -> ModelCard:
-        return ModelCard(
+        listener.start(f"convert {network.name} with tf2onnx")
+        graph = convert(frameworks, extractor.model, extractor.outputs, opset)
+        listener.finish()
+        return publish(
+            graph,
             backbone=network.name,
             source=(
                 f"{network.class_path}, {frameworks.reference_name}, "
                 f"tf2onnx {frameworks.tf2onnx.__version__}"
             ),
             weights=weights,
-            input_size=(size, size),
-            resize=resize.text,
-            preprocessing=network.preprocessing.text,
+            size=(size, size),
+            resize=resize,
+            preprocessing=network.preprocessing,
             layer=extractor.layer,
-            pooling=extractor.outputs.pooling,
-            feature_shape=extractor.outputs.feature_shape,
-            n_classes=extractor.outputs.n_classes,
+            outputs=extractor.outputs,
             opset=opset,
-            parity=parity,
-            exported_by=exporter_name(),
+            reference=partial(extractor.reference, frameworks, network, size, resize),
+            reference_name=frameworks.reference_name,
+            destination=destination,
+            listener=listener,
         )
-
-    return publish(
-        graph,
-        make_card=make_card,
-        reference=partial(extractor.reference, frameworks, network, size, resize),
-        reference_name=frameworks.reference_name,
-        destination=destination,
-        listener=listener,
-        batches=probe_batches(odd_sizes=resize is NEAREST),
-    )
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureExtractor:
-    """The part of a network that is exported.
+    """The part of a network that is exported."""
 
-    *model* is a Keras model with the output of *layer*, before the pooling done here, and with the
-    logits as a second output where ``outputs.n_classes`` is given.
-    """
-
-    model: Any
+    model: Any  # gives the output of *layer*, not yet pooled, and the logits if `outputs` has them
     layer: str
     outputs: GraphOutputs
 
@@ -180,10 +147,9 @@ def cut(
     if not pools and not inside:
         pooling = "none"
     shape = tuple(int(size) for size in output.shape[1:])
+    ends = [output, model.output] if options.top else output
     return FeatureExtractor(
-        model=frameworks.keras.Model(
-            model.input, [output, model.output] if options.top else output
-        ),
+        model=frameworks.keras.Model(model.input, ends),
         layer=name,
         outputs=GraphOutputs(
             pools=pools,

@@ -49,10 +49,7 @@ def construct(
     top: bool,
     weights: str | None = None,
 ) -> Any:  # noqa: ANN401 - a Keras model; Keras has no stubs
-    """Return the Keras model, with *weights* as Keras's constructors take them.
-
-    With *top* its classifier gives logits. Names that Keras makes up are the same each time.
-    """
+    """Return the Keras model; names that Keras makes up are the same each time."""
     frameworks.start_over()
     size = options.input_size or network.input_size
     pooling = options.pooling if network.pools_before_layer and options.pooling != "none" else None
@@ -84,18 +81,17 @@ def preprocess(
     """Resize and preprocess images (N, H, W, 3) by TensorFlow and Keras alone."""
     tf, module = frameworks.tf, getattr(frameworks.keras.applications, network.module)
     if resize is BILINEAR:
-        return module.preprocess_input(tf.image.resize(images, (size, size), method="bilinear"))
-    if resize is NEAREST:
+        pixels = tf.image.resize(images, (size, size), method="bilinear")
+    elif resize is NEAREST:
         # Not tf.image.resize: it rounds differently where a position falls between two pixels.
         for axis in (1, 2):
             images = tf.gather(images, nearest_rows(images.shape[axis], size), axis=axis)
-        return module.preprocess_input(tf.cast(images, tf.float32))
-    # Without antialiasing tf.image.resize rounds the position between two pixels to 1/1024, which
-    # is wrong by 0.13 grey levels. This is the operator that it runs with antialiasing: the exact
-    # kernel, and the same images where they are enlarged.
-    height, width = images.shape[1:3]
-    return module.preprocess_input(
-        tf.raw_ops.ScaleAndTranslate(
+        pixels = tf.cast(images, tf.float32)
+    else:
+        # Without antialiasing tf.image.resize rounds the position between two pixels to 1/1024,
+        # wrong by 0.13 grey levels. This is what it runs with antialiasing: the exact kernel.
+        height, width = images.shape[1:3]
+        pixels = tf.raw_ops.ScaleAndTranslate(
             images=tf.cast(images, tf.float32),
             size=(size, size),
             scale=(size / height, size / width),
@@ -103,4 +99,4 @@ def preprocess(
             kernel_type="keyscubic",
             antialias=False,
         )
-    )
+    return module.preprocess_input(pixels)

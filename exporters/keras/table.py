@@ -16,10 +16,7 @@ if TYPE_CHECKING:  # `tlbench list backbones` imports this module: nothing heavy
 class KerasBackbone(KerasNetwork):
     """One Keras network as an entry of ``tlbench.backbones``."""
 
-    @property
-    def requires(self) -> tuple[str, ...]:
-        """Distributions that an export needs."""
-        return ("tensorflow", "tf2onnx")
+    requires = ("tensorflow", "tf2onnx")
 
     @property
     def summary(self) -> str:

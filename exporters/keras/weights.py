@@ -41,8 +41,7 @@ def build_network(
 ) -> tuple[Any, Weights]:
     """Return the Keras model with its weights, and what the card says of them.
 
-    *top* tells whether the classifier is needed. A weights file may hold one even if it is not: the
-    network is then built with it.
+    A weights file may hold a classifier even if *top* does not need it: it is then built, too.
     """
     if options.weights == "random":
         model = construct(frameworks, network, options, top=top)
@@ -217,16 +216,11 @@ def watched_downloads(listener: Listener, serve: Path | None = None) -> Iterator
 def randomise(model: Any, seed: int, pixels: Any) -> None:  # noqa: ANN401 - Keras has no stubs
     """Draw every weight of *model* anew, so that random weights behave like trained ones.
 
-    *pixels* are a few preprocessed images (N, H, W, 3), float32. The batch normalisations take
-    their statistics from them, rounded so coarsely that two machines find the same values.
-
-    Keras's initial values cannot stand in for trained ones. Its depthwise kernels shrink the signal
-    until MobileNet's features are 1e-19, and EfficientNet's hardly depend on the image; its
-    normalisations are identities and its biases zeros, which the converter leaves out, so that the
-    graph would be smaller than the real one; ConvNeXt's blocks are scaled by 1e-6 and would not be
-    verified at all. Here kernels keep the signal's variance (He et al. 2015,
-    doi:10.1109/ICCV.2015.123), normalisations restore it layer by layer (Mishkin and Matas 2016,
-    arXiv:1511.06422), and everything else is near, but not at, its neutral value.
+    Keras's initial values do not: MobileNet's features would be 1e-19, ConvNeXt's blocks scaled by
+    1e-6, and the converter would leave out normalisations that are identities and biases of zero.
+    Here kernels keep the signal's variance (He et al. 2015, doi:10.1109/ICCV.2015.123), and batch
+    normalisations restore it layer by layer (Mishkin and Matas 2016, arXiv:1511.06422) on *pixels*,
+    a few preprocessed images, rounded so coarsely that two machines find the same values.
     """
     generator = np.random.default_rng(seed)
     layers = list(leaf_layers(model))

@@ -5,13 +5,13 @@ import importlib.metadata
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tlbench.core.errors import ConfigError, ExportError, MissingDependencyError
 from tlbench.core.hashing import sha256_file
 from tlbench.core.progress import Listener
 from tlbench.core.registry import unknown_name
-from tlbench.model import ExportOptions, ModelCard, Parity, Weights
+from tlbench.model import ExportOptions, ModelCard, Weights
 
 if TYPE_CHECKING:  # `tlbench list backbones` imports this module, and must import nothing heavy
     from exporters.lite.network import Block
@@ -53,27 +53,16 @@ class LiteBackbone:
 
     @property
     def requires(self) -> tuple[str, ...]:
-        """Distributions needed beyond the base install."""
+        """That package, where the base install lacks it."""
         return () if self.variant == 0 else (self.distribution,)
 
     def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
         """Build, verify and write the graph, and return its card."""
+        from exporters.common.finish import GraphOutputs
         from exporters.common.options import FROZEN_ONLY, check_opset, refuse_options
-        from exporters.common.parity import probe_batches
-        from exporters.common.preprocess import (
-            NEAREST,
-            Preprocessing,
-            choose_resize,
-            prepend_preprocessing,
-        )
-        from exporters.common.publish import exporter_name, publish
-        from exporters.lite.network import (
-            N_CLASSES,
-            NETWORK_INPUT,
-            NetworkSpec,
-            blocks,
-            build_network,
-        )
+        from exporters.common.preprocess import Preprocessing, choose_resize
+        from exporters.common.publish import publish
+        from exporters.lite.network import N_CLASSES, NetworkSpec, blocks, build_network
         from exporters.lite.reference import reference_outputs
 
         refuse_options(self.name, options, **FROZEN_ONLY)
@@ -100,41 +89,28 @@ class LiteBackbone:
             text="(x - 127) / 128", mean=(127.0, 127.0, 127.0), scale=(1 / 128, 1 / 128, 1 / 128)
         )
         listener.start(f"build {self.name}")
-        model, feature_shape = build_network(state, spec, opset=opset)
+        network, feature_shape = build_network(state, spec, opset=opset)
         listener.finish()
-        model = prepend_preprocessing(
-            model,
-            network_input=NETWORK_INPUT,
+        return publish(
+            network,
+            backbone=self.name,
+            source="tlbench's native builder",
+            weights=weights,
             size=(input_size, input_size),
-            preprocessing=preprocessing,
             resize=resize,
-        )
-
-        def make_card(parity: Parity) -> ModelCard:
-            return ModelCard(
-                backbone=self.name,
-                source="tlbench's native builder",
-                weights=weights,
-                input_size=(input_size, input_size),
-                resize=resize.text,
-                preprocessing=preprocessing.text,
-                layer=spec.layer,
+            preprocessing=preprocessing,
+            layer=spec.layer,
+            outputs=GraphOutputs(
+                pools=False,
                 pooling=options.pooling,
                 feature_shape=feature_shape,
                 n_classes=N_CLASSES if options.top else None,
-                opset=opset,
-                parity=parity,
-                exported_by=exporter_name(),
-            )
-
-        return publish(
-            model,
-            make_card=make_card,
+            ),
+            opset=opset,
             reference=lambda images: reference_outputs(images, state, spec, resize),
             reference_name="tlbench's numpy implementation",
             destination=destination,
             listener=listener,
-            batches=probe_batches(odd_sizes=resize is NEAREST),
         )
 
     def _weights(
@@ -169,17 +145,12 @@ class LiteBackbone:
                     f"{'is missing' if found is None else f'has {found}'}."
                 )
                 raise ExportError(msg)
-        return state, Weights(
-            kind="imagenet" if options.weights == "imagenet" else "file",
-            sha256=sha256_file(path),
-            origin=origin,
-            licence=licence,
-        )
+        kind: Literal["imagenet", "file"] = "imagenet" if options.weights == "imagenet" else "file"
+        return state, Weights(kind=kind, sha256=sha256_file(path), origin=origin, licence=licence)
 
     def _published_file(self) -> tuple[Path, str]:
-        module_name = self.distribution.replace("-", "_")
         try:
-            module = importlib.import_module(module_name)
+            module = importlib.import_module(self.distribution.replace("-", "_"))
             version = importlib.metadata.version(self.distribution)
         except ImportError as error:
             msg = (

@@ -14,13 +14,13 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from exporters.common.preprocess import NETWORK_INPUT
 from exporters.lite.weights import StateDict
 
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280
 N_CLASSES = 1000
 BATCH_NORM_EPSILON = 1e-3
-NETWORK_INPUT = "network_input"
 
 # Of EfficientNet-B0: repeats, kernel, stride of the first block, expansion, channels out.
 _STAGES = (
@@ -52,16 +52,12 @@ class Block:
     def layers(self, position: int) -> list["Layer"]:
         """Return its convolutions, first to last."""
         prefix, inside = f"_blocks.{position}", self.channels_in * self.expansion
+        expand, project = (inside, self.channels_in, 1, 1), (self.channels_out, inside, 1, 1)
         depthwise = (inside, 1, self.kernel, self.kernel)
         layers = [
-            Layer(f"{prefix}._expand_conv", f"{prefix}._bn0", (inside, self.channels_in, 1, 1)),
+            Layer(f"{prefix}._expand_conv", f"{prefix}._bn0", expand),
             Layer(f"{prefix}._depthwise_conv", f"{prefix}._bn1", depthwise, self.stride),
-            Layer(
-                f"{prefix}._project_conv",
-                f"{prefix}._bn2",
-                (self.channels_out, inside, 1, 1),
-                has_relu6=False,
-            ),
+            Layer(f"{prefix}._project_conv", f"{prefix}._bn2", project, has_relu6=False),
         ]
         return layers[1:] if self.expansion == 1 else layers
 
@@ -157,24 +153,19 @@ class LiteGraph:
         weight, (n_out, n_in, extent, _) = layer.weight, layer.shape
         kernel, bias = self._fold(weight, layer.norm)
         before, after = same_padding(size, extent, layer.stride)
+        inputs = [self.constant(f"{weight}.kernel", kernel), self.constant(f"{weight}.bias", bias)]
         output = self.node(
             "Conv",
-            [
-                source,
-                self.constant(f"{weight}.kernel", kernel),
-                self.constant(f"{weight}.bias", bias),
-            ],
+            [source, *inputs],
             weight,
             strides=[layer.stride, layer.stride],
             pads=[before, before, after, after],
             group=n_out if n_in == 1 else 1,  # depthwise, or dense
         )
         if layer.has_relu6:
-            bounds = [
-                self.constant("zero", np.zeros((), np.float32)),
-                self.constant("six", np.full((), 6, np.float32)),
-            ]
-            output = self.node("Clip", [output, *bounds], f"{weight}.relu6")
+            zero = self.constant("zero", np.zeros((), np.float32))
+            six = self.constant("six", np.full((), 6, np.float32))
+            output = self.node("Clip", [output, zero, six], f"{weight}.relu6")
         return output, -(-size // layer.stride)
 
     def _fold(self, weight: str, norm: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -204,8 +195,7 @@ def build_network(
 ) -> tuple[onnx.ModelProto, tuple[int, ...]]:
     """Return the network without preprocessing, and the shape of one image's features.
 
-    The input is ``network_input``, float32 (N, 3, height, width); the outputs are ``features``
-    (N, n_features) and, with the top, ``logits`` (N, n_classes).
+    Its input is (N, 3, height, width), its outputs ``features`` and, with the top, ``logits``.
     """
     graph = LiteGraph(state)
     tensor, size = graph.convolution(NETWORK_INPUT, STEM, spec.input_size)
@@ -232,18 +222,16 @@ def build_network(
         outputs["logits"] = len(state["_fc.bias"])
     opsets = [helper.make_opsetid("", opset)]
     shape: list[str | int] = ["N", 3, spec.input_size, spec.input_size]
-    model = helper.make_model(
-        helper.make_graph(
-            graph.nodes,
-            "efficientnet-lite",
-            [helper.make_tensor_value_info(NETWORK_INPUT, TensorProto.FLOAT, shape)],
-            [
-                helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size])
-                for name, size in outputs.items()
-            ],
-            list(graph.constants.values()),
-        ),
-        opset_imports=opsets,
-        ir_version=helper.find_min_ir_version_for(opsets),
+    network = helper.make_graph(
+        graph.nodes,
+        "efficientnet-lite",
+        [helper.make_tensor_value_info(NETWORK_INPUT, TensorProto.FLOAT, shape)],
+        [
+            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size])
+            for name, size in outputs.items()
+        ],
+        list(graph.constants.values()),
     )
+    ir_version = helper.find_min_ir_version_for(opsets)
+    model = helper.make_model(network, opset_imports=opsets, ir_version=ir_version)
     return model, feature_shape

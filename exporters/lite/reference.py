@@ -1,8 +1,7 @@
 """EfficientNet-Lite in plain numpy, the reference that every exported graph is verified against.
 
-It follows the architecture and not the graph: batch normalisation is applied and not folded,
-convolutions are sums over shifted images, a resize is its formula. The tests compare it with
-PyTorch on the published weights.
+It follows the architecture and not the graph: batch normalisation is not folded, a resize is its
+formula. The tests compare it with PyTorch on the published weights.
 """
 
 from collections.abc import Iterator
@@ -115,12 +114,11 @@ def reference_outputs(
     outputs: dict[str, FloatArray] = {}
     for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, spec.blocks):
         if name == spec.layer:
-            pooled = {
+            outputs["features"] = {
                 "avg": lambda x: x.mean(axis=(2, 3)),
                 "max": lambda x: x.max(axis=(2, 3)),
                 "none": lambda x: x.transpose(0, 2, 3, 1).reshape(len(x), -1),
             }[spec.pooling](x)
-            outputs["features"] = pooled
             if not spec.top:
                 break
         if name == "head" and spec.top:

@@ -70,19 +70,15 @@ _ALLOWED = {
 
 
 def read_state_dict(path: Path) -> StateDict:
-    """Return every floating-point tensor in the file as float32, by name.
-
-    A file that is missing, in another format or damaged, or that holds anything but tensors, is an
-    ExportError.
-    """
+    """Return every floating-point tensor in the file as float32, by name; else ExportError."""
     try:
         return _read(BytesIO(path.read_bytes()))
     except OSError as error:
         msg = f"Weights {path} cannot be read: {error.strerror}. Check the path."
         raise ExportError(msg) from error
     except Exception as error:  # numpy raises several types for sizes that do not fit
-        is_said = isinstance(error, PickleError)
-        reason = str(error) if is_said else f"it is damaged ({one_line(error):.100})"
+        damaged = f"it is damaged ({one_line(error):.100})"
+        reason = str(error) if isinstance(error, PickleError) else damaged
         msg = f"Weights {path} are not usable as a PyTorch file of the old format: {reason}."
         raise ExportError(msg) from error
 
@@ -133,11 +129,9 @@ def random_state_dict(shapes: dict[str, tuple[int, ...]], seed: int) -> StateDic
     generator = np.random.default_rng(seed)
     state = {}
     for name, shape in shapes.items():
+        values = np.full(shape, 1.0 if name.endswith(("running_var", "weight")) else 0.0)
         if len(shape) > 1:
             fan_in = int(np.prod(shape[1:]))
             values = generator.normal(0, np.sqrt(2 / fan_in), shape)
-        else:
-            is_one = name.endswith(("running_var", "weight"))
-            values = np.full(shape, 1.0 if is_one else 0.0)
         state[name] = values.astype(np.float32)
     return state

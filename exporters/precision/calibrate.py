@@ -53,9 +53,8 @@ def observe(
 ) -> Observations:
     """Return what tensors hold when the network runs on *batches* (n, 3, height, width).
 
-    The graph itself reduces them, batch by batch: memory does not grow with the tensors. The
-    tensors *means_of* have the shape (n, channels, ...). A value that is not finite is an
-    ExportError.
+    The graph itself reduces them, so that memory does not grow with the tensors. The tensors
+    *means_of* have the shape (n, channels, ...). A value that is not finite is an ExportError.
     """
     ranks = float_tensors(network)
     probed = onnx.ModelProto()
@@ -128,9 +127,8 @@ def bias_shift(
 ) -> NDArray[np.float64]:
     """Return the error of a convolution's mean output, (n_out,), from the error of its kernel.
 
-    *error* is the rounded minus the exact kernel, (n_out, n_in / groups, ...); *means* are those of
-    the input channels, (n_in,). Edges are padded with zeros, not with means: there the shift is
-    slightly too large.
+    *error* is rounded minus exact, (n_out, n_in / groups, ...); *means* are those of the inputs,
+    (n_in,). Edges are padded with zeros, not with means: there the shift is slightly too large.
     """
     summed = error.astype(np.float64).reshape(*error.shape[:2], -1).sum(axis=2)
     by_group = summed.reshape(groups, -1, summed.shape[1])
@@ -146,11 +144,9 @@ def correct_biases(
 ) -> onnx.ModelProto:
     """Return *network* with biases that make up for the rounded weights in *quantised*.
 
-    A rounded weight is off by a fraction of a step, always to the same side; summed over a kernel
-    whose inputs are positive (after a ReLU) that shifts the whole channel. The expected shift is
-    the rounding error times the mean of each input channel, and is subtracted from the bias. Nagel
-    et al. (2019), arXiv:1906.04721, section 4.2, with *means* (by the input's name) measured on
-    calibration images instead of derived.
+    Rounding shifts a channel whose inputs are positive (after a ReLU) by its error times their
+    means: that is subtracted. Nagel et al. (2019), arXiv:1906.04721, section 4.2, with *means* (by
+    the input's name) measured on calibration images instead of derived.
     """
     corrected = onnx.ModelProto()
     corrected.CopyFrom(network)

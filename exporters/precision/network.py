@@ -12,7 +12,7 @@ from exporters.common.parity import open_session
 from exporters.common.publish import write_with_card
 from tlbench.core.arrays import FloatArray, ImageArray, cosine_similarity
 from tlbench.core.errors import ExportError, one_line
-from tlbench.core.progress import Listener
+from tlbench.core.progress import Listener, task
 from tlbench.model import Conversion, ConversionOptions, Drift, ModelCard, OnnxModel
 
 # Of `exporters.common.preprocess`: the chain begins with these operators, and the names of its
@@ -102,11 +102,7 @@ def software_versions() -> dict[str, str]:
 
 
 def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:
-    """Return the drift of *features* from the source's, both (n_images, n_features), float32.
-
-    Raises ExportError if a value is not finite, or if all of the source's features are zero for an
-    image.
-    """
+    """Return the drift of *features* from the source's, both (n_images, n_features), float32."""
     if not (np.isfinite(features).all() and np.isfinite(reference).all()):
         raise ExportError("The converted file's features, or its source's, are not finite.")
     ours, theirs = features.astype(np.float64), reference.astype(np.float64)
@@ -138,23 +134,16 @@ def convert_and_publish(
 ) -> ModelCard:
     """Convert the network of *source*, measure the drift, write the file and return its card.
 
-    *convert* returns the converted network and what it keeps in float32. Raises ExportError if ONNX
-    Runtime cannot run the result, or if the smallest cosine is below the limit; StorageError if
-    *destination* cannot be written. It is untouched then.
+    *convert* returns the converted network and what it keeps in float32. After an error
+    *destination* is untouched.
     """
-    listener.start(f"convert to {precision}")
-    try:
+    with task(listener, f"convert to {precision}"):
         parts = split(source)
         network, kept_in_float = convert(parts)
-    finally:
-        listener.finish()
     assert source.card is not None
     model = _join(parts, network)
-    listener.start(f"measure the drift of {precision}", len(options.held_out), "images")
-    try:
+    with task(listener, f"measure the drift of {precision}", len(options.held_out), "images"):
         drift = _drift(model, source, options.held_out)
-    finally:
-        listener.finish()
     limit = options.min_cosine
     if limit is None and source.card.weights.kind != "random":  # which have no accuracy to lose
         limit = default_min_cosine
@@ -189,8 +178,7 @@ def _join(parts: Parts, network: onnx.ModelProto) -> onnx.ModelProto:
     joined.CopyFrom(network)
     graph = joined.graph
     nodes = [*first.node, *graph.node]
-    for field in (graph.node, graph.input):
-        del field[:]
+    del graph.node[:], graph.input[:]
     graph.node.extend(nodes)
     graph.input.extend(first.input)
     graph.initializer.extend(first.initializer)

@@ -37,10 +37,9 @@ class QuantisationPlan:
 def make_plan(network: onnx.ModelProto) -> QuantisationPlan:
     """Choose the nodes to quantise, and give a name to each node that has none, in place.
 
-    The first weighted layer and what lies before it stay in float: its input is the image, whose
-    fine steps matter; it is a small part of the work; and ONNX Runtime 1.31 refuses to load a file
-    whose first convolution has 8 bits behind tlbench's resize. A layer that writes an output stays
-    in float, too.
+    The first weighted layer and what lies before it stay in float: the image's fine steps matter,
+    and ONNX Runtime 1.31 refuses to load a file whose first convolution has 8 bits behind tlbench's
+    resize. A layer that writes an output stays in float, too.
     """
     nodes = list(network.graph.node)
     for position, node in enumerate(nodes):
@@ -103,10 +102,7 @@ def quantise(
     *,
     reduce_range: bool,
 ) -> onnx.ModelProto:
-    """Return the quantised network: weights int8 by channel, activations uint8, biases int32.
-
-    A ReLU or clip between a layer and its range is absorbed by the range.
-    """
+    """Return the quantised network: weights int8 by channel, activations uint8, biases int32."""
     from onnxruntime.quantization import QuantType
     from onnxruntime.quantization.calibrate import CalibrationMethod, TensorsData
     from onnxruntime.quantization.qdq_quantizer import QDQQuantizer

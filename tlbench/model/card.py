@@ -25,97 +25,49 @@ class Weights:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parity:
-    """The difference between ONNX Runtime's features and the reference's on the same raw images.
+    """The difference between ONNX Runtime's features and the reference's on the same raw images."""
 
-    Attributes
-    ----------
-    reference : str
-        Implementation and version that the features were compared with.
-    max_abs : float
-        Largest absolute difference of one feature.
-    max_rel : float
-        Largest ratio, over the images, of the largest absolute difference to the largest absolute
-        reference feature.
-    min_cosine : float
-        Smallest cosine between the two feature vectors of an image.
-    """
-
-    reference: str
+    reference: str  # implementation and version that the features were compared with
     n_images: int
-    max_abs: float
-    max_rel: float
-    min_cosine: float
+    max_abs: float  # largest absolute difference of one feature
+    max_rel: float  # largest, over the images, as a fraction of the largest reference feature
+    min_cosine: float  # between the two feature vectors of an image
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSample:
-    """The training images that a precision conversion used; it never uses test images.
-
-    Attributes
-    ----------
-    dataset, fingerprint : str
-        Name of the dataset, and SHA-256 of its train split.
-    seed : int
-        Seed of the permutation of the split whose first readable images were taken.
-    n_calibration : int
-        Images that ranges and biases were fitted on; 0 where the precision needs none.
-    n_held_out : int
-        Images after those, on which the drift was measured.
-    """
+    """The training images that a precision conversion used; it never uses test images."""
 
     dataset: str
-    fingerprint: str
+    fingerprint: str  # SHA-256 of the train split
     split: Literal["train"] = "train"
-    seed: int
-    n_calibration: int
-    n_held_out: int
+    seed: int  # of the permutation of the split whose first readable images were taken
+    n_calibration: int  # that ranges and biases were fitted on; 0 where the precision needs none
+    n_held_out: int  # after those; the drift was measured on them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """The difference between the converted file's features and the source's on the same images.
-
-    Attributes
-    ----------
-    min_cosine, mean_cosine : float
-        Over the images, of the cosine between the two feature vectors of an image.
-    median_rel : float
-        Median, over the images, of the length of the difference as a fraction of the length of the
-        source's features.
-    """
+    """The difference between the converted file's features and the source's on the same images."""
 
     n_images: int
-    min_cosine: float
+    min_cosine: float  # between the two feature vectors of an image
     mean_cosine: float
-    median_rel: float
+    median_rel: float  # length of the difference as a fraction of that of the source's features
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """How a file was converted to its precision.
-
-    Attributes
-    ----------
-    method : str
-        The method in words.
-    software : dict of str to str
-        Versions of the software that the result depends on.
-    source_sha256 : str
-        SHA-256 of the fp32 file that was converted; the card's parity belongs to that file.
-    reduce_range : bool or None
-        Whether weights have 7 bits, for processors whose int8 products saturate; None where this
-        does not apply to the precision.
-    kept_in_float : tuple of str
-        Layers and operators that stay in float32.
-    """
+    """How a file was converted to its precision."""
 
     precision: str
-    method: str
-    software: dict[str, str]
-    source_sha256: str
+    method: str  # in words
+    software: dict[str, str]  # versions of what the result depends on
+    source_sha256: str  # of the fp32 file that was converted, to which the card's parity belongs
     images: ImageSample
+    # 7-bit weights, for processors whose int8 products saturate; None where this does not apply
     reduce_range: bool | None = None
-    kept_in_float: tuple[str, ...] = ()
+    kept_in_float: tuple[str, ...] = ()  # layers and operators in float32
     drift: Drift
 
 

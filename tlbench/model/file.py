@@ -122,9 +122,8 @@ def count_macs(model: OnnxModel, size: tuple[int, int] | None = None) -> int:
     """Return the multiply-accumulates of convolutions and matrix products for one image.
 
     Conv, Gemm and MatMul at the top level of the graph are counted; quantised operators, transposed
-    convolutions, branches of ``If`` and loop bodies are not. The sum over a fixed batch is divided
-    by the batch. *size* is the raw image's height and width where the graph leaves them open; by
-    default it is the card's input size.
+    convolutions, branches of ``If`` and loop bodies are not. *size* is the raw image's height and
+    width where the graph leaves them open; by default it is the card's input size.
     """
     import onnx
 
@@ -148,12 +147,10 @@ def _fix_input(proto: "onnx.ModelProto", size: tuple[int, int] | None) -> int:
     constants = {tensor.name for tensor in proto.graph.initializer}
     first = next(value for value in proto.graph.input if value.name not in constants)
     axes = first.type.tensor_type.shape.dim
-    n_images = 1
-    if axes and axes[0].dim_value > 0:
-        n_images = axes[0].dim_value
-    elif axes:
-        axes[0].dim_value = 1
-    open_axes = [axis for axis in axes[1:] if not axis.HasField("dim_value")]
+    n_images = max(axes[0].dim_value, 1) if axes else 1
+    if axes:
+        axes[0].dim_value = n_images
+    open_axes = (axis for axis in axes[1:] if not axis.HasField("dim_value"))
     for axis, value in zip(open_axes, size or (), strict=False):
         axis.dim_value = value
     for output in proto.graph.output:  # their shapes would be stale

@@ -58,9 +58,8 @@ def file_stem(name: str) -> str:
 def is_file_name(model: str) -> bool:
     """Tell whether *model* means a file and not the name of a backbone."""
     path = Path(model).expanduser()
-    if path.suffix.lower() == ".onnx":
-        return True
-    return not _has_argument(model) and (os.sep in model or path.is_file())
+    is_path = os.sep in model or path.is_file()
+    return path.suffix.lower() == ".onnx" or (is_path and not _has_argument(model))
 
 
 def resolve_model(
