@@ -50,4 +50,4 @@ def test_the_commands_lead_to_a_program_that_answers(real_data, tmp_path):
     described = json.loads((tmp_path / "classifier.json").read_text(encoding="utf-8"))
     name, probability = run(sys.executable, "-c", PYTHON.text).split()
     assert name in described["classifier"]["classes"]
-    assert lines[0].split()[1:3] == [name, f"{100 * float(probability):.1f}"]
+    assert lines[0].split()[1:3] == [name, f"({100 * float(probability):.1f}"]

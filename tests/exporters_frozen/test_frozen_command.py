@@ -37,7 +37,7 @@ def test_a_run_does_not_export_it(tmp_path):
     [
         (["run", "frozen:a/g.pb"], "Then measure g.onnx"),
         (["latency", "frozen"], "frozen needs a file"),
-        (["export", "frozen:g.pb"], "needs input_tensor=NAME"),
+        (["export", "frozen:g.pb"], "needs --input NAME"),
         (["export", "efficientnet-lite0", "--output", "x.onnx"], "not the file to write"),
         (["export", "inceptionv3-2015", "--weights", "random"], "no random weights"),
     ],

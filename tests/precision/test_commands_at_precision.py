@@ -14,7 +14,9 @@ def test_export_writes_and_describes_the_conversion(tlbench, precision):
     assert (code, err) == (0, "")
     assert f"block, {precision}, opset 18" in out
     assert "split train, seed 0" in " ".join(out.split())
-    assert "other digits images of that split, against fp32" in " ".join(out.split())
+    said = " ".join(out.split())
+    assert "from fp32" in said
+    assert "other digits images of that split" in said
     _, again, _ = tlbench("inspect", f"block-{precision}.onnx")
     assert again == out
     _, document, _ = tlbench("inspect", f"block-{precision}.onnx", "--format", "json")
