@@ -57,7 +57,7 @@ def skeleton(output):
     output = re.sub(r"library \S+ is", "library LIB is", output)
     # What is INVALID, and which warnings that brings, is the machine's doing at that minute; which
     # classes are found least often may turn on one image.
-    changing = r"^  (INVALID|Warnings|Lowest recall) .*?\n\n"
+    changing = r"^  (INVALID|Warnings|Lowest recall)\n.*?\n\n"
     output = re.sub(changing, "", output, flags=re.MULTILINE | re.DOTALL)
     output = re.sub(r"\b(IN)?VALID\b", "VERDICT", output)
     # A number with sign and unit; a percentile may be there in one run and need samples in another.

@@ -16,8 +16,8 @@ BATCH = 32
 
 @pytest.fixture(scope="module")
 def measured(measure_lite0):
-    """A run on 500 test images of each dataset: its configuration, its folder, its outcome."""
-    return measure_lite0(heads=HEAD_NAMES, limit_train=500, limit_test=500)
+    """A run on all test images of each dataset: its configuration, its folder, its outcome."""
+    return measure_lite0(heads=HEAD_NAMES, limit_train=500)
 
 
 @pytest.mark.slow
