@@ -1,6 +1,7 @@
 """Heavy libraries are imported where the design says, and only when they are needed."""
 
 import ast
+import graphlib
 import json
 import subprocess
 import sys
@@ -141,3 +142,20 @@ def test_tlbench_reaches_exporters_by_entry_point(sources):
         if path.startswith("tlbench/") and "exporters" in _imported(tree)
     ]
     assert strangers == []
+
+
+def test_no_circle_between_files(sources):
+    """Not even through an import inside a function: each file can be read after those it uses."""
+    files = {path.removesuffix(".py").replace("/", "."): tree for path, tree in sources.items()}
+    graph = {
+        name: {
+            target
+            for node in ast.walk(tree)
+            if isinstance(node, ast.ImportFrom)
+            for target in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names))
+            if target in files
+        }
+        for name, tree in files.items()
+    }
+    assert sum(map(len, graph.values())) > len(graph)
+    graphlib.TopologicalSorter(graph).prepare()  # raises CycleError

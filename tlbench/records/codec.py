@@ -63,7 +63,8 @@ def decode_document(
         if type(found) is not int:
             raise error_type(f"{source} is not {expected}: it has no schema_version. {advice}")
         if found != version:
-            hint = "Upgrade tlbench to read it." if found > version else "The file is damaged."
+            other = "Another version of tlbench wrote it: use that version, or measure again."
+            hint = other if found > 0 else "The file is damaged."
             raise error_type(
                 f"{source} has schema version {found}; this tlbench reads version {version}. {hint}"
             )
