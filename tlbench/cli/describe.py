@@ -1,8 +1,8 @@
 """`tlbench list`, `inspect` and `doctor`: the entries, a model, and this machine."""
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,11 +43,12 @@ def _print_entries(kind: Kind, indent: str) -> None:
     """Print the entries that can be used here, then the others under what to install for them."""
     from tlbench.core.registry import Registry
 
+    is_missing, installation = cache(_is_missing), cache(_installation)  # reading metadata is slow
     rows: dict[str, _Rows] = {"": []}
     registry: Registry[object] = Registry(kind.value)
     for name, entry in registry.items():
         text = getattr(entry, "summary", None) or _first_line(entry)
-        advice = _installation(_missing(getattr(entry, "requires", ())))
+        advice = installation(tuple(filter(is_missing, getattr(entry, "requires", ()))))
         rows.setdefault(advice, []).append((name, text))
     for advice, group in rows.items():
         if advice:
@@ -87,17 +88,15 @@ def _first_line(entry: object) -> str:
     return (entry.__doc__ or "").strip().partition("\n")[0].replace("``", "")
 
 
-def _missing(distributions: Iterable[str]) -> list[str]:
-    missing = []
-    for name in distributions:
-        try:
-            metadata.version(name)
-        except metadata.PackageNotFoundError:
-            missing.append(name)
-    return missing
+def _is_missing(distribution: str) -> bool:
+    try:
+        metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return True
+    return False
 
 
-def _installation(missing: list[str]) -> str:
+def _installation(missing: tuple[str, ...]) -> str:
     """Return the command that installs the *missing* distributions, by tlbench's extra for them."""
     if not missing:
         return ""

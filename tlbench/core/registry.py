@@ -52,7 +52,9 @@ class Registry(Generic[T]):
 
     def load(self, name: str) -> T:
         """Import one entry; raise UnknownNameError, or MissingDependencyError if it is broken."""
-        points = self._points()
+        return self._import(self._points(), name)
+
+    def _import(self, points: dict[str, EntryPoint], name: str) -> T:
         if name not in points:
             raise unknown_name(self.kind.removesuffix("s"), name, sorted(points))
         try:
@@ -63,5 +65,6 @@ class Registry(Generic[T]):
 
     def items(self) -> Iterator[tuple[str, T]]:
         """Import every entry, in the order of the names."""
-        for name in self.names():
-            yield name, self.load(name)
+        points = self._points()  # once: each look reads the metadata of all distributions
+        for name in sorted(points):
+            yield name, self._import(points, name)
