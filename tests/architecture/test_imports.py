@@ -28,7 +28,7 @@ HOMES = {
     "onnxruntime": ("tlbench/engine/", "exporters/common/parity.py", "exporters/precision/"),
     "matplotlib": ("tlbench/plots/",),
     "ray": ("tlbench/distributed/",),
-    "rich": ("tlbench/cli/", "tlbench/reports/base.py"),
+    "rich": ("tlbench/cli/", "tlbench/reports/layout.py"),
     "typer": ("tlbench/cli/",),
     "tensorflow": ("exporters/",),
     "keras": ("exporters/",),

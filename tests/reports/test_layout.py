@@ -2,7 +2,8 @@
 
 import pytest
 
-from tlbench.reports.base import laid_out, table
+from tlbench.reports.base import table
+from tlbench.reports.layout import laid_out
 
 FIGURES = ("12.3 %", "[10.0, 14.6]", "4.20 ms")
 COLUMNS = "name | >accuracy | >95 % interval | >median | note"

@@ -13,7 +13,8 @@ from tlbench.records import (
     SpeedUp,
 )
 from tlbench.reports.accuracy import accuracy_cells, paired_cells
-from tlbench.reports.base import Part, Table, json_text, laid_out, table
+from tlbench.reports.base import Part, Table, json_text, table
+from tlbench.reports.layout import laid_out
 from tlbench.reports.timing import factor_interval, format_rate
 
 # Words of `tlbench latency --boundary`; the arrow in full is too wide for a column.

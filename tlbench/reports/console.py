@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from tlbench.core.units import format_count
 from tlbench.records import RunResult
 from tlbench.reports import accuracy, protocols, timing
-from tlbench.reports.base import Part, laid_out
+from tlbench.reports.base import Part
 
 
 def render(
     run: RunResult, *, location: str | None = None, width: int = 80, color: bool = False
 ) -> str:
     """Lay the run out for a terminal: the answer first."""
+    from tlbench.reports.layout import laid_out  # rich: tlbench list needs none of it
+
     return laid_out(title_parts(run), _parts(run, location), width=width, color=color)
 
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 from tlbench.core.units import format_count, format_factor, format_p, format_percent, format_seconds
 from tlbench.records import GateCheck, GatedAccuracy, GatedTiming, GateVerdict, Sensitivity
 from tlbench.reports.accuracy import paired_cells
-from tlbench.reports.base import Part, Table, json_text, laid_out, table
+from tlbench.reports.base import Part, Table, json_text, table
+from tlbench.reports.layout import laid_out
 from tlbench.reports.timing import factor_interval
 
 OUTCOMES = {"fail": "FAIL", "skip": "not judged", "pass": "pass"}  # the worst first
