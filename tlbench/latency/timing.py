@@ -164,11 +164,13 @@ def measure(
                     break
                 if elapsed >= ask_at_s:
                     cpu_before = clock.cpu_s()
-                    if is_steady(samples):
-                        break
-                    ask_at_s = 1.5 * elapsed
-                    sampler.sample()  # not counted, because the threads were idle meanwhile
+                    is_done = is_steady(samples)
+                    if not is_done:
+                        ask_at_s = 1.5 * elapsed
+                        sampler.sample()  # not counted, because the threads were idle meanwhile
                     uncounted_cpu_s += clock.cpu_s() - cpu_before
+                    if is_done:
+                        break
             if rule.pause_s:
                 clock.sleep_s(rule.pause_s)
             samples.append(sampler.sample())

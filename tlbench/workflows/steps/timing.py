@@ -73,6 +73,8 @@ def measure_latency(
     session: Session, inputs: LatencyInputs, config: RunConfig, listener: Listener
 ) -> Iterator[LatencyResult]:
     """Yield a result for each case; after Ctrl-C the last one is incomplete and nothing follows."""
+    import scipy.stats  # noqa: F401 - the checks use it: not loaded in the middle of a timing
+
     timed_model = TimedModel(session, inputs)
     cases = timing_cases(config, inputs)
     for number, case in enumerate(cases):
