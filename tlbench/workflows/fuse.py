@@ -170,9 +170,14 @@ def _saved(source: _Source, folder: Path) -> Predictions:
     return found
 
 
+def _repeat(run: RunResult) -> str:
+    """Return the advice to repeat a run, with its command line if the record has one."""
+    return f"Repeat the run: {run.config.command}" if run.config.command else "Repeat the run."
+
+
 def _check_same(run: RunResult, context: RunContext) -> None:
     """Raise unless model and data are those of the run."""
-    again = f"Repeat the run: {run.config.command}".rstrip(": ") + "."
+    again = _repeat(run)
     if context.model.sha256 != run.model.sha256:
         msg = (
             f"{context.model.path} is not the model of run {run.id}: its SHA-256 begins with "
@@ -217,8 +222,7 @@ def _check_predictions(
     if n_other := int(np.count_nonzero(expected != labels)):
         msg = (
             f"Head {head!r}, fitted again, classifies {n_other} of {len(labels)} test images "
-            f"differently from run {run.id}: software or processor have changed. "
-            + f"Repeat the run: {run.config.command}".rstrip(": ")
+            f"differently from run {run.id}: software or processor have changed. {_repeat(run)}"
         )
         raise ResultError(msg)
 
