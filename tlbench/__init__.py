@@ -1,4 +1,7 @@
 """tlbench: portable benchmarks of transfer learning with ONNX Runtime."""
 
+import lazy_loader
+
 __version__ = "0.1.0"
-__all__ = ["__version__"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
+__all__ += ["__version__"]

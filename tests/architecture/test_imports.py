@@ -28,7 +28,7 @@ HOMES = {
     "onnxruntime": ("tlbench/engine/", "exporters/common/parity.py", "exporters/precision/"),
     "matplotlib": ("tlbench/plots/",),
     "ray": ("tlbench/distributed/",),
-    "rich": ("tlbench/cli/", "tlbench/reports/layout.py"),
+    "rich": ("tlbench/cli/", "tlbench/reports/bars.py", "tlbench/reports/layout.py"),
     "typer": ("tlbench/cli/",),
     "tensorflow": ("exporters/",),
     "keras": ("exporters/",),
@@ -36,12 +36,12 @@ HOMES = {
     "torch": (),
 }
 
-# Subclasses of scikit-learn's base classes, which a fit imports: nobody else may.
-ESTIMATORS = "tlbench.heads.estimators."
+# Subclasses of scikit-learn's base classes: a fit imports the first, and users the second.
+ESTIMATORS = ("tlbench.heads.estimators.", "tlbench.sklearn")
 ALL_MODULES = f"""
 import importlib, pkgutil, tlbench
 for module in pkgutil.walk_packages(tlbench.__path__, "tlbench."):
-    if not module.name.startswith("{ESTIMATORS}"):
+    if not module.name.startswith({ESTIMATORS}):
         importlib.import_module(module.name)
 """
 COMMAND = """

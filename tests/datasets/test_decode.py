@@ -13,7 +13,7 @@ from PIL import Image
 
 from tlbench.core.errors import UnreadableImageError
 from tlbench.datasets import quiet_pillow
-from tlbench.datasets.folder import decode_image
+from tlbench.datasets.decode import decode_image
 
 GENERATOR = np.random.default_rng(0)
 PIXELS = GENERATOR.integers(0, 256, size=(6, 9, 3), dtype=np.uint8)

@@ -6,12 +6,12 @@ import pytest
 
 from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.core.progress import Silent
-from tlbench.model import file_stem, is_file_name, load_backbone, resolve_model
+from tlbench.model import file_stem, find_backbone, is_file_name, resolve_model
 
 
 def test_name_carries_its_argument():
     """The first colon parts them; folders may follow, and need not exist yet."""
-    backbone = load_backbone("frozen:models/graph.pb")
+    backbone = find_backbone("frozen:models/graph.pb")
     assert backbone.name == "frozen:graph.pb"
     assert backbone.path == Path("models/graph.pb")
     assert not is_file_name("frozen:models/graph.pb")
@@ -21,9 +21,9 @@ def test_name_carries_its_argument():
 
 def test_other_backbones_take_no_argument():
     with pytest.raises(ConfigError, match="efficientnet-lite0 takes nothing after a colon"):
-        load_backbone("efficientnet-lite0:file")
+        find_backbone("efficientnet-lite0:file")
     with pytest.raises(UnknownNameError, match="Did you mean 'frozen'"):
-        load_backbone("frosen:file.pb")
+        find_backbone("frosen:file.pb")
 
 
 def test_a_run_does_not_export_it(tmp_path):

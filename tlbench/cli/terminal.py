@@ -4,12 +4,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tlbench.core.progress import Listener, Silent
-
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
 
 
 def stdout_layout() -> tuple[int, bool]:
@@ -37,69 +33,28 @@ def write_text(path: Path, text: str, *, append: bool = False, parents: bool = F
         raise StorageError(f"{path} cannot be written: {error.strerror}.") from error
 
 
-def _warning(message: str) -> str:
+def _warn(message: str) -> None:
     from tlbench.cli.names import speak_of_options
 
-    return f"tlbench: warning: {speak_of_options(message)}"
+    sys.stderr.write(f"tlbench: warning: {speak_of_options(message)}\n")
 
 
 class _Warnings(Silent):
     """Only the warnings, on stderr: they change what a result means."""
 
     def warn(self, message: str) -> None:
-        sys.stderr.write(f"{_warning(message)}\n")
-
-
-class _Bars(_Warnings):
-    """One line per task on stderr, which disappears when the task ends."""
-
-    def __init__(self) -> None:
-        self._progress: Progress | None = None
-        self._task: TaskID | None = None
-
-    def start(self, task: str, total: int | None = None, unit: str = "") -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
-
-        self.finish()
-        columns = [SpinnerColumn(), TextColumn("{task.description}")]
-        if total is None:
-            columns.append(TimeElapsedColumn())
-        else:
-            speed = TextColumn("{task.fields[speed]}")
-            columns += [BarColumn(), TextColumn("{task.completed}/{task.total}"), speed, TimeLeft()]
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._unit = unit
-        self._progress.start()
-        self._task = self._progress.add_task(task, total=total, speed="")
-
-    def advance(self, steps: int = 1) -> None:
-        if self._progress is None or self._task is None:
-            return
-        self._progress.advance(self._task, steps)
-        speed = self._progress.tasks[0].speed
-        if speed:
-            self._progress.update(self._task, speed=f"{speed:.0f} {self._unit}/s")
-
-    def finish(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
-        self._progress = self._task = None
-
-    def warn(self, message: str) -> None:
-        if self._progress is None:
-            super().warn(message)
-        else:
-            self._progress.console.print(
-                _warning(message), markup=False, highlight=False, soft_wrap=True
-            )
+        _warn(message)
 
 
 @contextmanager
 def listening(*, quiet: bool) -> Iterator[Listener]:
     """Give a listener with bars on a terminal, and with warnings only elsewhere or if *quiet*."""
-    listener = _Warnings() if quiet or not sys.stderr.isatty() else _Bars()
+    if quiet or not sys.stderr.isatty():
+        listener: Listener = _Warnings()
+    else:
+        from tlbench.reports import Bars
+
+        listener = Bars(_warn)
     try:
         yield listener
     finally:

@@ -27,6 +27,7 @@ class ComparedRun:
     run: RunResult
     label: str | None = None
     folder: Path | None = None  # that holds its run.json, and perhaps its predictions.npz
+    predictions: Predictions | None = None  # of a run that is not saved
 
     @property
     def name(self) -> str:
@@ -95,6 +96,8 @@ def open_compared_run(name: str, output: Path) -> ComparedRun:
 
 def predictions_of(compared: ComparedRun) -> Predictions | None:
     """Return the checked predictions of a run; None if they were not saved or not copied."""
+    if compared.predictions is not None:
+        return compared.predictions
     if compared.folder is None or not compared.accuracy:
         return None
     found = read_predictions(compared.folder)

@@ -1,3 +1,4 @@
+from .arrays import ImagesLike, LabelsLike, as_images
 from .base import (
     DATASETS,
     Dataset,
@@ -8,7 +9,8 @@ from .base import (
     Split,
     load_dataset,
 )
-from .folder import SUFFIXES, ImageFiles, quiet_pillow
+from .decode import SUFFIXES, quiet_pillow
+from .folder import ImageFiles
 from .leaks import (
     CrossFoldDuplicates,
     Digests,
@@ -29,9 +31,12 @@ __all__ = [
     "Grouping",
     "HashedImages",
     "ImageFiles",
+    "ImagesLike",
+    "LabelsLike",
     "Leaks",
     "SourceFile",
     "Split",
+    "as_images",
     "find_cross_fold_duplicates",
     "find_leaks",
     "load_dataset",

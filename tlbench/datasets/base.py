@@ -1,14 +1,16 @@
 """Datasets: two labelled splits of raw images, loaded by name."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from tlbench.core.arrays import ImageArray, Images, LabelArray
 from tlbench.core.errors import DataError
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener, Silent
 from tlbench.core.registry import Registry
+from tlbench.datasets.arrays import as_images, digest_images, index_labels
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,13 @@ class Split:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self):,} images, fingerprint {self.fingerprint[:12]})"
+
     @classmethod
-    def from_arrays(cls, images: ImageArray, labels: LabelArray) -> "Split":
-        """Return the split of images (n_images, H, W, 3) and labels (n_images,)."""
-        of_images = sha256_array(images)
+    def from_arrays(cls, images: Images, labels: LabelArray) -> "Split":
+        """Return the split of images from `as_images` and labels (n_images,)."""
+        of_images = digest_images(images)
         return cls(
             images=images,
             labels=labels,
@@ -143,6 +148,58 @@ class Dataset:
                     f"Dataset {self.name!r} has {title} labels from {low} to {high}, "
                     f"but {len(self.classes)} classes: labels must be 0 to {len(self.classes) - 1}."
                 )
+
+    @classmethod
+    def from_arrays(
+        cls,
+        train_images: Any,  # noqa: ANN401 - arrays, Pillow images or paths
+        train_labels: Any,  # noqa: ANN401 - whole numbers or text
+        test_images: Any,  # noqa: ANN401
+        test_labels: Any,  # noqa: ANN401
+        *,
+        classes: Iterable[str] | None = None,
+        name: str = "arrays",
+    ) -> "Dataset":
+        """Return a dataset of images and labels from Python.
+
+        Parameters
+        ----------
+        train_images, test_images : ndarray or sequence
+            Raw images: uint8 of shape (n, H, W, 3), RGB, or (n, H, W), grey. Or a sequence in which
+            each image is such an array without the first axis, a Pillow image, or the path of an
+            image file; sizes may differ.
+        train_labels, test_labels : array-like of shape (n,)
+            The class of each image: whole numbers or text.
+        classes : iterable of str or None
+            Class names. Numbers are indices into it, and text must be in it. None takes the
+            different labels of both splits, sorted.
+        name : str
+            Name of the dataset in reports and records.
+
+        Raises
+        ------
+        DataError
+            If images or labels have another type or shape, or their numbers differ.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> images = np.zeros((4, 32, 32, 3), dtype=np.uint8)
+        >>> tlbench.Dataset.from_arrays(images, ["cat", "dog"] * 2, images[:2], ["cat", "dog"])
+        Dataset('arrays': 4 train and 2 test images of 2 classes)
+        """
+        names, of_train, of_test = index_labels(train_labels, test_labels, classes)
+        return cls(
+            name=name,
+            classes=names,
+            train=Split.from_arrays(as_images(train_images), of_train),
+            test=Split.from_arrays(as_images(test_images), of_test),
+            source="arrays passed from Python",
+        )
+
+    def __repr__(self) -> str:
+        sizes = f"{len(self.train):,} train and {len(self.test):,} test images"
+        return f"{type(self).__name__}({self.name!r}: {sizes} of {len(self.classes)} classes)"
 
     @property
     def fingerprint(self) -> str:

@@ -1,86 +1,19 @@
-"""The dataset of a folder with one subfolder of image files per class, and image decoding."""
+"""The dataset of a folder with one subfolder of image files per class."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from tlbench.core.arrays import ImageArray, LabelArray
-from tlbench.core.errors import DataError, UnreadableImageError, one_line
+from tlbench.core.errors import DataError
 from tlbench.core.hashing import sha256_file, sha256_value
 from tlbench.core.progress import Listener, task
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
-
-if TYPE_CHECKING:
-    from PIL import Image
+from tlbench.datasets.decode import SUFFIXES, decode_image, quiet_pillow
 
 _Tree = dict[str, list[Path]]  # the image files of each class
 _LAYOUT: Final = "PATH/train/<class>/* with PATH/test/<class>/*, or PATH/<class>/*"
 _TEST_SHARE: Final = 5  # one image in five
-
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # in lower case
-_FORMATS: Final = ("JPEG", "PNG", "WEBP")
-_ORIENTATION_TAG: Final = 0x0112
-_WHITE: Final = (255, 255, 255, 255)
-
-
-def quiet_pillow() -> None:
-    """Silence Pillow's warnings (odd metadata, large images) for the whole process."""
-    # Once per dataset: changing the filters around each image is not safe in threads.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-def decode_image(path: Path) -> ImageArray:
-    """Return the pixels (H, W, 3), uint8, RGB, of a JPEG, PNG or WebP file; safe in threads.
-
-    Images are rotated as the EXIF orientation says, 16-bit grey is scaled to 8 bits, transparent
-    pixels are laid over white, and of an animation the first frame is returned.
-    """
-    import numpy as np
-    from PIL import Image
-
-    try:
-        with Image.open(path, formats=_FORMATS) as image:
-            # Pixels before metadata: with a broken EXIF block the image is still an image.
-            image.load()
-            return np.asarray(_to_rgb(_upright(image)))
-    except Exception as error:  # on damaged files Pillow's parsers raise nearly anything
-        reason = one_line(error) or type(error).__name__
-        msg = f"Cannot decode {path}: {reason}. Repair the file, or remove it from the dataset."
-        raise UnreadableImageError(msg) from error
-
-
-def _upright(image: "Image.Image") -> "Image.Image":
-    from PIL.Image import Transpose
-
-    turns = {
-        2: Transpose.FLIP_LEFT_RIGHT,
-        3: Transpose.ROTATE_180,
-        4: Transpose.FLIP_TOP_BOTTOM,
-        5: Transpose.TRANSPOSE,
-        6: Transpose.ROTATE_270,
-        7: Transpose.TRANSVERSE,
-        8: Transpose.ROTATE_90,
-    }
-    try:
-        turn = turns.get(image.getexif().get(_ORIENTATION_TAG, 1))
-    except Exception:  # noqa: BLE001 - a broken EXIF block says nothing about the orientation
-        turn = None
-    return image if turn is None else image.transpose(turn)
-
-
-def _to_rgb(image: "Image.Image") -> "Image.Image":
-    import numpy as np
-    from PIL import Image
-
-    if image.mode.startswith("I"):
-        # 16-bit grey: Pillow has modes of its own for it and would clip at 255.
-        wide = np.asarray(image).clip(0, 65535).astype(np.float64)
-        image = Image.fromarray(np.rint(wide / 257).astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
-    return image.convert("RGB")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from .curve import balanced_rows, check_sizes, learning_curve
 from .distance import Distance, check_comparable, feature_distance
 from .fit import BLAS_THREADS, check_features, check_training, fit_and_predict, fit_head, limit_rows
 from .folds import assign_folds, check_folds, cross_validate
+from .given import as_head
 from .score import Evaluation, evaluate_head
 from .search import VALIDATION_FRACTION, search_notes, search_parameter, validation_rows
 from .training import (
@@ -54,6 +55,7 @@ __all__ = [
     "Trained",
     "Trainer",
     "TrainingSpec",
+    "as_head",
     "assign_folds",
     "balanced_rows",
     "check_comparable",

@@ -71,6 +71,9 @@ class Head:
         under which predictions are stored.
     extra : str
         The extra of tlbench that installs them, if there is one.
+    storable : bool
+        Whether name, parameters and versions determine what a fit gives, so that its predictions
+        may be taken from the store. False for code that tlbench cannot identify.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Head:
     lay_out: Callable[[Params, tuple[int, ...] | None], Params] = lambda p, _: p
     requires: tuple[str, ...] = ()
     extra: str = ""
+    storable: bool = True
 
 
 HEADS: Registry[Head] = Registry("heads")

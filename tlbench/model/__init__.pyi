@@ -33,8 +33,8 @@ from .resolve import (
     convert_model,
     export_backbone,
     file_stem,
+    find_backbone,
     is_file_name,
-    load_backbone,
     refuse_file_at_precision,
     resolve_model,
 )
@@ -73,8 +73,8 @@ __all__ = [
     "encode_classifier_card",
     "export_backbone",
     "file_stem",
+    "find_backbone",
     "is_file_name",
-    "load_backbone",
     "refuse_file_at_precision",
     "resolve_model",
 ]

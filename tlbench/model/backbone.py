@@ -51,6 +51,7 @@ class ExportOptions:
     download_dir: Path | None = None
 
 
+@runtime_checkable
 class Backbone(Protocol):
     """An entry of the group ``tlbench.backbones``. Importing it must not import its framework."""
 

@@ -19,10 +19,10 @@ from tlbench.model.precision import PRECISIONS, ConversionRequest
 
 
 def export_backbone(
-    name: str, options: ExportOptions, destination: Path, listener: Listener
+    backbone: str | Backbone, options: ExportOptions, destination: Path, listener: Listener
 ) -> OnnxModel:
-    """Return the model that the backbone *name* writes at *destination*."""
-    backbone = load_backbone(name)
+    """Return the model that a backbone, given by name or as an object, writes at *destination*."""
+    backbone = find_backbone(backbone)
     _refuse_folder(destination)
     backbone.export(options, destination, listener)
     return OnnxModel(destination)
@@ -38,8 +38,10 @@ def convert_model(
     return OnnxModel(destination)
 
 
-def load_backbone(name: str) -> Backbone:
+def find_backbone(name: str | Backbone) -> Backbone:
     """Return the backbone *name*, which may carry an argument: ``frozen:FILE.pb``."""
+    if not isinstance(name, str):
+        return name
     name, colon, argument = name.partition(":")
     backbone = BACKBONES.load(name)
     if not colon:
@@ -110,7 +112,7 @@ def resolve_model(
             refuse_file_at_precision(model, conversion.precision)
         return OnnxModel(Path(model).expanduser())
     if _has_argument(model):
-        load_backbone(model)  # it may not exist, or take no argument
+        find_backbone(model)  # it may not exist, or take no argument
         msg = (
             f"{model} needs export options of its own, so it is not exported on first use. Run "
             f"`tlbench export {model}` with those options. Then measure {file_stem(model)}.onnx."

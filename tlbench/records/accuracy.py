@@ -1,7 +1,10 @@
 """Records of classifier heads: accuracy, and the counts behind every fraction."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from tlbench.core.units import format_percent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -12,6 +15,11 @@ class Interval:
     high: float
     confidence_fraction: float = 0.95
     method: str
+
+    def __iter__(self) -> Iterator[float]:
+        """Yield both ends: ``low, high = interval``."""
+        yield self.low
+        yield self.high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +117,13 @@ class AccuracyResult:
     grouped: tuple[GroupedScore, ...] = ()
     search: Search | None = None
     curve: tuple[Epoch, ...] = ()
+
+    def __repr__(self) -> str:
+        low, high = map(format_percent, self.interval)
+        return (
+            f"AccuracyResult({self.head} on {self.features}: "
+            f"{format_percent(self.accuracy_fraction)}, {low} to {high}, n = {self.n_test:,})"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,6 +4,7 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Literal
 
+from tlbench.core.units import format_seconds
 from tlbench.records.accuracy import Interval
 
 # What is timed: arrays on the host in and out, or buffers that stay on the device.
@@ -124,6 +125,12 @@ class LatencyResult:
     verdict: Literal["VALID", "INVALID"] | None = None
     reasons: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"LatencyResult({self.scenario}, batch {self.batch_size}, {self.provider}: median "
+            f"{format_seconds(self.median_s)}, n = {len(self.samples_s):,}, {self.verdict})"
+        )
 
     @property
     def median_s(self) -> float:

@@ -135,6 +135,17 @@ class Predictions:
     index: LabelArray  # row of each image in the dataset's test split
     entries: Mapping[str, LabelArray]  # by `entry_name`
 
+    @property
+    def arrays(self) -> dict[str, LabelArray]:
+        """The arrays of ``predictions.npz``."""
+        return {_LABELS: self.labels, _INDEX: self.index, **self.entries}
+
+
+def pack_predictions(arrays: Mapping[str, NDArray[np.generic]]) -> Predictions:
+    """Return the arrays of ``predictions.npz`` as `Predictions`; ValueError if they are none."""
+    found = {name: _whole_numbers(name, array) for name, array in arrays.items()}
+    return Predictions(labels=found.pop(_LABELS), index=found.pop(_INDEX), entries=found)
+
 
 def entry_name(result: AccuracyResult) -> str:
     """Return a result's name in predictions: ``backbone.softmax``, ``backbone-fp32.softmax``."""
@@ -155,18 +166,17 @@ def read_predictions(folder: Path) -> Predictions | None:
         raise ResultError(f"{path} cannot be read: {error.strerror}.") from error
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as file:
-            arrays = {name: _whole_numbers(name, file[name]) for name in file.files}
-        labels, index = arrays.pop(_LABELS), arrays.pop(_INDEX)
+            found = pack_predictions({name: file[name] for name in file.files})
     except (OSError, ValueError, TypeError, KeyError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path} holds no predictions of a run: {error}. Measure the run again."
         raise ResultError(msg) from error
-    rows = {_INDEX: index, **arrays}
-    if wrong := [name for name, array in rows.items() if len(array) != len(labels)]:
+    n_labels = len(found.labels)
+    if wrong := [name for name, array in found.arrays.items() if len(array) != n_labels]:
         raise ResultError(
-            f"{path} is damaged: it has {len(labels)} labels, but not as many predictions under "
+            f"{path} is damaged: it has {n_labels} labels, but not as many predictions under "
             f"{', '.join(wrong)}. Measure the run again."
         )
-    return Predictions(labels=labels, index=index, entries=arrays)
+    return found
 
 
 def _whole_numbers(name: str, array: NDArray[np.generic]) -> LabelArray:

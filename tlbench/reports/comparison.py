@@ -30,12 +30,17 @@ def comparison_document(comparison: Comparison) -> str:
 
 def render_comparison(comparison: Comparison, *, width: int = 80, color: bool = False) -> str:
     """Lay the comparison out for a terminal: which runs, the answer, what it rests on."""
-    models = dict.fromkeys(run.model for run in comparison.runs)
-    title = [*models, "compared with run A"]
-    return laid_out(title, _parts(comparison), width=width, color=color)
+    title, parts = comparison_title(comparison), comparison_parts(comparison)
+    return laid_out(title, parts, width=width, color=color)
 
 
-def _parts(comparison: Comparison) -> Iterator[Part]:
+def comparison_title(comparison: Comparison) -> list[str]:
+    """Return which models are compared, and with what."""
+    return [*dict.fromkeys(run.model for run in comparison.runs), "compared with run A"]
+
+
+def comparison_parts(comparison: Comparison) -> Iterator[Part]:
+    """Yield tables and lines in the order of every laid-out format."""
     yield runs_table(comparison.runs)
     yield speed_up_table(comparison.speed_ups)
     yield timing_table(comparison.speed_ups)

@@ -14,7 +14,7 @@ def render(
     """Lay the run out for a terminal: the answer first."""
     from tlbench.reports.layout import laid_out  # rich: tlbench list needs none of it
 
-    return laid_out(title_parts(run), _parts(run, location), width=width, color=color)
+    return laid_out(title_parts(run), run_parts(run, location), width=width, color=color)
 
 
 def title_parts(run: RunResult) -> list[str]:
@@ -34,7 +34,8 @@ def title_parts(run: RunResult) -> list[str]:
     return parts
 
 
-def _parts(run: RunResult, location: str | None) -> Iterator[Part]:
+def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:
+    """Yield tables and lines in the order of every laid-out format."""
     if run.reproduction is not None:
         yield protocols.published_table(run.reproduction)
         yield protocols.reproduction_lines(run, run.reproduction)

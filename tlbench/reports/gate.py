@@ -19,8 +19,13 @@ def verdict_document(verdict: GateVerdict) -> str:
 
 def render_verdict(verdict: GateVerdict, *, width: int = 80, color: bool = False) -> str:
     """Lay the verdict out for a terminal: the answer, the figures, every rule."""
-    parts = [{"Compared": [compared_line(verdict)]}, *verdict_parts(verdict)]
-    return laid_out(verdict_title(verdict), parts, width=width, color=color)
+    return laid_out(verdict_title(verdict), all_verdict_parts(verdict), width=width, color=color)
+
+
+def all_verdict_parts(verdict: GateVerdict) -> Iterator[Part]:
+    """Yield what was compared, and then `verdict_parts`."""
+    yield {"Compared": [compared_line(verdict)]}
+    yield from verdict_parts(verdict)
 
 
 def verdict_title(verdict: GateVerdict) -> list[str]:

@@ -1,4 +1,13 @@
-from .config import QUICK_TIMING, ProtocolConfig, RunConfig, TimingConfig, default_cache_dir
+from .config import (
+    DEFAULT_HEADS,
+    QUICK_TIMING,
+    GivenObjects,
+    ProtocolConfig,
+    RunConfig,
+    TimingConfig,
+    default_cache_dir,
+    default_data_dir,
+)
 from .export import export_at_precision
 from .fuse import fuse_run
 from .predict import find_images, predict_images
@@ -7,7 +16,9 @@ from .run import RunOutcome, run_benchmark
 from .steps.features import SplitFeatures, extract_dataset_split
 
 __all__ = [
+    "DEFAULT_HEADS",
     "QUICK_TIMING",
+    "GivenObjects",
     "ProtocolConfig",
     "RecipeChoices",
     "RunConfig",
@@ -15,6 +26,7 @@ __all__ = [
     "SplitFeatures",
     "TimingConfig",
     "default_cache_dir",
+    "default_data_dir",
     "export_at_precision",
     "extract_dataset_split",
     "find_images",

@@ -7,7 +7,10 @@ from pathlib import Path
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.registry import unknown_name
-from tlbench.model import ExportOptions
+from tlbench.datasets import Dataset
+from tlbench.features import FeatureBaseline
+from tlbench.heads import Head
+from tlbench.model import ExportOptions, OnnxModel
 
 DEFAULT_BACKBONE = "efficientnet-lite0"
 DEFAULT_DATASET = "digits"
@@ -184,6 +187,30 @@ class ProtocolConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenObjects:
+    """What was passed from Python as an object, by the name that stands for it in `RunConfig`."""
+
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    heads: Mapping[str, Head] = field(default_factory=dict)
+    baselines: Mapping[str, FeatureBaseline] = field(default_factory=dict)
+    models: Mapping[str, OnnxModel] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """What a record says of them: such a run cannot be repeated from its record."""
+        return [
+            f"{kind} {name}"
+            for kind, objects in (
+                ("dataset", self.datasets),
+                ("head", self.heads),
+                ("baseline", self.baselines),
+                ("backbone", self.models),
+            )
+            for name in objects
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunConfig:
     """The settings of a run: its result depends on these and on the machine.
 
@@ -230,6 +257,8 @@ class RunConfig:
     data_dir, cache_dir : Path
         Where datasets are (None for downloads only), and where downloads, exported backbones and
         features are kept.
+    given : GivenObjects
+        Objects that some of the names above stand for, instead of entries of the registries.
     """
 
     model: str = DEFAULT_BACKBONE
@@ -256,6 +285,7 @@ class RunConfig:
     protocol: ProtocolConfig = field(default_factory=ProtocolConfig)
     data_dir: Path | None = field(default_factory=default_data_dir)
     cache_dir: Path = field(default_factory=default_cache_dir)
+    given: GivenObjects = field(default_factory=GivenObjects)
 
     def __post_init__(self) -> None:
         _check_at_least(

@@ -6,28 +6,29 @@ from pathlib import Path
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
-from tlbench.datasets import DatasetRequest, load_dataset
+from tlbench.datasets import Dataset, DatasetRequest, load_dataset
 from tlbench.model import (
     FULL_PRECISION,
+    Backbone,
     ExportOptions,
     OnnxModel,
     check_precision,
     convert_model,
     export_backbone,
-    load_backbone,
+    find_backbone,
 )
 from tlbench.workflows.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
 from tlbench.workflows.steps.context import CALIBRATION_IMAGES, conversion_request
 
 
 def export_at_precision(
-    name: str,
+    backbone: str | Backbone,
     options: ExportOptions,
     destination: Path,
     listener: Listener,
     *,
     precision: str = FULL_PRECISION,
-    calibrate: str | None = None,
+    calibrate: str | Dataset | None = None,
     n_calibration: int | None = None,
     min_cosine: float | None = None,
     data_dir: Path | None = None,
@@ -37,8 +38,10 @@ def export_at_precision(
 
     Parameters
     ----------
-    calibrate : str or None
-        Name of the dataset whose training images the conversion sees; None for ``digits``.
+    backbone : str or Backbone
+        Its name, or the object.
+    calibrate : str, Dataset or None
+        The dataset whose training images the conversion sees; None for ``digits``.
     n_calibration : int or None
         Number of images to calibrate on, if the precision needs any.
     min_cosine : float or None
@@ -63,22 +66,26 @@ def export_at_precision(
                 "fp32 needs none. Pass precision='int8' or precision='fp16', or leave them out."
             )
             raise ConfigError(msg)
-        return export_backbone(name, options, destination, listener)
-    load_backbone(name)  # a typing error must not cost a download
-    request = DatasetRequest(
-        name=calibrate or DEFAULT_DATASET,
-        data_dir=data_dir or default_data_dir(),
-        download_dir=(cache_dir or default_cache_dir()) / "datasets",
-        seed=options.seed,
-        listener=listener,
-    )
+        return export_backbone(backbone, options, destination, listener)
+    backbone = find_backbone(backbone)  # a typing error must not cost a download
+    if isinstance(calibrate, Dataset):
+        dataset = calibrate
+    else:
+        request = DatasetRequest(
+            name=calibrate or DEFAULT_DATASET,
+            data_dir=data_dir or default_data_dir(),
+            download_dir=(cache_dir or default_cache_dir()) / "datasets",
+            seed=options.seed,
+            listener=listener,
+        )
+        dataset = load_dataset(request)
     conversion = conversion_request(
         precision,
-        load_dataset(request),
+        dataset,
         seed=options.seed,
         n_calibration=CALIBRATION_IMAGES if n_calibration is None else n_calibration,
         min_cosine=min_cosine,
     )
     with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
-        source = export_backbone(name, options, Path(folder) / "source.onnx", listener)
+        source = export_backbone(backbone, options, Path(folder) / "source.onnx", listener)
         return convert_model(source, conversion, destination, listener)

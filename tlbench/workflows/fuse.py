@@ -124,6 +124,12 @@ def saved_config(
     run: RunResult, *, data_dir: Path | None = None, cache_dir: Path | None = None
 ) -> RunConfig:
     """Return the configuration of *run*, with other folders where they are given."""
+    if objects := run.config.requested.get("given"):
+        msg = (
+            f"Run {run.id} used objects of a Python session ({', '.join(objects)}), so it cannot "
+            "be repeated from its record. Measure a run in which names stand for everything."
+        )
+        raise ResultError(msg)
     try:
         config = msgspec.convert(run.config.requested, RunConfig, dec_hook=_path)
     except (msgspec.MsgspecError, ValueError) as error:

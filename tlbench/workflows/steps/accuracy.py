@@ -101,6 +101,10 @@ class _Task:
     def params_on(self, features: FeatureSet, head: Head) -> Params:
         return self.shapes[features.name][head.name]
 
+    def can_store(self, features: FeatureSet, head: Head) -> bool:
+        """Tell whether equal keys mean equal results, for a head on these features."""
+        return features.storable and head.storable
+
     def space_of(self, head: Head) -> SearchSpace | None:
         """Return what this run searches for a head; None for nothing."""
         return head.search if self.context.config.protocol.search else None
@@ -109,7 +113,7 @@ class _Task:
         """Return all that determines a fitted head and its figures: its key in the store."""
         versions = ("scikit-learn", "tlbench", *head.requires)
         space = self.space_of(head)
-        return {
+        parts = {
             "record": _RECORD_VERSION,
             "features": features.identity,
             "labels": [sha256_array(split.labels) for split in (self.train, self.test)],
@@ -120,6 +124,9 @@ class _Task:
             "seed": self.seed,
             "versions": [f"{name} {metadata.version(name)}" for name in versions],
         }
+        if head.name in self.context.config.given.heads:  # a name of the user's: add the class
+            parts["given"] = head.summary
+        return parts
 
 
 def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccuracy:
@@ -180,7 +187,8 @@ def _evaluate(fitting: _Task, features: FeatureSet, head: Head) -> Evaluation:
     parts = fitting.key_parts(features, head)
     parts["groupings"] = [[group.name, list(group.group_of)] for group in groupings]
     key = content_key(parts)
-    if stored := store.get("predictions", key):
+    can_store = fitting.can_store(features, head)
+    if can_store and (stored := store.get("predictions", key)):
         result = msgspec.convert(stored.meta, AccuracyResult)
         return Evaluation(
             result=replace(result, from_store=True),
@@ -203,9 +211,10 @@ def _evaluate(fitting: _Task, features: FeatureSet, head: Head) -> Evaluation:
             groups={group.name: np.array(group.group_of, dtype=np.int64) for group in groupings},
         )
     result = replace(evaluation.result, search=search, notes=notes + evaluation.result.notes)
-    with store.writing("predictions", key, parts) as entry:
-        entry.save("predictions", evaluation.predictions)
-        entry.commit(plain_value(result))
+    if can_store:
+        with store.writing("predictions", key, parts) as entry:
+            entry.save("predictions", evaluation.predictions)
+            entry.commit(plain_value(result))
     return replace(evaluation, result=result)
 
 
@@ -315,11 +324,13 @@ def _each(
         for head in () if features.fitted_on else fitting.heads_on(features):
             parts = {**fitting.key_parts(features, head), **asked}
             key = content_key(parts)
-            if stored := store.get(entry_kind, key):
+            can_store = fitting.can_store(features, head)
+            if can_store and (stored := store.get(entry_kind, key)):
                 found.append((msgspec.convert(stored.meta, record), True))
                 continue
             result = measure(features, head)
-            with store.writing(entry_kind, key, parts) as entry:
-                entry.commit(plain_value(result))
+            if can_store:
+                with store.writing(entry_kind, key, parts) as entry:
+                    entry.commit(plain_value(result))
             found.append((result, False))
     return found

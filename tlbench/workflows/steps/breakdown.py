@@ -29,7 +29,7 @@ def breakdown_with_best_head(context: RunContext, accuracy: MeasuredAccuracy) ->
         # The session must not spin beside the fit, nor be opened in the middle of the way.
         context.close_session()
         classifier = fit_head(
-            HEADS.load(best.head),
+            context.config.given.heads.get(best.head) or HEADS.load(best.head),
             best.params,  # those that were scored: a search may have chosen one
             accuracy.train.features,
             accuracy.train.labels,

@@ -59,12 +59,13 @@ class RunContext:
         self.listener = listener
         self.cache_dir = cache_dir
         self.store = ArrayStore(cache_dir / "store", on_damage=listener.warn)
-        self.model: OnnxModel = resolve_model(
+        conversion = self._conversion()
+        self.model: OnnxModel = config.given.models.get(config.model) or resolve_model(
             config.model,
             cache_dir=cache_dir,
             listener=listener,
             options=config.export,
-            conversion=self._conversion(),
+            conversion=conversion,
         )
         self._stack = ExitStack()
         self._session: Session | None = None
@@ -74,7 +75,8 @@ class RunContext:
         check_precision(precision)
         if precision == FULL_PRECISION:
             return None
-        if is_file_name(model):  # before a dataset is loaded in vain
+        # before a dataset is loaded in vain
+        if model in self.config.given.models or is_file_name(model):
             refuse_file_at_precision(model, precision)
         return conversion_request(precision, self.dataset, seed=self.config.seed)
 
@@ -138,14 +140,16 @@ def cache_folder(config: RunConfig) -> Iterator[Path]:
 
 def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:
     """Load the configured dataset, cut down to the configured limits."""
-    request = DatasetRequest(
-        name=config.dataset,
-        data_dir=config.data_dir,
-        download_dir=config.cache_dir / "datasets",
-        seed=config.seed,
-        listener=listener,
-    )
-    dataset = load_dataset(request)
+    dataset = config.given.datasets.get(config.dataset)
+    if dataset is None:
+        request = DatasetRequest(
+            name=config.dataset,
+            data_dir=config.data_dir,
+            download_dir=config.cache_dir / "datasets",
+            seed=config.seed,
+            listener=listener,
+        )
+        dataset = load_dataset(request)
 
     def limited(split: Split, limit: int | None) -> Split:
         if limit is None or limit >= len(split):

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from tlbench.features import (
     FeatureBaseline,
     RowWriter,
     StoredArrays,
+    check_npz_path,
     compute_baseline,
     content_key,
+    save_npz,
 )
 from tlbench.machine import cuda_variables
 from tlbench.model import FULL_PRECISION, classifier_card
@@ -53,6 +56,17 @@ class SplitFeatures:
     result: ExtractionResult
     skipped: tuple[SkippedImage, ...]
 
+    def save(self, file: str | Path) -> Path:
+        """Write features, labels and index to a ``.npz`` file, and return its path."""
+        destination = check_npz_path(Path(file).expanduser())
+        save_npz(
+            destination, {"features": self.features, "labels": self.labels, "index": self.index}
+        )
+        return destination
+
+    def __repr__(self) -> str:
+        return f"SplitFeatures({self.result.split}: features of shape {self.features.shape})"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeatureSet:
@@ -68,6 +82,7 @@ class FeatureSet:
     )
     identity: str
     matrices: Callable[[], tuple[FloatArray, FloatArray]]
+    storable: bool = True  # False: ``identity`` does not cover the code of a given baseline
 
     @property
     def baseline(self) -> bool:
@@ -259,6 +274,7 @@ def feature_sets(
                 name=baseline.name,
                 identity=sha256_value([baseline.name, versions, *images, *rows]),
                 matrices=_baseline_matrices(context, dataset, baseline),
+                storable=baseline.name not in context.config.given.baselines,
             )
         )
     return sets

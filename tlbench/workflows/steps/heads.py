@@ -40,14 +40,15 @@ class ChosenHeads:
     @classmethod
     def of(cls, config: RunConfig) -> "ChosenHeads":
         """Find what *config* names; raise UnknownNameError or ConfigError."""
-        heads = [HEADS.load(name) for name in config.heads]
+        given = config.given
+        heads = [given.heads.get(name) or HEADS.load(name) for name in config.heads]
         for head in heads:
             check_requirements(head)
         overrides = parse_params(config.head_params)
         params = resolve_head_params(heads, overrides)
         if config.protocol.search:
             _check_search(heads, overrides)
-        baselines = [BASELINES.load(name) for name in config.baselines]
+        baselines = [given.baselines.get(name) or BASELINES.load(name) for name in config.baselines]
         return cls(heads=heads, params=params, baselines=baselines)
 
     def shapes_on(self, model: OnnxModel, listener: Listener) -> HeadShapes:

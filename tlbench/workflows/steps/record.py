@@ -53,6 +53,15 @@ def dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> Dataset
     )
 
 
+def _requested(config: RunConfig) -> dict[str, Any]:
+    """Return the configuration as plain values, in which a name stands for a given object."""
+    values = {f.name: getattr(config, f.name) for f in fields(config) if f.name != "given"}
+    if config.given.names:
+        values["given"] = config.given.names
+    found: dict[str, Any] = plain_value(values)
+    return found
+
+
 def make_record(
     config: RunConfig,
     created: datetime,
@@ -69,7 +78,7 @@ def make_record(
         created_at=created.isoformat(timespec="seconds"),
         tlbench_version=__version__,
         config=RunConfigRecord(
-            requested=plain_value({f.name: getattr(config, f.name) for f in fields(config)}),
+            requested=_requested(config),
             effective={
                 "threads": config.threads or available_cpus(),
                 "head_threads": BLAS_THREADS,

@@ -1,0 +1,40 @@
+from .api import (
+    Comparison,
+    LoadedBackbone,
+    Run,
+    Verdict,
+    check_gate,
+    compare_runs,
+    evaluate,
+    export,
+    extract,
+    load_backbone,
+    load_run,
+    measure_latency,
+    run,
+    write_report,
+)
+from .core.errors import TlbenchError
+from .datasets import Dataset
+
+__version__: str
+
+__all__ = [
+    "Comparison",
+    "Dataset",
+    "LoadedBackbone",
+    "Run",
+    "TlbenchError",
+    "Verdict",
+    "__version__",
+    "check_gate",
+    "compare_runs",
+    "evaluate",
+    "export",
+    "extract",
+    "load_backbone",
+    "load_run",
+    "measure_latency",
+    "run",
+    "write_report",
+]

@@ -1,0 +1,119 @@
+"""Export a backbone from Python."""
+
+from pathlib import Path
+from typing import Literal
+
+from tlbench.api.backbone import LoadedBackbone
+from tlbench.api.progress import Progress, listener_of
+from tlbench.datasets import Dataset
+from tlbench.model import Backbone, ExportOptions
+
+
+def export(
+    backbone: str | Backbone,
+    file: str | Path | None = None,
+    *,
+    weights: str | Path = "imagenet",
+    input_size: int | None = None,
+    resize: Literal["bilinear", "bicubic", "nearest"] | None = None,
+    layer: str | None = None,
+    pooling: Literal["avg", "max", "none"] = "avg",
+    top: bool = False,
+    opset: int | None = None,
+    seed: int = 0,
+    input_tensor: str | None = None,
+    output_tensor: str | None = None,
+    precision: str = "fp32",
+    calibrate: str | Dataset | None = None,
+    n_calibration: int | None = None,
+    min_cosine: float | None = None,
+    data_dir: str | Path | None = None,
+    cache_dir: str | Path | None = None,
+    progress: Progress = False,
+) -> LoadedBackbone:
+    """Write a backbone as one self-contained ONNX file that takes raw images.
+
+    Before the file is written, its features are verified against those of the source framework; a
+    conversion to another precision is compared with the fp32 file.
+
+    Parameters
+    ----------
+    backbone : str or Backbone
+        Name of a backbone, ``frozen:FILE.pb``, or an object with the methods of
+        `tlbench.model.Backbone`.
+    file : str, Path or None
+        The file to write; None for ``<backbone>.onnx`` in the working directory.
+    weights : str or Path
+        ``"imagenet"``, ``"random"`` (for latency only), or a file in the source's format.
+    input_size : int or None
+        Height and width of the network's input in pixels; None for the backbone's own.
+    resize, layer, opset
+        How images are resized, the layer whose output becomes the features, and the ONNX opset;
+        None for the backbone's own choice.
+    pooling : {"avg", "max", "none"}
+        How a spatial layer is pooled; ``"none"`` flattens it.
+    top : bool
+        Whether to add the logits of the original classifier as an output.
+    seed : int
+        Seed of random weights, and of the choice of calibration images.
+    input_tensor, output_tensor : str or None
+        The ends of a frozen graph.
+    precision : str
+        ``"fp32"``, or ``"fp16"`` or ``"int8"`` to convert the file.
+    calibrate : str, Dataset or None
+        Dataset whose train images calibrate and check the conversion; None for ``digits``.
+    n_calibration, min_cosine : int or None, float or None
+        Number of calibration images, and the smallest cosine allowed between an image's converted
+        and fp32 features.
+    data_dir, cache_dir : str, Path or None
+        Where datasets are, and where downloads are kept; None for ``TLBENCH_DATA`` and
+        ``TLBENCH_CACHE`` or the user's cache.
+    progress : bool or Listener
+        True shows progress bars.
+
+    Returns
+    -------
+    LoadedBackbone
+        The written file, ready to compute features.
+
+    Raises
+    ------
+    TlbenchError
+        If the export or its verification fails. Nothing is written then.
+
+    Examples
+    --------
+    >>> tlbench.export("efficientnet-lite0", "lite0.onnx").features(["cat.jpg"]).shape
+    (1, 1280)
+    """
+    from tlbench.model import file_stem
+    from tlbench.workflows import export_at_precision
+
+    suffix = "" if precision == "fp32" else f"-{precision}"
+    name = backbone if isinstance(backbone, str) else backbone.name
+    destination = Path(file or f"{file_stem(name)}{suffix}.onnx").expanduser()
+    options = ExportOptions(
+        weights=str(weights),
+        input_size=input_size,
+        layer=layer,
+        pooling=pooling,
+        top=top,
+        opset=opset,
+        seed=seed,
+        resize=resize,
+        input_tensor=input_tensor,
+        output_tensor=output_tensor,
+    )
+    written = export_at_precision(
+        backbone,
+        options,
+        destination,
+        listener_of(progress),
+        precision=precision,
+        calibrate=calibrate,
+        n_calibration=n_calibration,
+        min_cosine=min_cosine,
+        data_dir=None if data_dir is None else Path(data_dir).expanduser(),
+        cache_dir=None if cache_dir is None else Path(cache_dir).expanduser(),
+    )
+    return LoadedBackbone(written.path)

@@ -1,0 +1,375 @@
+"""What the functions of the Python API return: saved or unsaved, and how a notebook shows it."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tlbench.core.errors import UnknownNameError
+from tlbench.core.registry import unknown_name
+from tlbench.records import (
+    AccuracyDifference,
+    AccuracyResult,
+    CrossValidation,
+    GateCheck,
+    GateVerdict,
+    LatencyResult,
+    Predictions,
+    RunResult,
+    SpeedUp,
+    check_predictions,
+    entry_name,
+    pack_predictions,
+    read_predictions,
+    save_baseline,
+    save_run,
+)
+from tlbench.records import Comparison as ComparisonRecord
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from tlbench.compare import ComparedRun
+
+T = TypeVar("T")
+_BACKBONE = "backbone."
+
+
+class UnknownResultError(UnknownNameError, KeyError):
+    """A name that no result of a run has."""
+
+    __str__ = Exception.__str__  # KeyError would quote the message
+
+
+class Results(Mapping[str, T]):
+    """Results of a run by name, in the order in which they were measured.
+
+    The results of heads are named ``backbone.softmax`` or ``pixels.softmax``; ``softmax`` alone
+    means the head on the backbone's features. Timings are named after their scenario, such as
+    ``single``, and where several share it after the batch size as well: ``offline batch 32``.
+    """
+
+    def __init__(self, kind: str, found: Mapping[str, T]) -> None:
+        self._kind = kind
+        self._found = found
+
+    def __getitem__(self, name: str) -> T:
+        for key in (name, f"{_BACKBONE}{name}"):
+            if key in self._found:
+                return self._found[key]
+        known = ", ".join(self._found) or "none, because nothing of this kind was measured"
+        raise UnknownResultError(f"There is no {self._kind} {name!r}. Known: {known}.")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._found)
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def __repr__(self) -> str:
+        lines = [f"  {name!r}: {result!r}," for name, result in self._found.items()]
+        return "\n".join(["{", *lines, "}"]) if lines else "{}"
+
+
+class Run:
+    """A run, saved or not: what was measured, and on what.
+
+    Attributes
+    ----------
+    record : `tlbench.records.RunResult`
+        Everything that was measured and recorded: the content of ``run.json``.
+    folder : Path or None
+        Where the run is saved; None for a run that is not.
+    """
+
+    def __init__(
+        self,
+        record: RunResult,
+        predictions: "Mapping[str, NDArray[np.generic]] | None" = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.record = record
+        self.folder = folder
+        self._arrays = predictions
+
+    @property
+    def id(self) -> str:
+        """Name of the run's folder: the time of its start, and a few random digits."""
+        return self.record.id
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything was measured; False after an interruption."""
+        return self.record.complete
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What limits the meaning of the figures, as the report states it."""
+        return self.record.warnings
+
+    @cached_property
+    def accuracy(self) -> Results[AccuracyResult]:
+        """Accuracy on the test split: ``run.accuracy["softmax"]``, ``["pixels.softmax"]``."""
+        return Results("accuracy", {entry_name(one): one for one in self.record.accuracy})
+
+    @cached_property
+    def cross_validation(self) -> Results[CrossValidation]:
+        """Cross-validations, by the same names as the accuracies."""
+        found = {f"{one.features}.{one.head}": one for one in self.record.cross_validation}
+        return Results("cross-validation", found)
+
+    @cached_property
+    def latency(self) -> Results[LatencyResult]:
+        """Timings: ``run.latency["single"]``, ``run.latency["offline batch 32"]``."""
+        return Results("timing", _named_timings(self.record.latency))
+
+    @cached_property
+    def predictions(self) -> Predictions | None:
+        """Labels of the test images and what each head predicted; None if they were not kept.
+
+        Raises
+        ------
+        ResultError
+            If the saved predictions are damaged or belong to another run.
+        """
+        if self._arrays is not None:
+            return pack_predictions(self._arrays) if self._arrays else None
+        found = None if self.folder is None else read_predictions(self.folder)
+        if found is not None:
+            check_predictions(self.record, found)
+        return found
+
+    def save(self, folder: str | Path = "runs") -> Path:
+        """Save the run, so that ``tlbench report last`` and `tlbench.load_run` find it.
+
+        Parameters
+        ----------
+        folder : str or Path
+            Folder of runs; it is made if it is missing.
+
+        Returns
+        -------
+        Path
+            ``folder/<id>``, with ``run.json`` and ``predictions.npz``.
+
+        Raises
+        ------
+        StorageError
+            If the folder cannot be written, or holds a run of this id.
+        """
+        arrays = self._arrays
+        if arrays is None:
+            found = self.predictions
+            arrays = {} if found is None else found.arrays
+        self.folder = save_run(self.record, arrays, Path(folder).expanduser())
+        return self.folder
+
+    def save_baseline(
+        self,
+        file: str | Path,
+        *,
+        entries: Sequence[str] = ("backbone*.*",),
+        latency: bool = True,
+        force: bool = False,
+    ) -> Path:
+        """Write the small file that `tlbench.check_gate` holds later runs against.
+
+        Parameters
+        ----------
+        file : str or Path
+            The file, which belongs in version control.
+        entries : sequence of str
+            Which predictions to keep: names as in `accuracy`, or shell patterns.
+        latency : bool
+            Whether to keep the timings.
+        force : bool
+            Whether to replace an existing file.
+        """
+        from tlbench.gate import make_baseline
+
+        destination = Path(file).expanduser()
+        made = make_baseline(self.compared(), entries=tuple(entries), latency=latency)
+        save_baseline(made, destination, force=force)
+        return destination
+
+    def compared(self) -> "ComparedRun":
+        """Return the run as comparisons and gates take it."""
+        from tlbench.compare import ComparedRun
+
+        kept = self.predictions if self._arrays else None
+        return ComparedRun(run=self.record, folder=self.folder, predictions=kept)
+
+    def report(
+        self, report_format: str = "console", *, width: int = 80, color: bool = False
+    ) -> str:
+        """Return the run's report as text.
+
+        Parameters
+        ----------
+        report_format : str
+            ``"console"``, ``"json"`` or another that ``tlbench list renderers`` names.
+        width, color : int, bool
+            Columns to use, and whether to write terminal colours.
+        """
+        from tlbench.reports import RENDERERS
+
+        location = None if self.folder is None else str(self.folder)
+        render = RENDERERS.load(report_format)
+        return render(self.record, location=location, width=width, color=color)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        card, data = self.record.model.card, self.record.dataset
+        about = [card.backbone if card else self.record.model.path_name]
+        about += [f"on {data.name}"] if data else []
+        figures = [f"{name} {_percent(one)}" for name, one in self.accuracy.items()]
+        figures += [f"{name} {_milliseconds(one)}" for name, one in self.latency.items()]
+        return f"Run({', '.join([self.id, ' '.join(about), *figures])})"
+
+    def _repr_html_(self) -> str:
+        from tlbench.reports import run_fragment
+
+        return run_fragment(self.record, None if self.folder is None else str(self.folder))
+
+
+def _percent(result: AccuracyResult) -> str:
+    from tlbench.core.units import format_percent
+
+    return format_percent(result.accuracy_fraction)
+
+
+def _milliseconds(result: LatencyResult) -> str:
+    from tlbench.core.units import format_seconds
+
+    return format_seconds(result.median_s)
+
+
+def _named_timings(timings: Sequence[LatencyResult]) -> dict[str, LatencyResult]:
+    """Return timings under the shortest name that no other has."""
+    levels = [_timing_names(one) for one in timings]
+    counts = Counter(name for names in levels for name in names)
+    return {
+        next((name for name in names if counts[name] == 1), names[-1]): one
+        for names, one in zip(levels, timings, strict=True)
+    }
+
+
+def _timing_names(one: LatencyResult) -> list[str]:
+    names = [one.scenario, f"{one.scenario} batch {one.batch_size}"]
+    names.append(f"{names[-1]} {one.boundary}")
+    return names if one.label is None else [f"{one.label}: {name}" for name in names]
+
+
+class Comparison:
+    """Runs held against the first of them.
+
+    Attributes
+    ----------
+    record : `tlbench.records.Comparison`
+        Every figure of the comparison.
+    """
+
+    def __init__(self, record: ComparisonRecord) -> None:
+        self.record = record
+
+    @property
+    def accuracy(self) -> tuple[AccuracyDifference, ...]:
+        """Differences in accuracy from the first run, image by image where that is possible."""
+        return self.record.accuracy
+
+    @property
+    def speed_ups(self) -> tuple[SpeedUp, ...]:
+        """Speed relative to the first run, with confidence intervals."""
+        return self.record.speed_ups
+
+    def report(
+        self, report_format: str = "console", *, width: int = 80, color: bool = False
+    ) -> str:
+        """Return the comparison as text: ``"console"`` or ``"json"``."""
+        from tlbench.reports import comparison_document, render_comparison
+
+        formats: dict[str, Callable[[ComparisonRecord], str]] = {
+            "console": lambda one: render_comparison(one, width=width, color=color),
+            "json": comparison_document,
+        }
+        return _chosen(formats, report_format)(self.record)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        runs = ", ".join(run.id for run in self.record.runs)
+        n_results = len(self.accuracy) + len(self.speed_ups)
+        return f"Comparison({runs}: {n_results} results compared)"
+
+    def _repr_html_(self) -> str:
+        from tlbench.reports import comparison_fragment
+
+        return comparison_fragment(self.record)
+
+
+class Verdict:
+    """A gate's verdict; it is true if the run passed, so that a test can assert it.
+
+    Attributes
+    ----------
+    record : `tlbench.records.GateVerdict`
+        Every rule that was applied, and the smallest drop that could have been detected.
+    """
+
+    def __init__(self, record: GateVerdict) -> None:
+        self.record = record
+
+    @property
+    def passed(self) -> bool:
+        """Whether the run passed."""
+        return self.record.passed
+
+    @property
+    def failures(self) -> tuple[GateCheck, ...]:
+        """The rules that the run broke."""
+        return tuple(check for check in self.record.checks if check.outcome == "fail")
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def report(
+        self, report_format: str = "console", *, width: int = 80, color: bool = False
+    ) -> str:
+        """Return the verdict as text: ``"console"``, ``"json"``, ``"junit"`` or ``"markdown"``."""
+        from tlbench.reports import (
+            render_verdict,
+            verdict_document,
+            verdict_junit,
+            verdict_markdown,
+        )
+
+        formats: dict[str, Callable[[GateVerdict], str]] = {
+            "console": lambda one: render_verdict(one, width=width, color=color),
+            "json": verdict_document,
+            "junit": verdict_junit,
+            "markdown": verdict_markdown,
+        }
+        return _chosen(formats, report_format)(self.record)
+
+    def __str__(self) -> str:
+        return self.report()
+
+    def __repr__(self) -> str:
+        reasons = "; ".join(f"{one.subject}: {one.text}" for one in self.failures)
+        return f"Verdict({'passed' if self.passed else f'failed: {reasons}'})"
+
+    def _repr_html_(self) -> str:
+        from tlbench.reports import verdict_fragment
+
+        return verdict_fragment(self.record)
+
+
+def _chosen(formats: Mapping[str, Callable[[Any], str]], name: str) -> Callable[[Any], str]:
+    if name not in formats:
+        raise unknown_name("format", name, list(formats))
+    return formats[name]

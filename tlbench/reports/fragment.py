@@ -1,0 +1,62 @@
+"""Reports as fragments of HTML, which notebooks show in place of an object."""
+
+from collections.abc import Iterable
+from html import escape
+
+from tlbench.records import Comparison, GateVerdict, RunResult
+from tlbench.reports.base import Part, Table
+from tlbench.reports.comparison import comparison_parts, comparison_title
+from tlbench.reports.console import run_parts, title_parts
+from tlbench.reports.gate import all_verdict_parts, verdict_title
+
+_RIGHT = ' style="text-align: right"'
+
+
+def run_fragment(run: RunResult, location: str | None = None) -> str:
+    """Return a run's report as HTML."""
+    return _fragment(title_parts(run), run_parts(run, location))
+
+
+def comparison_fragment(comparison: Comparison) -> str:
+    """Return a comparison as HTML."""
+    return _fragment(comparison_title(comparison), comparison_parts(comparison))
+
+
+def verdict_fragment(verdict: GateVerdict) -> str:
+    """Return a gate's verdict as HTML."""
+    return _fragment(verdict_title(verdict), all_verdict_parts(verdict))
+
+
+def _fragment(title: Iterable[str], parts: Iterable[Part]) -> str:
+    """Return a title and the parts that are not empty; every text is escaped."""
+    blocks = [f"<p><b>{escape(' · '.join(title))}</b></p>"]
+    for part in parts:
+        if isinstance(part, Table):
+            blocks += [_table(part)] if part.rows else []
+        else:
+            blocks += [_lines(name, list(lines)) for name, lines in part.items() if lines]
+    return f'<div class="tlbench">{"".join(blocks)}</div>'
+
+
+def _table(table: Table) -> str:
+    rows = [_row("td", row, table.right) for row in table.rows]
+    if not table.title:  # the answer: no header
+        return f"<table><tbody>{''.join(rows)}</tbody></table>"
+    header = _row("th", table.columns, table.right)
+    return (
+        f"<p><b>{escape(table.title)}</b></p>"
+        f"<table><thead>{header}</thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+
+
+def _row(tag: str, cells: Iterable[str], right: Iterable[bool]) -> str:
+    filled = (
+        f"<{tag}{_RIGHT if is_right else ''}>{escape(cell)}</{tag}>"
+        for cell, is_right in zip(cells, right, strict=True)
+    )
+    return f"<tr>{''.join(filled)}</tr>"
+
+
+def _lines(title: str, lines: list[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<p><b>{escape(title)}</b></p><ul>{items}</ul>"
