@@ -40,11 +40,14 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
 
     Examples
     --------
-    >>> from sklearn.linear_model import LogisticRegression
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.neighbors import KNeighborsClassifier
     >>> from sklearn.pipeline import make_pipeline
-    >>> classifier = make_pipeline(FeatureExtractor("efficientnet-lite0"), LogisticRegression())
-    >>> classifier.fit(["cat-1.jpg", "dog-1.jpg"], ["cat", "dog"]).predict(["cat-2.jpg"])
-    array(['cat'], dtype='<U3')
+    >>> digits = load_digits()
+    >>> images = digits.images.astype("uint8")[:60]
+    >>> classifier = make_pipeline(FeatureExtractor("efficientnet-lite0"), KNeighborsClassifier(1))
+    >>> classifier.fit(images[:50], digits.target[:50]).predict(images[:5])
+    array([0, 1, 2, 3, 4])
     """
 
     def __init__(

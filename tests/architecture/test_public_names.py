@@ -4,6 +4,8 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import subprocess
+import sys
 
 import pytest
 
@@ -113,3 +115,20 @@ def test_public_methods_are_documented(name):
         and not value.__doc__
     ]
     assert undocumented == []
+
+
+SHADOWS = """
+import importlib, pkgutil, tlbench
+before = {name: getattr(tlbench, name) for name in tlbench.__all__}
+for package in ("tlbench", "exporters"):
+    module = importlib.import_module(package)
+    for found in pkgutil.walk_packages(module.__path__, f"{package}."):
+        importlib.import_module(found.name)
+changed = [name for name, value in before.items() if getattr(tlbench, name) is not value]
+assert changed == [], changed
+"""
+
+
+def test_no_public_name_is_overwritten_by_a_module():
+    """Importing a package puts it in the place of a function of the same name."""
+    subprocess.run([sys.executable, "-c", SHADOWS], check=True, timeout=120)

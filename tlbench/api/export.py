@@ -83,8 +83,8 @@ def export(
 
     Examples
     --------
-    >>> tlbench.export("efficientnet-lite0", "lite0.onnx").features(["cat.jpg"]).shape
-    (1, 1280)
+    >>> tlbench.export("efficientnet-lite0", "lite0.onnx").card.input_size
+    (224, 224)
     """
     from tlbench.model import file_stem
     from tlbench.workflows import export_at_precision

@@ -32,8 +32,9 @@ def load_run(run: str | Path = "last", *, folder: str | Path = "runs") -> Run:
 
     Examples
     --------
-    >>> tlbench.load_run("last").accuracy["softmax"].accuracy_fraction
-    0.871
+    >>> folder = tlbench.evaluate(limit_train=100).save("runs")
+    >>> tlbench.load_run("last").id == folder.name
+    True
     """
     from tlbench.records import find_run, read_run
 
@@ -63,9 +64,10 @@ def compare_runs(
 
     Examples
     --------
-    >>> comparison = tlbench.compare_runs("20260101-120000-1f3a", "last")
-    >>> comparison.speed_ups[0].ratio
-    1.42
+    >>> first = tlbench.evaluate(heads="softmax", limit_train=100)
+    >>> second = tlbench.evaluate(heads="softmax", limit_train=100, batch_size=8)
+    >>> tlbench.compare_runs(first, second).accuracy[0].paired.difference_fraction
+    0.0
     """
     from tlbench import compare
 
@@ -105,8 +107,9 @@ def check_gate(
 
     Examples
     --------
-    >>> tlbench.check_gate("last", "baselines/lite0.json").passed
-    True
+    >>> run = tlbench.evaluate(heads="softmax", limit_train=100)
+    >>> tlbench.check_gate(run, run.save_baseline("baseline.json"))
+    Verdict(passed)
     """
     from tlbench.gate import judge_run, read_policy
     from tlbench.records import read_baseline
@@ -156,8 +159,8 @@ def write_report(
 
     Examples
     --------
-    >>> tlbench.write_report(tlbench.load_run("last"), "report.txt")
-    PosixPath('report.txt')
+    >>> tlbench.write_report(tlbench.evaluate(limit_train=100), "report.txt").name
+    'report.txt'
     """
     path = Path(file).expanduser()
     chosen = report_format or _FORMATS.get(path.suffix.lower())

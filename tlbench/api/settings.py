@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from tlbench.core.errors import ConfigError
+from tlbench.core.registry import Registry
 from tlbench.datasets import Dataset
-from tlbench.features import FeatureBaseline
-from tlbench.heads import Classifier, Head, ParamValue, as_head
+from tlbench.features import BASELINES, FeatureBaseline
+from tlbench.heads import HEADS, Classifier, Head, ParamValue, as_head
 from tlbench.workflows import GivenObjects, default_cache_dir, default_data_dir
 
 DatasetLike: TypeAlias = str | Path | Dataset
@@ -24,8 +25,10 @@ def accuracy_settings(
 ) -> dict[str, Any]:
     """Return the settings in which names stand for objects, with the objects beside them."""
     dataset_name, datasets = named_dataset(dataset)
-    head_names, given_heads = _named(_listed(heads, _is_head), _head)
-    baseline_names, given_baselines = _named(_listed(baselines, _is_baseline), lambda one: one)
+    head_names, given_heads = _named(_listed(heads, _is_head), HEADS, _head)
+    baseline_names, given_baselines = _named(
+        _listed(baselines, _is_baseline), BASELINES, _baseline
+    )
     return {
         "dataset": dataset_name,
         "heads": head_names,
@@ -37,7 +40,7 @@ def accuracy_settings(
 
 def _listed(given: Any, is_single: Callable[[Any], bool]) -> Iterable[Any]:  # noqa: ANN401
     """Return what is given as a sequence, where it may be a single entry."""
-    return [given] if is_single(given) else given
+    return [given] if is_single(given) or not isinstance(given, Iterable) else given
 
 
 def _is_head(given: Any) -> bool:  # noqa: ANN401 - anything may be given
@@ -60,8 +63,15 @@ def _head(given: Any) -> Head:  # noqa: ANN401 - anything may be given
     return as_head(given[1], given[0]) if _is_pair(given) else as_head(given)
 
 
+def _baseline(given: Any) -> FeatureBaseline:  # noqa: ANN401 - anything may be given
+    if not isinstance(given, FeatureBaseline):
+        msg = f"baselines takes names and feature baselines, got {type(given).__name__}."
+        raise ConfigError(msg)
+    return given
+
+
 def _named(
-    given: Iterable[Any], convert: Callable[[Any], Any]
+    given: Iterable[Any], registry: Registry[Any], convert: Callable[[Any], Any]
 ) -> tuple[tuple[str, ...], dict[str, Any]]:
     """Return the names of what is given, and by name what was given as an object."""
     names: list[str] = []
@@ -73,12 +83,16 @@ def _named(
         made = convert(one)
         if made.name in names:
             msg = (
-                f"Two heads or baselines are named {made.name!r}. "
-                "Name a classifier: ('NAME', classifier)."
+                f"Two {registry.kind} are named {made.name!r}. "
+                "Give a classifier another name: ('NAME', classifier)."
             )
             raise ConfigError(msg)
         names.append(made.name)
-        objects[made.name] = made
+        if made.name not in registry.names():
+            objects[made.name] = made
+        elif registry.load(made.name) is not one:
+            msg = f"{made.name!r} is the name of one of tlbench's {registry.kind}. Choose another."
+            raise ConfigError(msg)
     return tuple(names), objects
 
 

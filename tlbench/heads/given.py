@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from tlbench.core.errors import ConfigError
-from tlbench.heads.base import HEADS, Classifier, Head, Params, ParamValue
+from tlbench.heads.base import Classifier, Head, Params, ParamValue
 
 _RUN_SEED = "seed of the run"  # recorded in place of None
 
@@ -30,19 +30,14 @@ def as_head(given: Any, name: str | None = None) -> Head:  # noqa: ANN401 - any 
     Raises
     ------
     ConfigError
-        If it is not a classifier, or the name belongs to a head of the registry.
+        If it is not a classifier, or the name has a dot or a comma.
     """
     if isinstance(given, Head):
-        is_registered = given.name in HEADS.names() and HEADS.load(given.name) is given
-        head = given if is_registered else replace(given, storable=False)
-        return head if name is None else replace(head, name=name)
+        return replace(given, storable=False)
     _check_classifier(given)
     name = type(given).__name__ if name is None else name
     if not name or "." in name or "," in name:
         raise ConfigError(f"A head needs a name without dots and commas, got {name!r}.")
-    if name in HEADS.names():
-        msg = f"{name!r} is the name of a head of tlbench. Give the classifier another name."
-        raise ConfigError(msg)
     params = given.get_params(deep=True)
     seeded = tuple(k for k, v in params.items() if _is_seed(k) and v is None)
     defaults = {key: _plain(value) for key, value in params.items()}
