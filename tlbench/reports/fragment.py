@@ -9,7 +9,8 @@ from tlbench.reports.comparison import comparison_parts, comparison_title
 from tlbench.reports.console import run_parts, title_parts
 from tlbench.reports.gate import all_verdict_parts, verdict_title
 
-_RIGHT = ' style="text-align: right"'
+# Notebooks align the cells of every table to the right unless each cell says otherwise.
+_ALIGNED = {side: f' style="text-align: {side}"' for side in ("left", "right")}
 
 
 def run_fragment(run: RunResult, location: str | None = None) -> str:
@@ -51,12 +52,15 @@ def _table(table: Table) -> str:
 
 def _row(tag: str, cells: Iterable[str], right: Iterable[bool]) -> str:
     filled = (
-        f"<{tag}{_RIGHT if is_right else ''}>{escape(cell)}</{tag}>"
+        f"<{tag}{_ALIGNED['right' if is_right else 'left']}>{escape(cell)}</{tag}>"
         for cell, is_right in zip(cells, right, strict=True)
     )
     return f"<tr>{''.join(filled)}</tr>"
 
 
 def _lines(title: str, lines: list[str]) -> str:
+    heading = f"<p><b>{escape(title)}</b></p>"
+    if len(lines) == 1:
+        return f"{heading}<p>{escape(lines[0])}</p>"
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<p><b>{escape(title)}</b></p><ul>{items}</ul>"
+    return f"{heading}<ul>{items}</ul>"
