@@ -4,6 +4,7 @@ import functools
 import http.server
 import importlib.util
 import os
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -279,11 +280,13 @@ def tlbench(monkeypatch, capsys, tmp_path):
 
     def run(*arguments):
         monkeypatch.setattr("sys.argv", ["tlbench", *map(str, arguments)])
-        code = 0
+        code, on_interrupt = 0, signal.getsignal(signal.SIGINT)
         try:
             main()
         except SystemExit as stop:
             code = stop.code or 0
+        finally:
+            signal.signal(signal.SIGINT, on_interrupt)  # `main` expects the process to end
         out, err = capsys.readouterr()
         return Finished(code, out, err)
 

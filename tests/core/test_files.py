@@ -11,7 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlbench.core.errors import StorageError
-from tlbench.core.files import atomic_folder, atomic_path, write_atomically
+from tlbench.core.files import (
+    atomic_folder,
+    atomic_path,
+    check_file,
+    check_folder,
+    write_atomically,
+)
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids="umask={:03o}".format)
@@ -137,6 +143,76 @@ def test_a_file_in_place_of_a_folder_is_refused_before_the_work(tmp_path: Path) 
             writer(tmp_path / "a/b"),
         ):
             pytest.fail("the work was begun")
+
+
+@pytest.mark.parametrize("place", [".", "new", "new/er", "link"])
+def test_a_place_that_can_be_written_passes_the_check(tmp_path: Path, place: str) -> None:
+    """The check leaves nothing, and what it allows can be done."""
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("there")
+    before = sorted(tmp_path.rglob("*"))
+    check_folder(tmp_path / place)
+    check_file(tmp_path / place / "a.bin")
+    assert sorted(tmp_path.rglob("*")) == before
+    with atomic_folder(tmp_path / place / "run"):
+        pass
+    write_atomically(tmp_path / place / "a.bin", b"")
+    check_file(tmp_path / place / "a.bin")  # which may be replaced
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        ("file", "/file is not a folder"),
+        ("file/deeper", "/file is not a folder"),
+        ("dangling", "/dangling is not a folder"),
+        ("circle", "/circle is not a folder"),
+        ("a" * 300, "File name too long"),
+    ],
+)
+def test_a_place_that_cannot_be_written_fails_the_check(
+    tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "dangling").symlink_to("nowhere")
+    (tmp_path / "circle").symlink_to("circle")
+    with pytest.raises(StorageError, match=rf"cannot be written: .*{reason}\. Ask\.$"):
+        check_folder(tmp_path / place, advice="Ask.")
+
+
+@pytest.mark.parametrize(
+    ("place", "reason"),
+    [
+        (".", "it is a folder"),
+        ("to-folder", "it is a folder"),
+        ("file/a.bin", "/file is not a folder"),
+        (f"{'a' * 300}.bin", "File name too long"),
+        (f"{'a' * 300}/a.bin", "File name too long"),
+        ("/proc/a.bin", "No such file or directory"),
+    ],
+)
+def test_a_file_that_cannot_be_written_fails_the_check(
+    tmp_path: Path, place: str, reason: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "to-folder").symlink_to(tmp_path)
+    with pytest.raises(StorageError, match=rf"cannot be written: .*{reason}\. Ask\.$"):
+        check_file(tmp_path / place, advice="Ask.")
+
+
+def test_a_device_or_a_pipe_passes_the_check(tmp_path: Path) -> None:
+    """Nothing is written, and nobody is waited for."""
+    os.mkfifo(tmp_path / "pipe")
+    check_file(tmp_path / "pipe")
+    check_file(Path(os.devnull))
+
+
+def test_a_full_disk_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder may be made on a full disk, and an empty file, but no block is left."""
+    with Path("/dev/full").open("wb") as full:
+        monkeypatch.setattr("tempfile.TemporaryFile", lambda **_: full)
+        with pytest.raises(StorageError, match="No space left on device"):
+            check_folder(tmp_path)
 
 
 def test_an_error_of_the_system_becomes_one_of_storage(tmp_path: Path) -> None:

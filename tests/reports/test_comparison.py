@@ -94,7 +94,7 @@ def comparison(pair):
             RunIdentity(
                 letter=letter,
                 id=f"20260131-142530-000{letter.lower()}",
-                created_at="2026-01-31T14:25:30+00:00",
+                created_at="2026-01-31T14:25:30.123456+00:00",
                 tlbench_version="0.1.0",
                 model="efficientnet-lite0",
             )
@@ -246,6 +246,10 @@ def test_long_names_stay_within_the_columns(comparison, name, width):
     assert "…" not in text
     for figure in ("7.33*", "[7.10, 7.52]", "A INVALID", "88.0 %", "0.525"):
         assert figure in text
+
+
+def test_the_time_of_a_run_is_given_to_the_second(comparison):
+    assert "2026-01-31T14:25:30+00:00" in render_comparison(comparison, width=80)
 
 
 def test_an_ordinary_comparison_is_within_80_columns(comparison):

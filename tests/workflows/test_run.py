@@ -1,6 +1,7 @@
 """Whole runs on a tiny backbone: what is measured, kept, reused and refused."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,14 @@ def test_no_session_is_alive_while_heads_are_fitted(config, monkeypatch):
     monkeypatch.setattr(module, "evaluate_head", evaluate)
     run_benchmark(replace(config, latency=True))
     assert fitted_beside == [0, 0]
+
+
+def test_when_a_run_began_is_known_to_the_microsecond(config):
+    """Runs that follow one another within a second have an order."""
+    before = datetime.now(UTC).isoformat(timespec="microseconds")
+    created = run_benchmark(config).result.created_at
+    assert before <= created <= datetime.now(UTC).isoformat(timespec="microseconds")
+    assert len(created) == len(before)
 
 
 def test_a_run_survives_its_json(config):

@@ -1,8 +1,6 @@
-"""The commands of the application, and what happens to errors."""
+"""The commands of the application."""
 
-import io
-import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -12,14 +10,12 @@ from tlbench.cli.describe import doctor, inspect, list_entries
 from tlbench.cli.export import export, extract
 from tlbench.cli.gating import baseline, gate
 from tlbench.cli.measure import drift, evaluate, latency, run
-from tlbench.cli.names import app, speak_of_options
+from tlbench.cli.names import app
 from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
-from tlbench.core.errors import TlbenchError, one_line
 
-# typer brings its own click, in which this class has no public name.
-_USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
+__all__ = ["app"]
 
 _COMMANDS = (
     run,
@@ -60,34 +56,3 @@ def _root(
     ] = False,
 ) -> None:
     del version
-
-
-def main() -> None:
-    r"""Run the command line; an error becomes one line on stderr and exit code 2.
-
-    Text that an output cannot encode, such as a file name that is not UTF-8, is escaped:
-    ``\udce9``. A mistake of ours shows its traceback; exit code 1 is kept for verdicts.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    try:
-        code = app(prog_name="tlbench", standalone_mode=False)
-    except TlbenchError as error:
-        code = _fail(speak_of_options(one_line(error)))
-    except _USAGE_ERROR as error:
-        text, command = error.format_message(), error.ctx.command_path if error.ctx else "tlbench"
-        if text.startswith("Usage:"):  # the help, which a command without arguments shows
-            code = _fail(text, plain=True)
-        else:
-            code = _fail(f"{' '.join(text.split()).rstrip('.')}. See {command} --help.")
-    except Exception:  # noqa: BLE001 - it is shown
-        import traceback
-
-        code = _fail(traceback.format_exc(), plain=True)
-    sys.exit(code)
-
-
-def _fail(text: str, *, plain: bool = False) -> int:
-    typer.echo(text if plain else f"tlbench: error: {text}", err=True)
-    return 2

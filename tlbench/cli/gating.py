@@ -1,5 +1,6 @@
 """`tlbench baseline save` and `tlbench gate`: a run becomes the reference for later ones."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -108,7 +109,7 @@ def gate(
     that the test must be able to detect. The verdict states the smallest drop that could have been
     detected, and how many images a smaller one needs. docs/gating.md shows a complete workflow.
     """
-    from tlbench.cli.terminal import stdout_layout, write_text
+    from tlbench.cli.terminal import check_text_files, stdout_layout, write_text
     from tlbench.compare import open_compared_run
     from tlbench.gate import Policy, judge_run, read_policy
     from tlbench.records import read_baseline
@@ -120,6 +121,7 @@ def gate(
         verdict_markdown,
     )
 
+    check_text_files(junit, markdown, parents=True)
     rules = read_policy(policy) if policy else Policy()
     found = judge_run(
         open_compared_run(run, output),
@@ -128,14 +130,17 @@ def gate(
         baseline_file=str(baseline),
         policy_source=str(policy) if policy else "default",
     )
-    if junit is not None:
-        write_text(junit, verdict_junit(found), parents=True)
-    if markdown is not None:
-        write_text(markdown, verdict_markdown(found), append=True, parents=True)
     is_json = output_format is o.OutputFormat.JSON
     width, color = stdout_layout()
     text = verdict_document(found) if is_json else render_verdict(found, width=width, color=color)
-    typer.echo(text, nl=False)
-    if annotations:
-        typer.echo(verdict_annotations(found), nl=False, err=is_json)
+    with ExitStack() as outputs:  # from the last to the first, each even if another fails
+        if annotations:
+            outputs.callback(typer.echo, verdict_annotations(found), nl=False, err=is_json)
+        outputs.callback(typer.echo, text, nl=False)
+        if markdown is not None:
+            outputs.callback(
+                write_text, markdown, verdict_markdown(found), append=True, parents=True
+            )
+        if junit is not None:
+            outputs.callback(write_text, junit, verdict_junit(found), parents=True)
     raise typer.Exit(0 if found.passed else 1)

@@ -7,14 +7,12 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli import protocols as p
+from tlbench.cli.process import INTERRUPTED, interrupts_held
 from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from tlbench.records import RunResult
-    from tlbench.workflows import RunConfig
-
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+    from tlbench.workflows import RunConfig, RunOutcome
 
 
 def run(
@@ -170,22 +168,33 @@ def measure_and_show(config: "RunConfig", saving: o.SavingOptions) -> None:
     """
     from tlbench.cli.repeat import repeat_command
     from tlbench.cli.terminal import listening
-    from tlbench.records import save_run
     from tlbench.workflows import run_benchmark
 
+    saving.check()
     try:
         with listening(quiet=saving.quiet) as listener:
             outcome = run_benchmark(config, listener, command=repeat_command(config))
     except KeyboardInterrupt as interrupt:
-        typer.echo("tlbench: interrupted before anything was measured; nothing is saved.", err=True)
+        typer.echo("tlbench: interrupted; nothing is saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt
-    folder = save_run(outcome.result, outcome.predictions, saving.output)
-    show(outcome.result, saving.output_format.value, location=str(folder))
+    save_and_show(outcome, saving)
     if not outcome.result.complete:
         typer.echo("tlbench: interrupted; what was measured is saved as incomplete.", err=True)
         raise typer.Exit(INTERRUPTED)
     if config.strict and any(r.verdict == "INVALID" for r in outcome.result.latency):
         raise typer.Exit(1)
+
+
+def save_and_show(outcome: "RunOutcome", saving: o.SavingOptions) -> None:
+    """Save a run and print it; one that cannot be saved is printed before the error is raised."""
+    from tlbench.records import save_run
+
+    location = None
+    with interrupts_held():
+        try:
+            location = str(save_run(outcome.result, outcome.predictions, saving.output))
+        finally:
+            show(outcome.result, saving.output_format.value, location=location)
 
 
 def show(run: "RunResult", output_format: str, *, location: str | None = None) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tlbench.core.errors import ConfigError
+from tlbench.core.files import check_folder
 
 OutputFormat = StrEnum("OutputFormat", ["CONSOLE", "JSON"])
 
@@ -177,6 +178,10 @@ class SavingOptions:
     output: Output = Path("runs")
     output_format: Format = OutputFormat.CONSOLE
     quiet: Quiet = False
+
+    def check(self) -> None:
+        """Raise StorageError if a run cannot be saved, before it is measured."""
+        check_folder(self.output, advice="Pass another folder: --output FOLDER.")
 
 
 def flatten_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tlbench.cli import options as o
-from tlbench.cli.measure import INTERRUPTED, make_config, show
+from tlbench.cli.measure import make_config, save_and_show
+from tlbench.cli.process import INTERRUPTED, interrupts_held
 
 if TYPE_CHECKING:
     from tlbench.records import RunResult
@@ -49,23 +50,28 @@ def reproduce(
     choices = RecipeChoices(
         recipe=recipe, rows=o.split_names(row or ""), backbone=backbone, weights=weights
     )
+    saving.check()
     runs: list[RunResult] = []
+    is_json = saving.output_format is o.OutputFormat.JSON
     try:
         with listening(quiet=saving.quiet) as listener:
             for outcome in reproduce_recipe(
                 choices, config, listener, command=reproduce_command(choices, config)
             ):
                 listener.finish()
-                folder = save_run(outcome.result, outcome.predictions, saving.output)
                 runs.append(outcome.result)
-                if saving.output_format is o.OutputFormat.CONSOLE:
+                if is_json:
+                    with interrupts_held():
+                        save_run(outcome.result, outcome.predictions, saving.output)
+                else:
                     typer.echo("\n" if len(runs) > 1 else "", nl=False)
-                    show(outcome.result, saving.output_format.value, location=str(folder))
+                    save_and_show(outcome, saving)
     except KeyboardInterrupt as interrupt:
         typer.echo(f"tlbench: interrupted; {len(runs)} finished runs are saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt
-    if saving.output_format is o.OutputFormat.JSON:
-        documents = (encode_run(run).decode().rstrip() for run in runs)
-        typer.echo("[" + ",\n".join(documents) + "]")
+    finally:
+        if is_json and runs:
+            documents = (encode_run(run).decode().rstrip() for run in runs)
+            typer.echo("[" + ",\n".join(documents) + "]")
     if not all(run.complete for run in runs):
         raise typer.Exit(INTERRUPTED)

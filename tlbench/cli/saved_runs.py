@@ -1,5 +1,6 @@
 """`tlbench report` and `tlbench compare`: saved runs as text."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -71,22 +72,24 @@ def compare(
     difference in accuracy, image by image where both runs have predictions of the same images.
     Nothing is measured: to compare with another machine, copy a run's folder or its run.json.
     """
-    from tlbench.cli.terminal import stdout_layout, write_text
+    from tlbench.cli.terminal import check_text_files, stdout_layout, write_text
     from tlbench.compare import compare_runs, differing_images, open_compared_run
     from tlbench.reports import comparison_document, differing_csv, render_comparison
 
+    check_text_files(destination, differing)
     compared = [open_compared_run(run, output) for run in runs]
     found = compare_runs(compared, allow_unlike=allow_unlike)
-    if differing is not None:
-        dataset = compared[0].run.dataset
-        images = differing_images(compared)
-        write_text(differing, differing_csv(images, dataset.classes if dataset else ()))
     width, color = stdout_layout() if destination is None else (80, False)
     if output_format is o.OutputFormat.JSON:
         text = comparison_document(found)
     else:
         text = render_comparison(found, width=width, color=color)
-    if destination is None:
-        typer.echo(text, nl=False)
-    else:
-        write_text(destination, text)
+    with ExitStack() as outputs:  # from the last to the first, each even if another fails
+        if destination is None:
+            outputs.callback(typer.echo, text, nl=False)
+        else:
+            outputs.callback(write_text, destination, text)
+        if differing is not None:
+            dataset = compared[0].run.dataset
+            images = differing_csv(differing_images(compared), dataset.classes if dataset else ())
+            outputs.callback(write_text, differing, images)

@@ -1,10 +1,13 @@
 """Where text goes: reports to stdout or a file, progress and warnings to stderr."""
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tlbench.core.errors import StorageError
+from tlbench.core.files import check_file
 from tlbench.core.progress import Listener, Silent
 
 
@@ -20,10 +23,17 @@ def stdout_layout() -> tuple[int, bool]:
     return min(120, shutil.get_terminal_size().columns), True
 
 
+def check_text_files(*paths: Path | None, parents: bool = False) -> None:
+    """Raise StorageError if `write_text` cannot write one of these files."""
+    for path in paths:
+        if path is not None and not (path.is_file() and os.access(path, os.W_OK)):
+            check_file(path)
+            if not (parents or path.parent.exists()):
+                raise StorageError(f"{path} cannot be written: there is no folder {path.parent}.")
+
+
 def write_text(path: Path, text: str, *, append: bool = False, parents: bool = False) -> None:
     """Write or append text to a file; *parents* makes its folder. Raise StorageError on failure."""
-    from tlbench.core.errors import StorageError
-
     try:
         if parents:
             path.parent.mkdir(parents=True, exist_ok=True)

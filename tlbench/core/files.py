@@ -3,6 +3,8 @@
 import os
 import secrets
 import shutil
+import stat
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,10 +25,8 @@ def write_atomically(path: Path, data: bytes | str, *, advice: str = _ADVICE) ->
 def atomic_path(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
     """Yield an empty temporary file beside *path* that replaces it unless the block raises."""
     with _storage_errors(path, advice):
-        destination = Path(os.path.realpath(path))  # a symbolic link is followed
-        if destination.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        if path.exists() and not path.is_file():  # a device or a pipe cannot be replaced
+        destination = _destination(path)
+        if _is_device(path):
             yield path
             return
         temporary = _temporary(destination)
@@ -52,9 +52,55 @@ def atomic_folder(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
+def check_file(path: Path, *, advice: str = _ADVICE) -> None:
+    """Raise StorageError if a file cannot be written at *path*, before work is done for it."""
+    with _storage_errors(path, advice):
+        destination = _destination(path)
+        if not _is_device(path):
+            _try_to_write(destination.parent)
+        elif not os.access(path, os.W_OK):  # nothing more: a pipe may be waiting for its reader
+            raise PermissionError(0, "Permission denied")
+
+
+def check_folder(path: Path, *, advice: str = _ADVICE) -> None:
+    """Raise StorageError if nothing can be written in a folder *path*, which may be missing."""
+    with _storage_errors(path, advice):
+        _try_to_write(path)
+
+
+def _destination(path: Path) -> Path:
+    """Return where a file called *path* is written."""
+    destination = Path(os.path.realpath(path))  # a symbolic link is followed
+    with suppress(FileNotFoundError, NotADirectoryError):  # other errors: no possible name
+        if stat.S_ISDIR(os.lstat(destination).st_mode):
+            raise IsADirectoryError(0, "it is a folder")
+    return destination
+
+
+def _is_device(path: Path) -> bool:
+    """Return whether it is a device or a pipe, which cannot be replaced."""
+    return path.exists() and not path.is_file()
+
+
+def _try_to_write(folder: Path) -> None:
+    """Raise OSError unless a block can be written where *folder* is or would be made."""
+    with tempfile.TemporaryFile(dir=_existing(folder)) as file:
+        file.write(bytes(4096))
+
+
+def _existing(folder: Path) -> Path:
+    """Return *folder* or the nearest of its parents that exists."""
+    for place in (folder, *folder.parents):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(place)
+            break
+    if not place.is_dir():
+        raise NotADirectoryError(0, f"{place} is not a folder")
+    return place
+
+
 def _temporary(path: Path) -> Path:
-    if path.parent.is_file():
-        raise NotADirectoryError(0, f"{path.parent} is not a folder")
+    _existing(path.parent)
     path.parent.mkdir(parents=True, exist_ok=True)
     # Hidden, so that an interrupted writer leaves nothing that looks finished; short enough for
     # any file system; with the suffix, because numpy adds .npz to a name that lacks it.

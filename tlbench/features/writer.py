@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from tlbench.core.arrays import BoolArray, FloatArray, LabelArray
 from tlbench.core.errors import ConfigError, DataError
-from tlbench.core.files import atomic_path
+from tlbench.core.files import atomic_path, check_file
 
 _BLOCK_ROWS = 4096
 
@@ -107,13 +107,14 @@ class RowWriter:
 
 
 def check_npz_path(path: Path) -> Path:
-    """Return *path* if it ends in ``.npz`` and its folder exists; raise ConfigError otherwise."""
+    """Return *path* if it ends in ``.npz`` and can be written; raise a TlbenchError otherwise."""
     if path.suffix.lower() != ".npz":
         raise ConfigError(
             f"Features are written as .npz files, got {path.name!r}. Use a name like features.npz."
         )
     if not path.parent.is_dir():
         raise ConfigError(f"The folder {path.parent} does not exist. Create it first.")
+    check_file(path)
     return path
 
 

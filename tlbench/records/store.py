@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ResultError
 from tlbench.core.files import atomic_folder
@@ -71,7 +73,8 @@ def find_run(name: str, output: Path) -> Path:
     Parameters
     ----------
     name : str
-        A run's folder, its ``run.json``, its id in *output*, or ``"last"`` for the latest id there.
+        A run's folder, its ``run.json``, its id in *output*, or ``"last"`` for the run there that
+        began last, whatever its folder is called; of runs that began together, the last by name.
     output : Path
         Folder that runs are saved in.
 
@@ -87,18 +90,36 @@ def find_run(name: str, output: Path) -> Path:
     """
     if name == "last":
         # A hidden folder is a run that is being written, or whose writer was killed.
-        saved = sorted(output.glob(f"[!.]*/{_RUN}"))
+        saved = [path for path in output.glob(f"[!.]*/{_RUN}") if path.is_file()]
         if not saved:
             raise ResultError(
                 f"There is no run in {output}. Make one with `tlbench run`, or pass output=FOLDER."
             )
-        return saved[-1]
+        return max(saved, key=lambda path: (_created(path), path.parent.name))
     for candidate in (Path(name), Path(name) / _RUN, output / name / _RUN):
         with contextlib.suppress(OSError):  # no permission, or not a possible name of a file
             if candidate.is_file():
                 return candidate
     msg = f"No run {name!r}: there is no such file or folder, and no {output / name / _RUN}."
     raise ResultError(msg)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beginning:
+    """What a file must have to be one of the runs of which one is the last."""
+
+    schema_version: int
+    id: str
+    created_at: datetime
+
+
+def _created(path: Path) -> datetime:
+    """Return when a run began; before all others for a file that is damaged or not a run."""
+    try:
+        created = msgspec.json.decode(path.read_bytes(), type=_Beginning).created_at
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return datetime.min.replace(tzinfo=UTC)
+    return created if created.tzinfo else created.replace(tzinfo=UTC)
 
 
 def read_run(name: str, output: Path) -> RunResult:

@@ -1,5 +1,6 @@
 """A comparison of saved runs, as text for people or as JSON."""
 
+import re
 from collections.abc import Iterator, Sequence
 
 from tlbench.core.units import format_factor, format_p, format_points, format_seconds
@@ -67,7 +68,7 @@ def runs_table(runs: Sequence[RunIdentity]) -> Table:
         (
             run.letter,
             run.id if run.label is None else f"{run.id}#{run.label}",
-            run.created_at,
+            re.sub(r"\.\d+", "", run.created_at),  # to the second
             ", ".join(["reference"] * (not i) + ["interrupted"] * (not run.complete)),
         )
         for i, run in enumerate(runs)

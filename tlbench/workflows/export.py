@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tlbench.core.errors import ConfigError
+from tlbench.core.files import check_file
 from tlbench.core.progress import Listener
 from tlbench.datasets import Dataset, DatasetRequest, load_dataset
 from tlbench.model import (
@@ -57,6 +58,7 @@ def export_at_precision(
         If the export fails. Nothing is left at *destination* then.
     """
     check_precision(precision)
+    check_file(destination)
     downloads = (cache_dir or default_cache_dir()) / "downloads"
     options = replace(options, download_dir=options.download_dir or downloads)
     if precision == FULL_PRECISION:

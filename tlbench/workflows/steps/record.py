@@ -75,7 +75,7 @@ def make_record(
     build, providers = onnxruntime_facts()
     return RunResult(
         id=new_run_id(created),
-        created_at=created.isoformat(timespec="seconds"),
+        created_at=created.isoformat(timespec="microseconds"),
         tlbench_version=__version__,
         config=RunConfigRecord(
             requested=_requested(config),
