@@ -1,5 +1,7 @@
 """What the functions of the Python API return: saved or unsaved, and how a notebook shows it."""
 
+from __future__ import annotations
+
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -9,29 +11,30 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tlbench.core.errors import UnknownNameError
 from tlbench.core.registry import unknown_name
 from tlbench.records import (
-    AccuracyDifference,
-    AccuracyResult,
-    CrossValidation,
-    GateCheck,
-    GateVerdict,
-    LatencyResult,
-    Predictions,
-    RunResult,
-    SpeedUp,
     check_predictions,
     entry_name,
     pack_predictions,
     read_predictions,
-    save_baseline,
     save_run,
 )
-from tlbench.records import Comparison as ComparisonRecord
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from tlbench.compare import ComparedRun
+    from tlbench.records import (
+        AccuracyDifference,
+        AccuracyResult,
+        CrossValidation,
+        GateCheck,
+        GateVerdict,
+        LatencyResult,
+        Predictions,
+        RunResult,
+        SpeedUp,
+    )
+    from tlbench.records import Comparison as ComparisonRecord
 
 T = TypeVar("T")
 _BACKBONE = "backbone."
@@ -87,7 +90,7 @@ class Run:
     def __init__(
         self,
         record: RunResult,
-        predictions: "Mapping[str, NDArray[np.generic]] | None" = None,
+        predictions: Mapping[str, NDArray[np.generic]] | None = None,
         folder: Path | None = None,
     ) -> None:
         self.record = record
@@ -188,13 +191,14 @@ class Run:
             Whether to replace an existing file.
         """
         from tlbench.gate import make_baseline
+        from tlbench.records import save_baseline
 
         destination = Path(file).expanduser()
         made = make_baseline(self.compared(), entries=tuple(entries), latency=latency)
         save_baseline(made, destination, force=force)
         return destination
 
-    def compared(self) -> "ComparedRun":
+    def compared(self) -> ComparedRun:
         """Return the run as comparisons and gates take it."""
         from tlbench.compare import ComparedRun
 

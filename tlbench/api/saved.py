@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 from tlbench.api.results import Comparison, Run, Verdict
 from tlbench.core.errors import ConfigError
 from tlbench.core.files import write_atomically
-from tlbench.gate import Policy
-from tlbench.records import Baseline
 
 if TYPE_CHECKING:
     from tlbench.compare import ComparedRun
+    from tlbench.gate import Policy
+    from tlbench.records import Baseline
 
 _FORMATS = {".json": "json", ".txt": "console", ".xml": "junit", ".md": "markdown"}
 
@@ -77,9 +77,9 @@ def compare_runs(
 
 def check_gate(
     run: Run | str | Path,
-    baseline: str | Path | Baseline,
+    baseline: "str | Path | Baseline",
     *,
-    policy: Policy | str | Path | None = None,
+    policy: "Policy | str | Path | None" = None,
     folder: str | Path = "runs",
 ) -> Verdict:
     """Judge a run against a baseline; nothing is measured.
@@ -111,18 +111,18 @@ def check_gate(
     >>> tlbench.check_gate(run, run.save_baseline("baseline.json"))
     Verdict(passed)
     """
-    from tlbench.gate import judge_run, read_policy
+    from tlbench.gate import Policy, judge_run, read_policy
     from tlbench.records import read_baseline
 
     baseline_file, policy_source = "", "default"
-    if not isinstance(baseline, Baseline):
+    if isinstance(baseline, str | Path):
         baseline_file = str(baseline)
         baseline = read_baseline(Path(baseline).expanduser())
-    if isinstance(policy, Policy):
-        policy_source = "passed from Python"
-    elif policy is not None:
+    if isinstance(policy, str | Path):
         policy_source = str(policy)
         policy = read_policy(Path(policy).expanduser())
+    elif policy is not None:
+        policy_source = "passed from Python"
     verdict = judge_run(
         _compared(run, folder),
         baseline,

@@ -26,9 +26,7 @@ def accuracy_settings(
     """Return the settings in which names stand for objects, with the objects beside them."""
     dataset_name, datasets = named_dataset(dataset)
     head_names, given_heads = _named(_listed(heads, _is_head), HEADS, _head)
-    baseline_names, given_baselines = _named(
-        _listed(baselines, _is_baseline), BASELINES, _baseline
-    )
+    baseline_names, given_baselines = _named(_listed(baselines, _is_baseline), BASELINES, _baseline)
     return {
         "dataset": dataset_name,
         "heads": head_names,

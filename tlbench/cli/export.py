@@ -107,26 +107,24 @@ def export(
     it is written, its features are verified against those of the source framework. A conversion
     starts from the verified file, and is compared with it on train images.
     """
+    from tlbench import api
     from tlbench.cli.terminal import listening
-    from tlbench.model import ExportOptions, file_stem
     from tlbench.reports import describe_model
-    from tlbench.workflows import export_at_precision
 
-    suffix = "" if precision == "fp32" else f"-{precision}"
     with listening(quiet=quiet) as listener:
-        model = export_at_precision(
+        written = api.export(
             backbone,
-            ExportOptions(**graph.settings()),
-            file or Path(f"{file_stem(backbone)}{suffix}.onnx"),
-            listener,
+            file,
+            **graph.settings(),
             precision=precision,
             calibrate=calibrate,
             n_calibration=calibrate_images,
             min_cosine=min_cosine,
             data_dir=data_dir,
             cache_dir=cache_dir,
+            progress=listener,
         )
-    typer.echo(describe_model(model))
+    typer.echo(describe_model(written.model))
 
 
 def extract(
@@ -150,7 +148,7 @@ def extract(
     index[i] of the split, whose class is labels[i].
     """
     from tlbench.cli.terminal import listening
-    from tlbench.features import check_npz_path, save_npz
+    from tlbench.features import check_npz_path
     from tlbench.workflows import extract_dataset_split
 
     at = "" if engine.precision == "fp32" else f"-{engine.precision}"
@@ -159,9 +157,7 @@ def extract(
     config = make_config([engine, sample, folders], model=model, dataset=dataset, strict=strict)
     with listening(quiet=quiet) as listener:
         found = extract_dataset_split(config, split.value, listener)
-        save_npz(
-            destination, {"features": found.features, "labels": found.labels, "index": found.index}
-        )
+        found.save(destination)
         n_images, n_features = found.features.shape
         typer.echo(f"{destination}: {n_images:,} images, {n_features:,} features", err=True)
         for skipped in found.skipped:

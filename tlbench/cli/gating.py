@@ -109,38 +109,22 @@ def gate(
     that the test must be able to detect. The verdict states the smallest drop that could have been
     detected, and how many images a smaller one needs. docs/gating.md shows a complete workflow.
     """
-    from tlbench.cli.terminal import check_text_files, stdout_layout, write_text
-    from tlbench.compare import open_compared_run
-    from tlbench.gate import Policy, judge_run, read_policy
-    from tlbench.records import read_baseline
-    from tlbench.reports import (
-        render_verdict,
-        verdict_annotations,
-        verdict_document,
-        verdict_junit,
-        verdict_markdown,
-    )
+    from tlbench.api import check_gate
+    from tlbench.cli.measure import show
+    from tlbench.cli.terminal import check_text_files, write_text
+    from tlbench.reports import verdict_annotations
 
     check_text_files(junit, markdown, parents=True)
-    rules = read_policy(policy) if policy else Policy()
-    found = judge_run(
-        open_compared_run(run, output),
-        read_baseline(baseline),
-        rules,
-        baseline_file=str(baseline),
-        policy_source=str(policy) if policy else "default",
-    )
+    found = check_gate(run, baseline, policy=policy, folder=output)
     is_json = output_format is o.OutputFormat.JSON
-    width, color = stdout_layout()
-    text = verdict_document(found) if is_json else render_verdict(found, width=width, color=color)
     with ExitStack() as outputs:  # from the last to the first, each even if another fails
         if annotations:
-            outputs.callback(typer.echo, verdict_annotations(found), nl=False, err=is_json)
-        outputs.callback(typer.echo, text, nl=False)
+            notes = verdict_annotations(found.record)
+            outputs.callback(typer.echo, notes, nl=False, err=is_json)
+        outputs.callback(show, found, output_format.value)
         if markdown is not None:
-            outputs.callback(
-                write_text, markdown, verdict_markdown(found), append=True, parents=True
-            )
+            text = found.report("markdown")
+            outputs.callback(write_text, markdown, text, append=True, parents=True)
         if junit is not None:
-            outputs.callback(write_text, junit, verdict_junit(found), parents=True)
+            outputs.callback(write_text, junit, found.report("junit"), parents=True)
     raise typer.Exit(0 if found.passed else 1)

@@ -11,8 +11,8 @@ from tlbench.cli.process import INTERRUPTED, interrupts_held
 from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tlbench.records import RunResult
-    from tlbench.workflows import RunConfig, RunOutcome
+    from tlbench.api import Comparison, Run, Verdict
+    from tlbench.workflows import RunConfig
 
 
 def run(
@@ -166,42 +166,37 @@ def measure_and_show(config: "RunConfig", saving: o.SavingOptions) -> None:
 
     Exit with 1 if a timing is INVALID and the configuration is strict; with 130 after Ctrl-C.
     """
+    from tlbench.api import measure
     from tlbench.cli.repeat import repeat_command
     from tlbench.cli.terminal import listening
-    from tlbench.workflows import run_benchmark
 
     saving.check()
     try:
         with listening(quiet=saving.quiet) as listener:
-            outcome = run_benchmark(config, listener, command=repeat_command(config))
+            run = measure(config, progress=listener, command=repeat_command(config))
     except KeyboardInterrupt as interrupt:
         typer.echo("tlbench: interrupted; nothing is saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt
-    save_and_show(outcome, saving)
-    if not outcome.result.complete:
+    save_and_show(run, saving)
+    if not run.complete:
         typer.echo("tlbench: interrupted; what was measured is saved as incomplete.", err=True)
         raise typer.Exit(INTERRUPTED)
-    if config.strict and any(r.verdict == "INVALID" for r in outcome.result.latency):
+    if config.strict and any(timing.verdict == "INVALID" for timing in run.latency.values()):
         raise typer.Exit(1)
 
 
-def save_and_show(outcome: "RunOutcome", saving: o.SavingOptions) -> None:
+def save_and_show(run: "Run", saving: o.SavingOptions) -> None:
     """Save a run and print it; one that cannot be saved is printed before the error is raised."""
-    from tlbench.records import save_run
-
-    location = None
     with interrupts_held():
         try:
-            location = str(save_run(outcome.result, outcome.predictions, saving.output))
+            run.save(saving.output)
         finally:
-            show(outcome.result, saving.output_format.value, location=location)
+            show(run, saving.output_format.value)
 
 
-def show(run: "RunResult", output_format: str, *, location: str | None = None) -> None:
-    """Print a run on stdout in the named format."""
+def show(result: "Run | Comparison | Verdict", report_format: str) -> None:
+    """Print a result on stdout in the named format."""
     from tlbench.cli.terminal import stdout_layout
-    from tlbench.reports import RENDERERS
 
     width, color = stdout_layout()
-    text = RENDERERS.load(output_format)(run, location=location, width=width, color=color)
-    typer.echo(text, nl=False)
+    typer.echo(result.report(report_format, width=width, color=color), nl=False)

@@ -39,9 +39,10 @@ def reproduce(
     smaller data, another backbone or random weights. One run is saved per row of the recipe;
     --format json prints them as a list.
     """
+    from tlbench.api import Run
     from tlbench.cli.repeat import reproduce_command
     from tlbench.cli.terminal import listening
-    from tlbench.records import encode_run, save_run
+    from tlbench.records import encode_run
     from tlbench.workflows import RecipeChoices, reproduce_recipe
 
     config = make_config(
@@ -59,13 +60,14 @@ def reproduce(
                 choices, config, listener, command=reproduce_command(choices, config)
             ):
                 listener.finish()
-                runs.append(outcome.result)
+                run = Run(outcome.result, outcome.predictions)
+                runs.append(run.record)
                 if is_json:
                     with interrupts_held():
-                        save_run(outcome.result, outcome.predictions, saving.output)
+                        run.save(saving.output)
                 else:
                     typer.echo("\n" if len(runs) > 1 else "", nl=False)
-                    save_and_show(outcome, saving)
+                    save_and_show(run, saving)
     except KeyboardInterrupt as interrupt:
         typer.echo(f"tlbench: interrupted; {len(runs)} finished runs are saved.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt

@@ -21,17 +21,15 @@ def report(
     output: o.Output = Path("runs"),
 ) -> None:
     """Show a saved run again, in any format."""
+    from tlbench.api import load_run
     from tlbench.cli.measure import show
     from tlbench.cli.terminal import write_text
-    from tlbench.records import find_run, read_run
-    from tlbench.reports import RENDERERS
 
-    path = find_run(run, output)
-    found, location = read_run(run, output), str(path.parent)
+    found = load_run(run, folder=output)
     if destination is None:
-        show(found, report_format, location=location)
+        show(found, report_format)
     else:
-        write_text(destination, RENDERERS.load(report_format)(found, location=location))
+        write_text(destination, found.report(report_format))
 
 
 def compare(
@@ -72,24 +70,21 @@ def compare(
     difference in accuracy, image by image where both runs have predictions of the same images.
     Nothing is measured: to compare with another machine, copy a run's folder or its run.json.
     """
-    from tlbench.cli.terminal import check_text_files, stdout_layout, write_text
-    from tlbench.compare import compare_runs, differing_images, open_compared_run
-    from tlbench.reports import comparison_document, differing_csv, render_comparison
+    from tlbench.api import compare_runs
+    from tlbench.cli.measure import show
+    from tlbench.cli.terminal import check_text_files, write_text
+    from tlbench.compare import differing_images, open_compared_run
+    from tlbench.reports import differing_csv
 
     check_text_files(destination, differing)
-    compared = [open_compared_run(run, output) for run in runs]
-    found = compare_runs(compared, allow_unlike=allow_unlike)
-    width, color = stdout_layout() if destination is None else (80, False)
-    if output_format is o.OutputFormat.JSON:
-        text = comparison_document(found)
-    else:
-        text = render_comparison(found, width=width, color=color)
+    found = compare_runs(*runs, allow_unlike=allow_unlike, folder=output)
     with ExitStack() as outputs:  # from the last to the first, each even if another fails
         if destination is None:
-            outputs.callback(typer.echo, text, nl=False)
+            outputs.callback(show, found, output_format.value)
         else:
-            outputs.callback(write_text, destination, text)
+            outputs.callback(write_text, destination, found.report(output_format.value))
         if differing is not None:
+            compared = [open_compared_run(run, output) for run in runs]
             dataset = compared[0].run.dataset
             images = differing_csv(differing_images(compared), dataset.classes if dataset else ())
             outputs.callback(write_text, differing, images)
