@@ -76,9 +76,17 @@ def _dtype(code: object, *_flags: object) -> _Dtype:
     return _Dtype(_text(code))
 
 
-def _frombuffer(raw: object, dtype: object, shape: object, order: object) -> NDArray[Any]:
-    match raw, dtype, shape, order:
-        case bytes() | bytearray(), _Dtype(), tuple(), "C" | "F":
+def _frombuffer(
+    raw: object, dtype: object, shape: object, order: object, axes: object = None
+) -> NDArray[Any]:
+    match raw, dtype, shape, order, axes:
+        case (bytes() | bytearray(), _Dtype(), tuple(), "C" | "F", None) | (
+            bytes() | bytearray(),
+            _Dtype(),
+            tuple(),
+            "K",
+            tuple(),
+        ):
             kind = np.dtype(dtype.byte_order + dtype.code)
         case _:
             raise PickleError("the description of an array has the wrong form")
@@ -86,7 +94,14 @@ def _frombuffer(raw: object, dtype: object, shape: object, order: object) -> NDA
         raise PickleError("the shape of an array is impossible")
     if math.prod(shape) * kind.itemsize != len(raw):
         raise PickleError(f"an array of shape {shape} has {len(raw)} bytes")
-    return np.frombuffer(raw, kind).reshape(shape, order="F" if order == "F" else "C")
+    array = np.frombuffer(raw, kind).reshape(shape, order="F" if order == "F" else "C")
+    # How numpy writes transposed arrays: the axes in the order that they have in memory.
+    return array if axes is None else array.transpose(axes)
+
+
+def _scalar(dtype: object, raw: object) -> int | float:
+    number: int | float = _frombuffer(raw, dtype, (), "C").item()
+    return number
 
 
 def _text(value: object) -> str:
@@ -97,7 +112,7 @@ def _text(value: object) -> str:
 
 
 def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
-    """Return the dictionary in a pickle of protocol 2 to 5; *origin* names it in a DataError.
+    """Return the dictionary in a pickle of protocol 0 to 5; *origin* names it in a DataError.
 
     Keys are text. Values are numbers, None, str, bytes, lists, dictionaries, and numeric arrays.
     """
@@ -118,7 +133,9 @@ def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
         ("numpy._core.multiarray", "_reconstruct"): reconstruct,
         ("numpy.core.numeric", "_frombuffer"): _frombuffer,
         ("numpy._core.numeric", "_frombuffer"): _frombuffer,
-        # How Python 3 writes bytes in protocol 2: as the Latin-1 encoding of a text, or as bytes().
+        ("numpy.core.multiarray", "scalar"): _scalar,
+        ("numpy._core.multiarray", "scalar"): _scalar,
+        # How Python 3 writes bytes in protocols 0 to 2: as a text in Latin-1, or as bytes().
         ("_codecs", "encode"): budget.encode,
         ("__builtin__", "bytes"): lambda: b"",
     }
