@@ -16,7 +16,7 @@ from tlbench.cli.names import app, speak_of_options
 from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
-from tlbench.core.errors import TlbenchError, one_line
+from tlbench.core.errors import TlbenchError, one_line, printable
 
 # typer brings its own click, in which this class has no public name.
 _USAGE_ERROR: Any = typer.BadParameter.__bases__[0]
@@ -89,5 +89,5 @@ def main() -> None:
 
 
 def _fail(text: str, *, plain: bool = False) -> int:
-    typer.echo(text if plain else f"tlbench: error: {text}", err=True)
+    typer.echo(text if plain else printable(f"tlbench: error: {text}"), err=True)
     return 2

@@ -150,6 +150,7 @@ def extract(
     index[i] of the split, whose class is labels[i].
     """
     from tlbench.cli.terminal import listening
+    from tlbench.core.errors import printable
     from tlbench.features import check_npz_path, save_npz
     from tlbench.workflows import extract_dataset_split
 
@@ -163,6 +164,7 @@ def extract(
             destination, {"features": found.features, "labels": found.labels, "index": found.index}
         )
         n_images, n_features = found.features.shape
-        typer.echo(f"{destination}: {n_images:,} images, {n_features:,} features", err=True)
+        written = printable(f"{destination}: {n_images:,} images, {n_features:,} features")
+        typer.echo(written, err=True)
         for skipped in found.skipped:
             listener.warn(f"skipped: {skipped.reason}")

@@ -39,8 +39,9 @@ def write_text(path: Path, text: str, *, append: bool = False, parents: bool = F
 
 def _warning(message: str) -> str:
     from tlbench.cli.names import speak_of_options
+    from tlbench.core.errors import printable
 
-    return f"tlbench: warning: {speak_of_options(message)}"
+    return printable(f"tlbench: warning: {speak_of_options(message)}")
 
 
 class _Warnings(Silent):
@@ -63,7 +64,9 @@ class _Bars(_Warnings):
         from rich.progress import TimeRemainingColumn as TimeLeft
 
         self.finish()
-        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        from tlbench.core.errors import printable
+
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
         if total is None:
             columns.append(TimeElapsedColumn())
         else:
@@ -72,7 +75,7 @@ class _Bars(_Warnings):
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._unit = unit
         self._progress.start()
-        self._task = self._progress.add_task(task, total=total, speed="")
+        self._task = self._progress.add_task(printable(task), total=total, speed="")
 
     def advance(self, steps: int = 1) -> None:
         if self._progress is None or self._task is None:

@@ -8,7 +8,8 @@ from .base import (
     Split,
     load_dataset,
 )
-from .folder import SUFFIXES, ImageFiles, quiet_pillow
+from .decode import ImageFiles, quiet_pillow
+from .files import ImageFinder
 from .leaks import (
     CrossFoldDuplicates,
     Digests,
@@ -20,7 +21,6 @@ from .leaks import (
 
 __all__ = [
     "DATASETS",
-    "SUFFIXES",
     "CrossFoldDuplicates",
     "Dataset",
     "DatasetLoader",
@@ -29,6 +29,7 @@ __all__ = [
     "Grouping",
     "HashedImages",
     "ImageFiles",
+    "ImageFinder",
     "Leaks",
     "SourceFile",
     "Split",

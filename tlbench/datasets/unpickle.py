@@ -79,24 +79,21 @@ def _dtype(code: object, *_flags: object) -> _Dtype:
 def _frombuffer(
     raw: object, dtype: object, shape: object, order: object, axes: object = None
 ) -> NDArray[Any]:
-    match raw, dtype, shape, order, axes:
-        case (bytes() | bytearray(), _Dtype(), tuple(), "C" | "F", None) | (
-            bytes() | bytearray(),
-            _Dtype(),
-            tuple(),
-            "K",
-            tuple(),
-        ):
+    match raw, dtype, shape, order:
+        case bytes() | bytearray(), _Dtype(), tuple(), "C" | "F" | "K":
             kind = np.dtype(dtype.byte_order + dtype.code)
         case _:
             raise PickleError("the description of an array has the wrong form")
+    if isinstance(axes, tuple) is not (order == "K"):
+        raise PickleError("the order of an array's axes has the wrong form")
     if len(shape) > _MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
         raise PickleError("the shape of an array is impossible")
     if math.prod(shape) * kind.itemsize != len(raw):
         raise PickleError(f"an array of shape {shape} has {len(raw)} bytes")
-    array = np.frombuffer(raw, kind).reshape(shape, order="F" if order == "F" else "C")
+    array: NDArray[Any] = np.frombuffer(raw, kind)
+    array = array.reshape(shape, order="F" if order == "F" else "C")
     # How numpy writes transposed arrays: the axes in the order that they have in memory.
-    return array if axes is None else array.transpose(axes)
+    return array.transpose(axes) if isinstance(axes, tuple) else array
 
 
 def _scalar(dtype: object, raw: object) -> int | float:

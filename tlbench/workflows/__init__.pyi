@@ -1,13 +1,14 @@
 from .config import QUICK_TIMING, ProtocolConfig, RunConfig, TimingConfig, default_cache_dir
 from .export import export_at_precision
 from .fuse import fuse_run
-from .predict import find_images, predict_images
+from .predict import FoundImages, find_images, predict_images
 from .reproduce import RecipeChoices, reproduce_recipe
 from .run import RunOutcome, run_benchmark
 from .steps.features import SplitFeatures, extract_dataset_split
 
 __all__ = [
     "QUICK_TIMING",
+    "FoundImages",
     "ProtocolConfig",
     "RecipeChoices",
     "RunConfig",
