@@ -30,7 +30,7 @@ def refusal(unused: Iterable[UnusedFiles], first: str = "") -> UnreadableImageEr
     also = f" The first that cannot be decoded: {first}" if first else ""
     return UnreadableImageError(
         f"Not every image can be used: {account(unused)}.{also} Repair or remove these files, or "
-        "allow unused files with strict=False."
+        "pass strict=False to leave them out."
     )
 
 
