@@ -75,6 +75,16 @@ def test_the_reason_is_said(root, unused_of, name, content, said):
     assert unused_of(root) == [said]
 
 
+def test_a_damaged_heic_photo_is_an_image_where_heic_is_read(root, recorder, monkeypatch):
+    """Its decoding says what is wrong, and strictness does not pass over it."""
+    monkeypatch.setattr(formats, "_reads_heif", lambda: True)
+    monkeypatch.setattr("tlbench.datasets.folder.decoder_versions", list)
+    (root / "ant" / "x.HEIC").write_bytes(b"torn")
+    dataset = read(root, recorder)
+    assert "ant/x.HEIC" in {*dataset.train.names, *dataset.test.names}
+    assert dataset.unused == ()
+
+
 @pytest.mark.parametrize("target", ["absent.png", "link.png", "../gone/x.png"])
 def test_a_link_that_leads_nowhere_is_counted(root, unused_of, target):
     """To nothing, to itself, or into a folder that does not exist."""

@@ -11,8 +11,8 @@ from tlbench.core.errors import DataError
 from tlbench.core.unused import HIDDEN, OTHER, UnusedTally
 from tlbench.datasets.formats import (
     HEAD_BYTES,
-    SUFFIXES,
     format_of,
+    is_image_suffix,
     unread_content,
     unread_suffix,
 )
@@ -110,7 +110,7 @@ def _unread(path: Path) -> str:
     if not path.is_file():
         return "special file (pipe, socket or device)" if path.exists() else "broken link"
     suffix = path.suffix.lower()
-    if suffix in SUFFIXES:
+    if is_image_suffix(suffix):
         return ""
     if reason := unread_suffix(suffix):
         return reason

@@ -13,7 +13,7 @@ _FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "AVIF")
 _HEIF: Final = "HEIF"
 
 # The names of which no file is opened to find out. In lower case.
-SUFFIXES: Final = frozenset(
+_SUFFIXES: Final = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif"}
     | {".tif", ".tiff", ".avif"}
 )
@@ -76,6 +76,11 @@ def decoder_versions() -> list[str]:
     """Return the versions of what decodes: other versions may give other pixels."""
     names = ["pillow", "pillow-heif"] if _reads_heif() else ["pillow"]
     return [f"{name} {metadata.version(name)}" for name in names]
+
+
+def is_image_suffix(suffix: str) -> bool:
+    """Return whether a file of this suffix, in lower case, is taken for an image unopened."""
+    return suffix in _SUFFIXES or (suffix in _HEIF_SUFFIXES and _reads_heif())
 
 
 def unread_suffix(suffix: str) -> str:
