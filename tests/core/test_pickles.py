@@ -21,12 +21,12 @@ ALLOWED = {("module", "double"): double, ("collections", "OrderedDict"): Ordered
 
 
 def test_data_are_read():
-    """Containers, texts and numbers of every protocol from 2 come back."""
+    """Containers, texts and numbers of every protocol come back."""
     content = {
         "a": [1, -(2**70), 0.5, None, True],
         "b": ({"c": b"d" * 300}, "e" * 300, bytearray(3)),
     }
-    for protocol in range(2, 6):
+    for protocol in range(6):
         allowed = {("_codecs", "encode"): lambda text, _: text.encode("latin-1")}
         allowed |= {("__builtin__", "bytearray"): bytearray, ("builtins", "bytearray"): bytearray}
         assert load_pickle(pickle.dumps(content, protocol), allowed=allowed) == content
@@ -70,6 +70,7 @@ def test_instructions_that_data_lack_are_refused(content):
     [
         b"r\xff\xff\xff\x7f}.",
         b"}r\xff\xff\xff\x7f.",
+        b"}p2147483647\n.",
         b"T\xff\xff\xff\x7fabc.",
         b"X\xff\xff\xff\xffabc.",
         b"B\xff\xff\xff\xffabc.",
@@ -77,7 +78,7 @@ def test_instructions_that_data_lack_are_refused(content):
         b"\x96\xff\xff\xff\xff\xff\xff\xff\x0fabc.",
         b"\x95\xff\xff\xff\xff\xff\xff\xff\x0f}.",
     ],
-    ids=["put", "put2", "string", "text", "bytes", "bytes8", "bytearray", "frame"],
+    ids=["put", "put2", "put3", "string", "text", "bytes", "bytes8", "bytearray", "frame"],
 )
 def test_a_claimed_size_costs_no_memory(content):
     """The memo's index, the length of a string or of a frame: the file's word is not taken."""
@@ -95,6 +96,8 @@ def test_keys_are_text():
     key = b")" + b"q\x00h\x00\x86" * 100
     with pytest.raises(PickleError, match="key that is not text"):
         load_pickle(b"\x80\x02}" + key + b"K\x01s.", allowed={})
+    with pytest.raises(PickleError, match="key that is not text"):
+        load_pickle(b"(" + key + b"I1\nd.", allowed={})
 
 
 @pytest.mark.parametrize("target", [CALL, b"ccollections\nOrderedDict\n", b"}", b"K\x01"])

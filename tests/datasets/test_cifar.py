@@ -51,12 +51,18 @@ def test_fingerprint_does_not_depend_on_the_place(folder, request_for, tmp_path)
     assert cifar.load_cifar10(request_for(copy)).fingerprint == here.fingerprint
 
 
-def test_files_of_python3_give_the_same_dataset(folder, request_for):
-    """A file written again by Python 3, with text keys and protocol 4, is the same data."""
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("kind", [list, np.array, lambda labels: [np.int64(x) for x in labels]])
+def test_files_of_python3_give_the_same_dataset(folder, request_for, protocol, kind):
+    """A file written again by Python 3, with text keys, is the same data whatever the protocol.
+
+    Its labels may have become numpy's own numbers.
+    """
     expected = cifar.load_cifar10(request_for(folder.parent)).fingerprint
     path = folder / "test_batch"
     content = pickle.loads(path.read_bytes(), encoding="latin1")
-    path.write_bytes(pickle.dumps(content, protocol=4))
+    content["labels"] = kind(content["labels"])
+    path.write_bytes(pickle.dumps(content, protocol=protocol))
     assert cifar.load_cifar10(request_for(folder.parent)).fingerprint == expected
 
 

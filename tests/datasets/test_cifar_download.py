@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from tlbench.datasets import cifar
 
 def test_nowhere_to_be_found_says_where_it_looked(tmp_path, request_for, no_network):
     """Without files and network the error names both places, the address and the parameter."""
-    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "other").mkdir(parents=True)
     with pytest.raises(DataError) as caught:
         cifar.load_cifar10(request_for(tmp_path / "data"))
     message = str(caught.value)
@@ -55,9 +56,41 @@ def test_download_is_used_again(published, request_for, recorder):
     assert len(recorder.tasks) == 1
 
 
+def _nothing(folder):
+    pass
+
+
+def _broken_link(folder):
+    folder.symlink_to("absent")
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (_nothing, "No such file"),
+        (Path.mkdir, "is empty"),
+        (Path.touch, "Not a directory"),
+        (_broken_link, "No such file"),
+    ],
+    ids=["missing", "empty", "a file", "a broken link"],
+)
+@pytest.mark.parametrize("kept", [False, True], ids=["never downloaded", "downloaded before"])
+def test_a_data_dir_that_has_nothing_is_an_error_and_no_download(
+    published, request_for, recorder, tmp_path, make, reason, kept
+):
+    """A typing error, or a disk that is not mounted: another copy would hide it."""
+    if kept:
+        cifar.load_cifar10(request_for())
+    n_downloads = len(recorder.tasks)
+    make(tmp_path / "mine")
+    with pytest.raises(DataError, match=f"data folder .*mine .*{reason}.*data_dir"):
+        cifar.load_cifar10(request_for(tmp_path / "mine"))
+    assert len(recorder.tasks) == n_downloads
+
+
 def test_data_dir_without_the_folder_is_reported(published, request_for, recorder, tmp_path):
     """A data folder that lacks the files is named in a warning when another copy is used."""
-    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "other").mkdir(parents=True)
     cifar.load_cifar10(request_for(tmp_path / "mine"))
     cifar.load_cifar10(request_for(tmp_path / "mine"))
     first, second = recorder.warnings

@@ -1,11 +1,14 @@
 """A dataset in the user's own folder."""
 
+import errno
+import os
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from tlbench.core.errors import DataError, UnreadableImageError
 from tlbench.datasets import DatasetRequest
@@ -78,8 +81,8 @@ def test_a_class_may_be_called_train(tmp_path, make_images, request_for):
     assert load(request_for(tmp_path / "vehicles")).classes == ("bus", "train")
 
 
-def test_other_files_are_ignored(tree, request_for):
-    """Notes, hidden files, hidden folders and folders inside a class are ignored."""
+def test_other_files_change_nothing(tree, request_for):
+    """Notes, hidden files, hidden folders and empty folders inside a class."""
     before = load(request_for(tree)).fingerprint
     (tree / "a" / "notes.txt").write_text("notes")
     (tree / "a" / ".hidden.png").write_bytes(b"")
@@ -161,6 +164,39 @@ def test_test_images_among_the_training_images_are_reported(two, request_for, re
     ]
 
 
+@pytest.mark.parametrize("suffix", ["jpg", "JPE", "jfif", "bmp", "tif", "TIFF", "gif", "webp", ""])
+def test_every_format_is_found(two, request_for, suffix):
+    """Also in a file whose name says nothing."""
+    path = two / "test" / "ant" / "00.png"
+    name = f"00.{suffix}" if suffix else "00"
+    kinds = {"jpg": "JPEG", "jpe": "JPEG", "jfif": "JPEG", "tif": "TIFF", "": "PNG"}
+    with Image.open(path) as image:
+        image.convert("RGB").save(
+            path.with_name(name), format=kinds.get(suffix.lower(), suffix.upper())
+        )
+    path.unlink()
+    dataset = load(request_for(two))
+    assert names(dataset.test)[0] == f"ant/{name}"
+    assert dataset.test.images[0].shape == (5, 4, 3)
+    assert dataset.unused == ()
+
+
+def test_a_class_has_the_images_of_all_folders_below_its_own(two, make_images, request_for):
+    """As torchvision's ImageFolder reads them; the name tells the folder."""
+    make_images(two / "test" / "ant" / "b" / "deep", 1)
+    make_images(two / "test" / "ant" / "a", 1)
+    test = load(request_for(two)).test
+    found = ["00.png", "01.png", "a/00.png", "b/deep/00.png"]
+    assert test.names[:4] == tuple(f"test/ant/{name}" for name in found)
+    assert test.labels.tolist() == [0, 0, 0, 0, 1, 1]
+
+
+def test_names_stay_with_their_images(two, request_for):
+    test = load(request_for(two)).test
+    part = test.take(np.array([3, 0]))
+    assert part.names == ("test/cat/01.png", "test/ant/00.png")
+
+
 @pytest.mark.parametrize("argument", [None, ""])
 def test_missing_argument_says_what_to_write(argument):
     """'folder' alone is told how to give the path."""
@@ -229,16 +265,30 @@ def test_class_with_one_image_is_named(tree, make_images, request_for, n, found)
         load(request_for(tree))
 
 
-def test_file_that_cannot_be_read_is_named(two, request_for, monkeypatch):
-    """A file whose bytes cannot be read stops the loading with its name."""
-    blocked = two / "test" / "cat" / "01.png"
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+def test_an_error_that_is_not_of_one_file_stops_the_loading(two, request_for, monkeypatch, number):
+    """Too many open files, or a broken disk: other files would be left out next."""
+    refuse_to_open(monkeypatch, two / "test" / "cat" / "01.png", number)
+    with pytest.raises(DataError, match=rf"Cannot read .*01\.png: {os.strerror(number)}"):
+        load(request_for(two))
+
+
+def test_file_that_cannot_be_read_is_counted(two, request_for, monkeypatch):
+    """Its image is in neither split."""
+    refuse_to_open(monkeypatch, two / "test" / "cat" / "01.png", errno.EACCES)
+    dataset = load(request_for(two))
+    assert names(dataset.test) == ["ant/00.png", "ant/01.png", "cat/00.png"]
+    assert [str(one) for one in dataset.unused] == [
+        "1 file that cannot be read (Permission denied): test/cat/01.png"
+    ]
+
+
+def refuse_to_open(monkeypatch, blocked, number):
     original = Path.open
 
     def refuse(self, *args, **kwargs):
         if self == blocked:
-            raise PermissionError(13, "Permission denied")
+            raise OSError(number, os.strerror(number))
         return original(self, *args, **kwargs)
 
     monkeypatch.setattr(Path, "open", refuse)
-    with pytest.raises(DataError, match=r"Cannot read .*01\.png: Permission denied"):
-        load(request_for(two))

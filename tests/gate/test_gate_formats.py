@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tlbench.core.errors import printable
 from tlbench.records import (
     BaselineModel,
     GateCheck,
@@ -75,7 +76,12 @@ VERDICTS = st.builds(
 
 
 def flat(text):
-    return " ".join(text.split())
+    return printable(" ".join(text.split()))
+
+
+def shown(text):
+    """Return text whose control characters, but for line breaks, are written out."""
+    return re.sub("[^\r\n]+", lambda found: printable(found[0]), text)
 
 
 @given(VERDICTS)
@@ -123,7 +129,7 @@ def _cells(row):
 
 @given(VERDICTS)
 def test_markdown_tables_keep_their_cells(verdict):
-    """Names stand in them letter for letter, on one line."""
+    """Names stand in them letter for letter, on one line, and without control characters."""
     text = verdict_markdown(verdict)
     assert text.startswith("## tlbench gate: ")
     tables = [
@@ -178,7 +184,7 @@ def test_annotations_are_a_command_a_line(verdict):
         assert titles == {"title": "tlbench gate"}
     for command, check in zip(commands, judged, strict=False):
         said = _unescaped(command["data"], "\r\n")
-        assert said.endswith(f": {check.subject}: {check.rule}: {check.text}")
+        assert said.endswith(shown(f": {check.subject}: {check.rule}: {check.text}"))
 
 
 @pytest.mark.parametrize("extra", [(), ("--format", "json")], ids=["console", "json"])

@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from tlbench.core.errors import UnreadableImageError
 from tlbench.engine import open_session
 from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
 from tlbench.workflows.steps.breakdown import measure_breakdown
@@ -60,6 +62,60 @@ def test_few_images_are_measured_as_they_are(tiny_model, images):
     assert found.n_images == 2
 
 
+class Photos:
+    """Images of which some cannot be read, from the start or from the given read on."""
+
+    def __init__(self, images, broken=(), broken_after=None):
+        self.images, self.broken, self.broken_after = images, broken, broken_after
+        self.n_reads = 0
+
+    def __len__(self):
+        return len(self.images)
+
+    def __getitem__(self, index):
+        self.n_reads += 1
+        if index in self.broken or self.n_reads > (self.broken_after or self.n_reads):
+            raise UnreadableImageError(f"image {index} is broken")
+        return self.images[index]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("broken", [{0}, {0, 1, 2}, {7}, {11}], ids=str)
+def test_images_that_cannot_be_read_are_left_out(tiny_model, images, monkeypatch, device, broken):
+    """The first, the first few, one in the middle, the last."""
+    monkeypatch.setattr("tlbench.workflows.steps.breakdown.device_of", lambda _: device)
+    photos = Photos(images[:12], broken)
+    with open_session(tiny_model) as session:
+        found = measure_breakdown(session, photos, Classifier(), "softmax")
+    assert found.n_images == 12 - len(broken)
+
+
+def test_the_size_is_that_of_the_first_readable_image(tiny_model, images):
+    sizes = [
+        np.repeat(image, 2, axis=0) if i in (0, 5) else image for i, image in enumerate(images)
+    ]
+    photos = Photos(sizes[:10], broken={0})
+    with open_session(tiny_model) as session:
+        assert measure_breakdown(session, photos, Classifier(), "softmax").n_images == 8
+
+
+@pytest.mark.parametrize(("after", "expected"), [(14, None), (19 + 2 * 5, 5)])
+def test_images_that_vanish_during_the_measurement_cost_their_timing_only(
+    tiny_model, images, after, expected
+):
+    """Ten are looked at, five warm up with two reads each, then two reads make one timing."""
+    photos = Photos(images[:10], broken_after=after + 1)
+    with open_session(tiny_model) as session:
+        found = measure_breakdown(session, photos, Classifier(), "softmax")
+    assert (found and found.n_images) == expected
+
+
+def test_no_readable_image_is_no_breakdown(tiny_model, images):
+    photos = Photos(images[:10], broken=range(10))
+    with open_session(tiny_model) as session:
+        assert measure_breakdown(session, photos, Classifier(), "softmax") is None
+
+
 @pytest.mark.parametrize("again", [False, True], ids=["first run", "heads from the store"])
 def test_a_run_breaks_the_best_head_down(tiny_path, tmp_path, again):
     config = RunConfig(
@@ -78,3 +134,24 @@ def test_a_run_breaks_the_best_head_down(tiny_path, tmp_path, again):
     best = max(ours, key=lambda result: result.accuracy_fraction)
     assert run.breakdown.head == best.head
     assert run.breakdown.n_images == 100
+
+
+def test_one_broken_test_image_does_not_cost_the_run(tiny_path, tmp_path, images):
+    """The very first one, which the measurement would begin with."""
+    for split, count in (("train", 6), ("test", 4)):
+        for shift, name in enumerate(("a", "b")):
+            folder = tmp_path / "photos" / split / name
+            folder.mkdir(parents=True)
+            for i in range(count):
+                Image.fromarray(images[10 * shift + i]).save(folder / f"{i}.png")
+    (tmp_path / "photos" / "test" / "a" / "0.png").write_bytes(b"no image")
+    config = RunConfig(
+        model=str(tiny_path),
+        dataset=f"folder:{tmp_path / 'photos'}",
+        heads=("centroid",),
+        baselines=(),
+        breakdown=True,
+        timing=TimingConfig(min_samples=11, min_duration_s=0, costs=False),
+        cache_dir=tmp_path / "cache",
+    )
+    assert run_benchmark(config).result.breakdown.n_images == 7

@@ -76,8 +76,9 @@ def predict(
 ) -> None:
     """Classify image files with a classifier file.
 
-    Images are JPEG, PNG or WebP files of any size. One that cannot be decoded is skipped and named
-    on stderr; with --strict, the command stops there with exit code 2.
+    Images are JPEG, PNG, WebP, BMP, GIF, TIFF or AVIF files of any size. Files that cannot be
+    decoded, or that are left out of a folder, are counted on stderr; with --strict, they are an
+    error.
     """
     import sys
 
@@ -103,3 +104,5 @@ def predict(
         typer.echo(text, nl=False)
         for _, reason in found.unreadable:
             listener.warn(f"skipped: {reason}")
+        for one in found.unused:
+            listener.warn(f"not used: {one}")

@@ -139,6 +139,7 @@ def doctor(
     ] = None,
 ) -> None:
     """Show what this machine can measure."""
+    from tlbench.core.errors import printable
     from tlbench.core.units import labelled
     from tlbench.engine import check_provider, onnxruntime_facts, provider_statuses
     from tlbench.machine import capture_environment
@@ -154,8 +155,8 @@ def doctor(
     ]
     for label, text in rows:
         typer.echo(labelled(label, text, indent=11))
-    typer.echo(f"{'Cache':<10} {_cache(cache_dir or default_cache_dir())}")
-    typer.echo(f"{'Data':<10} {_data(data_dir)}")
+    typer.echo(f"{'Cache':<10} {printable(_cache(cache_dir or default_cache_dir()))}")
+    typer.echo(f"{'Data':<10} {printable(_data(data_dir))}")
     if provider is not None:
         check_provider(provider)
 

@@ -148,6 +148,7 @@ def extract(
     index[i] of the split, whose class is labels[i].
     """
     from tlbench.cli.terminal import listening
+    from tlbench.core.errors import printable
     from tlbench.features import check_npz_path
     from tlbench.workflows import extract_dataset_split
 
@@ -159,6 +160,7 @@ def extract(
         found = extract_dataset_split(config, split.value, listener)
         found.save(destination)
         n_images, n_features = found.features.shape
-        typer.echo(f"{destination}: {n_images:,} images, {n_features:,} features", err=True)
+        written = printable(f"{destination}: {n_images:,} images, {n_features:,} features")
+        typer.echo(written, err=True)
         for skipped in found.skipped:
             listener.warn(f"skipped: {skipped.reason}")

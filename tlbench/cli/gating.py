@@ -47,6 +47,7 @@ def save(
     The file is small and belongs in version control.
     """
     from tlbench.compare import open_compared_run
+    from tlbench.core.errors import printable
     from tlbench.core.units import format_bytes
     from tlbench.gate import make_baseline
     from tlbench.records import save_baseline
@@ -58,7 +59,9 @@ def save(
     kept = [one.entry for one in found.accuracy]
     kept += [f"{one.scenario} batch {one.batch_size}" for one in found.latency]
     kept += [one.name for one in found.drifts]
-    typer.echo(f"{destination}: {format_bytes(size)}, run {found.run}: {', '.join(kept)}")
+    typer.echo(
+        printable(f"{destination}: {format_bytes(size)}, run {found.run}: {', '.join(kept)}")
+    )
 
 
 def gate(

@@ -56,7 +56,7 @@ NoCache = Annotated[
 ]
 NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure accuracy only.")]
 WEIGHTS_HELP = "imagenet, random (for latency only), or the path of a file in the source's format."
-STRICT_HELP = "Fail on an unreadable image instead of skipping it"
+STRICT_HELP = "Fail if an image cannot be used, instead of leaving it out"
 Strict = Annotated[
     bool, typer.Option("--strict", help=f"{STRICT_HELP}; exit with 1 if a timing is INVALID.")
 ]

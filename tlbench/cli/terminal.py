@@ -45,8 +45,9 @@ def write_text(path: Path, text: str, *, append: bool = False, parents: bool = F
 
 def _warn(message: str) -> None:
     from tlbench.cli.names import speak_of_options
+    from tlbench.core.errors import printable
 
-    sys.stderr.write(f"tlbench: warning: {speak_of_options(message)}\n")
+    sys.stderr.write(printable(f"tlbench: warning: {speak_of_options(message)}") + "\n")
 
 
 class _Warnings(Silent):

@@ -1,5 +1,13 @@
 """The errors of tlbench; each says what was wrong, what was found and what to do."""
 
+import re
+from typing import Final
+
+# C0, C1, line separators, what changes the direction of text, surrogates of names in other codes.
+_CONTROL: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+
 
 class TlbenchError(Exception):
     """Base of all errors that a user can cause or fix: exit code 2 on the command line."""
@@ -66,5 +74,14 @@ class ResultError(TlbenchError, ValueError):
 
 
 def one_line(error: BaseException) -> str:
-    """Return the message of an error without line breaks or runs of spaces."""
-    return " ".join(str(error).split())
+    """Return the message of an error without line breaks, runs of spaces or control characters."""
+    return printable(" ".join(str(error).split()))
+
+
+def printable(text: str) -> str:
+    r"""Return text that a terminal only shows: control characters are written out, as ``\x1b``.
+
+    Names of files and classes may hold escape sequences, line breaks, or marks that reverse the
+    direction of the text after them.
+    """
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)

@@ -20,6 +20,9 @@ _DATA_INSTRUCTIONS: Final = (
     + pickle.EMPTY_TUPLE + pickle.TUPLE + pickle.TUPLE1 + pickle.TUPLE2 + pickle.TUPLE3
     + pickle.BINPUT + pickle.LONG_BINPUT + pickle.MEMOIZE + pickle.BINGET + pickle.LONG_BINGET
     + pickle.GLOBAL + pickle.STACK_GLOBAL + pickle.REDUCE + pickle.BUILD + pickle.BINPERSID
+    # The text of protocols 0 and 1.
+    + pickle.INT + pickle.LONG + pickle.FLOAT + pickle.STRING + pickle.UNICODE
+    + pickle.LIST + pickle.DICT + pickle.PUT + pickle.GET
 )  # fmt: skip
 
 
@@ -82,6 +85,11 @@ class _DataUnpickler(pickle._Unpickler):  # noqa: SLF001 - the public one is in 
             raise PickleError("a dictionary has a key that is not text")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
 
+    def _dict(self) -> None:
+        items = self.pop_mark()
+        self.append({})
+        self._update(items)
+
     def _build(self) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         # Looked up in the type: a function or a class must not have its attributes replaced.
@@ -100,6 +108,7 @@ class _DataUnpickler(pickle._Unpickler):  # noqa: SLF001 - the public one is in 
             pickle.APPENDS[0]: lambda self: self._extend(self.pop_mark()),
             pickle.SETITEM[0]: lambda self: self._update([self.stack.pop(-2), self.stack.pop()]),
             pickle.SETITEMS[0]: lambda self: self._update(self.pop_mark()),
+            pickle.DICT[0]: _dict,
             pickle.BUILD[0]: _build,
             pickle.BYTEARRAY8[0]: _bytearray,
         }
@@ -113,7 +122,7 @@ def load_pickle(
     encoding: str = "ASCII",
     persistent_load: Callable[[Any], object] | None = None,
 ) -> Any:  # noqa: ANN401 - whatever the file holds
-    """Return the object in a pickle of protocol 2 to 5; the cost grows with its bytes only."""
+    """Return the object in a pickle of protocol 0 to 5; the cost grows with its bytes only."""
     # A function in *allowed* must trust no argument and allocate no more than it is given.
     # A BytesIO is left after the pickle's end, where the next may begin.
     file = BytesIO(data) if isinstance(data, bytes) else data

@@ -9,8 +9,8 @@ from .base import (
     Split,
     load_dataset,
 )
-from .decode import SUFFIXES, quiet_pillow
-from .folder import ImageFiles
+from .decode import ImageFiles, quiet_pillow
+from .files import ImageFinder
 from .leaks import (
     CrossFoldDuplicates,
     Digests,
@@ -22,7 +22,6 @@ from .leaks import (
 
 __all__ = [
     "DATASETS",
-    "SUFFIXES",
     "CrossFoldDuplicates",
     "Dataset",
     "DatasetLoader",
@@ -31,6 +30,7 @@ __all__ = [
     "Grouping",
     "HashedImages",
     "ImageFiles",
+    "ImageFinder",
     "ImagesLike",
     "LabelsLike",
     "Leaks",

@@ -188,6 +188,17 @@ def digest_images(images: Images) -> str:
     return sha256_value(digests)
 
 
+def names_of(images: Images) -> tuple[str, ...]:
+    """Return the paths of images from files; where no image has one, an empty tuple."""
+    items = images.items if isinstance(images, ImageSequence) else ()
+    if not any(isinstance(item, str | os.PathLike) for item in items):
+        return ()
+    return tuple(
+        os.fspath(item) if isinstance(item, str | os.PathLike) else f"images[{index}]"
+        for index, item in enumerate(items)
+    )
+
+
 def index_labels(
     train: LabelsLike, test: LabelsLike, classes: Iterable[str] | None
 ) -> tuple[tuple[str, ...], LabelArray, LabelArray]:

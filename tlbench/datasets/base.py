@@ -10,7 +10,9 @@ from tlbench.core.errors import DataError
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener, Silent
 from tlbench.core.registry import Registry
-from tlbench.datasets.arrays import as_images, digest_images, index_labels
+from tlbench.core.unused import UnusedFiles
+from tlbench.datasets.arrays import as_images, digest_images, index_labels, names_of
+from tlbench.datasets.formats import decoder_versions
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,15 @@ class Split:
         SHA-256 over the content of images and labels: splits of the same data have the same one.
     images_fingerprint : str
         SHA-256 over the images alone, under which features are cached; by default ``fingerprint``.
+    names : tuple of str
+        Name of each image, such as its path in the dataset's folder; empty if images have none.
     """
 
     images: Images
     labels: LabelArray
     fingerprint: str
     images_fingerprint: str = ""
+    names: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.images_fingerprint:
@@ -63,11 +68,15 @@ class Split:
     def from_arrays(cls, images: Images, labels: LabelArray) -> "Split":
         """Return the split of images from `as_images` and labels (n_images,)."""
         of_images = digest_images(images)
+        names = names_of(images)
         return cls(
             images=images,
             labels=labels,
             fingerprint=sha256_value([of_images, sha256_array(labels)]),
-            images_fingerprint=of_images,
+            images_fingerprint=sha256_value([decoder_versions(), of_images])
+            if names
+            else of_images,
+            names=names,
         )
 
     def take(self, indices: LabelArray) -> "Split":
@@ -81,6 +90,7 @@ class Split:
             labels=self.labels[indices],
             fingerprint=sha256_value([self.fingerprint, of_indices]),
             images_fingerprint=sha256_value([self.images_fingerprint, of_indices]),
+            names=tuple(self.names[i] for i in indices) if self.names else (),
         )
 
 
@@ -118,6 +128,8 @@ class Dataset:
         The files that the images were read from, for datasets that are published as files.
     is_limited : bool
         Whether a limit on the number of images left some out.
+    unused : tuple of UnusedFiles
+        Every file of the dataset that no image was taken from, counted by the reason.
     """
 
     name: str
@@ -128,6 +140,7 @@ class Dataset:
     groupings: tuple[Grouping, ...] = ()
     files: tuple[SourceFile, ...] = ()
     is_limited: bool = False
+    unused: tuple[UnusedFiles, ...] = ()
 
     def __post_init__(self) -> None:
         for grouping in self.groupings:

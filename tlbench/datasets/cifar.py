@@ -1,6 +1,7 @@
 """CIFAR-10 and CIFAR-100 from their original Python files."""
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,7 +178,7 @@ def _locate(request: DatasetRequest, archive: _Archive) -> Path:
     kept = request.download_dir / archive.folder
     looked = str(kept.parent)
     if request.data_dir is not None:
-        data_dir = request.data_dir.expanduser()
+        data_dir = _check_data_dir(request.data_dir.expanduser())
         if (data_dir / archive.folder).is_dir():
             return data_dir / archive.folder
         if data_dir.resolve().name == archive.folder or (data_dir / archive.meta).is_file():
@@ -196,6 +197,24 @@ def _locate(request: DatasetRequest, archive: _Archive) -> Path:
             f"No folder {archive.folder} in {looked}. {error} "
             "Unpack the archive yourself and pass the folder that contains it as data_dir."
         ) from error
+
+
+def _check_data_dir(data_dir: Path) -> Path:
+    """Return the user's data folder if it has anything in it: no download makes up for a typo."""
+    advice = (
+        "Check data_dir (or TLBENCH_DATA); without it, the dataset is downloaded into the cache"
+    )
+    try:
+        with os.scandir(data_dir) as entries:
+            is_empty = next(entries, None) is None
+    except OSError as error:
+        raise DataError(
+            f"The data folder {data_dir} cannot be read: {error.strerror} (looked from "
+            f"{Path.cwd()}). {advice}."
+        ) from error
+    if is_empty:
+        raise DataError(f"The data folder {data_dir} is empty. {advice}.")
+    return data_dir
 
 
 def _read_classes(path: Path, key: str) -> tuple[str, ...]:
@@ -253,6 +272,8 @@ def _labels(
     import numpy as np
 
     labels = _value(content, key, path)
+    if isinstance(labels, np.ndarray) and labels.ndim == 1 and labels.dtype.kind in "iu":
+        labels = labels.tolist()
     if not isinstance(labels, list) or not all(type(label) is int for label in labels):
         raise DataError(f"{path}: {key!r} is not a list of whole numbers. Get the file again.")
     if len(labels) != n_rows:

@@ -1,17 +1,18 @@
-"""Image files and Pillow images as arrays of pixels."""
+"""Image files become upright RGB bytes, or an error that says what is wrong with them."""
 
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tlbench.core.arrays import ImageArray
 from tlbench.core.errors import UnreadableImageError, one_line
+from tlbench.core.unused import OTHER
+from tlbench.datasets.formats import HEAD_BYTES, format_of, pillow_formats, unread_content
 
 if TYPE_CHECKING:
     from PIL import Image
 
-SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".webp"})  # in lower case
-_FORMATS: Final = ("JPEG", "PNG", "WEBP")
 _ORIENTATION_TAG: Final = 0x0112
 _WHITE: Final = (255, 255, 255, 255)
 
@@ -23,19 +24,19 @@ def quiet_pillow() -> None:
 
 
 def decode_image(path: Path) -> ImageArray:
-    """Return the pixels (H, W, 3), uint8, RGB, of a JPEG, PNG or WebP file; safe in threads.
+    """Return the pixels (H, W, 3), uint8, RGB, of an image file; safe in threads.
 
-    Images are rotated as the EXIF orientation says, 16-bit grey is scaled to 8 bits, transparent
-    pixels are laid over white, and of an animation the first frame is returned.
+    The format is recognised by the content. Images are rotated as the EXIF orientation says, 16-bit
+    grey is scaled to 8 bits, transparent pixels are laid over white, and of an animation or a file
+    of several pages the first is returned.
     """
     from PIL import Image
 
     try:
-        with Image.open(path, formats=_FORMATS) as image:
+        with Image.open(path, formats=pillow_formats()) as image:
             return image_pixels(image)
     except Exception as error:  # on damaged files Pillow's parsers raise nearly anything
-        reason = one_line(error) or type(error).__name__
-        msg = f"Cannot decode {path}: {reason}. Repair the file, or remove it from the dataset."
+        msg = f"Cannot decode {path}: {_reason(path, error)}"
         raise UnreadableImageError(msg) from error
 
 
@@ -45,6 +46,34 @@ def image_pixels(image: "Image.Image") -> ImageArray:
 
     image.load()  # pixels before metadata: with a broken EXIF block the image is still an image
     return np.asarray(_to_rgb(_upright(image)))
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Return what is wrong with a file, and what to do."""
+    from PIL import Image, UnidentifiedImageError
+
+    if isinstance(error, UnidentifiedImageError):
+        try:
+            with path.open("rb") as file:
+                return _about_content(file.read(HEAD_BYTES))
+        except OSError as gone:
+            error = gone
+    if isinstance(error, OSError) and error.strerror:  # of the system, not of Pillow
+        return f"{error.strerror}. Check the file and its permissions."
+    reason = one_line(error).rstrip(".") or type(error).__name__
+    if isinstance(error, Image.DecompressionBombError):
+        return f"{reason}. Make the image smaller, or remove it."
+    return f"{reason}. Repair the file, or remove it from the dataset."
+
+
+def _about_content(head: bytes) -> str:
+    """Return why Pillow recognises no image in a file that begins so, and what to do."""
+    if found := format_of(head):
+        return f"the header of this {found} file is damaged. Repair the file, or remove it."
+    found = unread_content(head)
+    if found == OTHER:
+        return "its content is not of a known image format. Get the file again, or remove it."
+    return f"not an image but {found}. Replace the file, or remove it."
 
 
 def _upright(image: "Image.Image") -> "Image.Image":
@@ -70,6 +99,10 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
     import numpy as np
     from PIL import Image
 
+    if image.mode == "F":
+        # Pillow would cut off at 0 and 255, and most such files have values from 0 to 1.
+        msg = "pixels are floating-point numbers, whose white is unknown; 8 or 16 bits are read"
+        raise ValueError(msg)
     if image.mode.startswith("I"):
         # 16-bit grey: Pillow has modes of its own for it and would clip at 255.
         wide = np.asarray(image).clip(0, 65535).astype(np.float64)
@@ -78,3 +111,16 @@ def _to_rgb(image: "Image.Image") -> "Image.Image":
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, _WHITE), image)
     return image.convert("RGB")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFiles:
+    """Images that are decoded on each access; safe to read from several threads."""
+
+    paths: tuple[Path, ...]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int, /) -> ImageArray:
+        return decode_image(self.paths[index])

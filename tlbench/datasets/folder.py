@@ -1,60 +1,74 @@
 """The dataset of a folder with one subfolder of image files per class."""
 
-from dataclasses import dataclass
+import hashlib
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
-from tlbench.core.arrays import ImageArray, LabelArray
+from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import DataError
-from tlbench.core.hashing import sha256_file, sha256_value
+from tlbench.core.hashing import sha256_value
 from tlbench.core.progress import Listener, task
+from tlbench.core.unused import account
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
-from tlbench.datasets.decode import SUFFIXES, decode_image, quiet_pillow
+from tlbench.datasets.decode import ImageFiles, quiet_pillow
+from tlbench.datasets.files import ImageFinder, not_an_image, problem_of
+from tlbench.datasets.formats import HEAD_BYTES, decoder_versions
 
 _Tree = dict[str, list[Path]]  # the image files of each class
 _LAYOUT: Final = "PATH/train/<class>/* with PATH/test/<class>/*, or PATH/<class>/*"
+_HALVES: Final = ("train", "test")
+_SPLIT_NAMES: Final = frozenset(
+    {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
+)
 _TEST_SHARE: Final = 5  # one image in five
-
-
-@dataclass(frozen=True, slots=True)
-class ImageFiles:
-    """Images that are decoded on each access; safe to read from several threads."""
-
-    paths: tuple[Path, ...]
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int, /) -> ImageArray:
-        return decode_image(self.paths[index])
+_OUTSIDE: Final = "image outside the class folders"
 
 
 def load(request: DatasetRequest, /) -> Dataset:
-    """Return the dataset ``folder:PATH``: JPEG, PNG and WebP files, one subfolder per class.
+    """Return the dataset ``folder:PATH``: image files, one subfolder per class.
 
-    If PATH has no folders ``train`` and ``test``, one fifth of each class, chosen by
-    ``request.seed``, is for testing. Hidden files, other files and nested folders are ignored.
+    A class has the images in its folder and in all folders below it. If PATH has no folders
+    ``train`` and ``test``, one fifth of each class, chosen by ``request.seed``, is for testing.
+    Files that are not used are counted in the dataset's ``unused``.
     """
     root = _root(request.argument)
     quiet_pillow()
-    if _is_split_in_two(root):
-        train, test = _scan(root / "train"), _scan(root / "test")
-        classes = _check_two(root, train, test)
+    finder = ImageFinder(root)
+    files, folders = finder.entries(root)
+    is_split = _is_split_in_two(root, folders)
+    if is_split:
+        trees = [_scan(finder, root / half) for half in _HALVES]
+        _leave_out(finder, files)
+        for folder in folders:
+            if folder.name not in _HALVES:
+                _leave_out(finder, finder.below(folder))
         how = "its own train and test folders"
-        train_files, test_files = _flat(train), _flat(test)
     else:
-        tree = _scan(root)
-        classes = _check_one(root, tree)
+        trees = [_tree(finder, files, folders)]
         how = f"80/20 by seed {request.seed}"
-        train_files, test_files = _divide(tree, request.seed)
-    digests = _digest([*train_files, *test_files], request.listener)
-    _warn_of_shared(train_files, test_files, digests, request.listener)
+    _check(finder, trees)
+    digests = _digest(finder, [file for tree in trees for file in _flat(tree)], request.listener)
+    trees = [
+        {name: [file for file in files if file in digests] for name, files in tree.items()}
+        for tree in trees
+    ]
+    classes = _check(finder, trees)
+    train, test = map(_flat, trees) if is_split else _divide(trees[0], request.seed)
+    _warn_of_shared(train, test, digests, request.listener)
+    bases = [root / half for half in _HALVES] if is_split else [root, root]
+    splits = [
+        _split(files, root, base, classes, digests)
+        for files, base in zip((train, test), bases, strict=True)
+    ]
     return Dataset(
         name=request.name,
         classes=classes,
-        train=_split(train_files, classes, digests),
-        test=_split(test_files, classes, digests),
+        train=splits[0],
+        test=splits[1],
         source=f"image files in {root}, split: {how}",
+        unused=finder.unused.result(),
     )
 
 
@@ -71,77 +85,95 @@ def _root(argument: str | None) -> Path:
     return root
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise DataError(
-            f"Cannot read the folder {folder}: {reason}. Check its permissions."
-        ) from error
-
-
-def _folders(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.is_dir()]
-
-
-def _is_split_in_two(root: Path) -> bool:
-    halves = {path.name: path for path in _folders(root) if path.name in {"train", "test"}}
+def _is_split_in_two(root: Path, folders: Iterable[Path]) -> bool:
+    found = [path.name for path in folders]
+    halves = [name for name in _HALVES if name in found]
     # A single folder "train" that contains images and no folders is the class of railway trains.
-    if len(halves) == 1 and _folders(next(iter(halves.values()))):
+    if len(halves) == 1 and ImageFinder(root).entries(root / halves[0])[1]:
         missing = "test" if "train" in halves else "train"
-        found = ", ".join(path.name for path in _folders(root))
-        msg = f"{root} has no folder {missing!r}, only {found}. Add it. Layouts: {_LAYOUT}."
-        raise DataError(msg)
-    return len(halves) == len({"train", "test"})
+        msg = f"{root} has no folder {missing!r}, only {', '.join(found)}. Add it. "
+        raise DataError(f"{msg}Layouts: {_LAYOUT}.")
+    return len(halves) == len(_HALVES)
 
 
-def _scan(folder: Path) -> _Tree:
-    """Return the image files of each class; classes and files are sorted by name."""
-    return {
-        path.name: [
-            file for file in _entries(path) if file.suffix.lower() in SUFFIXES and file.is_file()
-        ]
-        for path in _folders(folder)
-    }
+def _scan(finder: ImageFinder, folder: Path) -> _Tree:
+    return _tree(finder, *finder.entries(folder))
+
+
+def _tree(finder: ImageFinder, files: Iterable[Path], folders: Iterable[Path]) -> _Tree:
+    """Return the image files of each class folder; classes and files are sorted by name."""
+    _leave_out(finder, files)
+    return {folder.name: finder.below(folder) for folder in folders}
+
+
+def _leave_out(finder: ImageFinder, files: Iterable[Path]) -> None:
+    for file in files:
+        finder.leave_out(_OUTSIDE, file)
 
 
 def _flat(tree: _Tree) -> list[Path]:
     return [file for files in tree.values() for file in files]
 
 
-def _check_filled(folder: Path, tree: _Tree) -> None:
-    if not _flat(tree):
-        suffixes = ", ".join(sorted(SUFFIXES))
-        found = f"{len(tree)} class folders" if tree else "no class folders"
-        raise DataError(f"No images ({suffixes}) in {folder}: {found}. Layouts: {_LAYOUT}.")
-
-
-def _check_two(root: Path, train: _Tree, test: _Tree) -> tuple[str, ...]:
-    _check_filled(root / "train", train)
-    _check_filled(root / "test", test)
+def _check(finder: ImageFinder, trees: list[_Tree]) -> tuple[str, ...]:
+    """Return the classes; raise DataError if there is not an image of each where one must be."""
+    root = finder.root
+    bases = [root] if len(trees) == 1 else [root / half for half in _HALVES]
+    unused = account(finder.unused.result())
+    left_out = f" Files that were not used: {unused}." if unused else ""
+    for base, tree in zip(bases, trees, strict=True):
+        if not _flat(tree):
+            found = f"{len(tree)} class folders" if tree else "no class folders"
+            also = f", and {unused}" if unused else ""
+            raise DataError(
+                f"No images of a class in {base}: found {found}{also}. Layouts: {_LAYOUT}."
+            )
+        _check_depth(base, tree)
+    if len(trees) == 1:
+        for name, files in trees[0].items():
+            if len(files) < 2:  # noqa: PLR2004 - one to train, one to test
+                raise DataError(
+                    f"Class {name!r} in {root} has {len(files)} image{'' if files else 's'}: a "
+                    "class needs two or more, one of them for testing. Add images, or remove the "
+                    f"folder.{left_out}"
+                )
+        return tuple(trees[0])
+    train, test = trees
     if unknown := sorted(set(test) - set(train)):
         raise DataError(
-            f"{root / 'test'} has classes that {root / 'train'} lacks: {', '.join(unknown)}. "
+            f"{bases[1]} has classes that {bases[0]} lacks: {', '.join(unknown)}. "
             "Add training images of them, or remove them from the test folder."
         )
     if empty := [name for name, files in train.items() if not files]:
         raise DataError(
-            f"{root / 'train'} has no images of the class {', '.join(empty)}. "
-            "Add some, or remove the folder from train and test."
+            f"{bases[0]} has no images of the class {', '.join(empty)}. "
+            f"Add some, or remove the folder from train and test.{left_out}"
         )
     return tuple(train)
 
 
-def _check_one(root: Path, tree: _Tree) -> tuple[str, ...]:
-    _check_filled(root, tree)
-    for name, files in tree.items():
-        if len(files) < 2:  # noqa: PLR2004 - one to train, one to test
+def _check_depth(base: Path, tree: _Tree) -> None:
+    """Raise DataError if the folders are not the classes: these lie deeper, or those are splits."""
+    names = [name for name, files in tree.items() if files]
+    if any(file.parent.parent == base for name in names for file in tree[name]):
+        return
+    if len(names) == 1:
+        files = tree[names[0]]
+        inner = Path(os.path.commonpath([file.parent for file in files]))
+        below = sorted({file.relative_to(inner).parts[0] for file in files if file.parent != inner})
+        depth = len(inner.relative_to(base).parts)
+        if len(below) > 1:
             raise DataError(
-                f"Class {name!r} in {root} has {len(files)} image{'' if files else 's'}: a class "
-                "needs two or more, one of them for testing. Add images, or remove the folder."
+                f"All images lie {'one level' if depth == 1 else f'{depth} levels'} deeper, in "
+                f"{inner.relative_to(base).as_posix()}: no other folder in {base} has images. If "
+                f"its folders {', '.join(below[:3])}{', ...' if below[3:] else ''} are the "
+                f"classes, write folder:{inner}."
             )
-    return tuple(tree)
+    elif all(name.lower() in _SPLIT_NAMES for name in names):
+        raise DataError(
+            f"The folders {', '.join(names)} in {base} look like splits, not classes: all images "
+            f"lie one level deeper. Call the folders train and test. Layouts: {_LAYOUT}."
+        )
 
 
 def _divide(tree: _Tree, seed: int) -> tuple[list[Path], list[Path]]:
@@ -158,16 +190,21 @@ def _divide(tree: _Tree, seed: int) -> tuple[list[Path], list[Path]]:
     return train, test
 
 
-def _digest(files: list[Path], listener: Listener) -> dict[Path, str]:
-    """Return the SHA-256 of each file's bytes."""
+def _digest(finder: ImageFinder, files: list[Path], listener: Listener) -> dict[Path, str]:
+    """Return the SHA-256 of each file's bytes; leave out what the first of them rule out."""
     digests: dict[Path, str] = {}
     with task(listener, "read image files", len(files), "images"):
-        for file in files:
+        for path in files:
             try:
-                digests[file] = sha256_file(file)
+                with path.open("rb") as file:
+                    reason = not_an_image(file.read(HEAD_BYTES))
+                    if not reason:
+                        file.seek(0)
+                        digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
             except OSError as error:
-                reason = error.strerror or type(error).__name__
-                raise DataError(f"Cannot read {file}: {reason}. Check the file.") from error
+                reason = f"file that cannot be read ({problem_of(path, error)})"
+            if reason:
+                finder.leave_out(reason, path)
             listener.advance()
     return digests
 
@@ -183,19 +220,23 @@ def _warn_of_shared(
         )
 
 
-def _split(files: list[Path], classes: tuple[str, ...], digests: dict[Path, str]) -> Split:
+def _split(
+    files: list[Path], root: Path, base: Path, classes: tuple[str, ...], digests: dict[Path, str]
+) -> Split:
     import numpy as np
 
     index = {name: number for number, name in enumerate(classes)}
-    labels: LabelArray = np.array([index[file.parent.name] for file in files], dtype=np.int64)
     # Paths are relative to the split, so that a moved dataset keeps its fingerprint.
+    inside = [file.relative_to(base) for file in files]
+    labels: LabelArray = np.array([index[path.parts[0]] for path in inside], dtype=np.int64)
     content = [
-        [f"{file.parent.name}/{file.name}", digests[file], int(label)]
-        for file, label in zip(files, labels, strict=True)
+        [path.as_posix(), digests[file], int(label)]
+        for path, file, label in zip(inside, files, labels, strict=True)
     ]
     return Split(
         images=ImageFiles(tuple(files)),
         labels=labels,
         fingerprint=sha256_value(content),
-        images_fingerprint=sha256_value([digests[file] for file in files]),
+        images_fingerprint=sha256_value([decoder_versions(), [digests[file] for file in files]]),
+        names=tuple(file.relative_to(root).as_posix() for file in files),
     )

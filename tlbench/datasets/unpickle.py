@@ -76,17 +76,29 @@ def _dtype(code: object, *_flags: object) -> _Dtype:
     return _Dtype(_text(code))
 
 
-def _frombuffer(raw: object, dtype: object, shape: object, order: object) -> NDArray[Any]:
+def _frombuffer(
+    raw: object, dtype: object, shape: object, order: object, axes: object = None
+) -> NDArray[Any]:
     match raw, dtype, shape, order:
-        case bytes() | bytearray(), _Dtype(), tuple(), "C" | "F":
+        case bytes() | bytearray(), _Dtype(), tuple(), "C" | "F" | "K":
             kind = np.dtype(dtype.byte_order + dtype.code)
         case _:
             raise PickleError("the description of an array has the wrong form")
+    if isinstance(axes, tuple) is not (order == "K"):
+        raise PickleError("the order of an array's axes has the wrong form")
     if len(shape) > _MAX_DIMENSIONS or not all(type(n) is int and 0 <= n < 1 << 31 for n in shape):
         raise PickleError("the shape of an array is impossible")
     if math.prod(shape) * kind.itemsize != len(raw):
         raise PickleError(f"an array of shape {shape} has {len(raw)} bytes")
-    return np.frombuffer(raw, kind).reshape(shape, order="F" if order == "F" else "C")
+    array: NDArray[Any] = np.frombuffer(raw, kind)
+    array = array.reshape(shape, order="F" if order == "F" else "C")
+    # How numpy writes transposed arrays: the axes in the order that they have in memory.
+    return array.transpose(axes) if isinstance(axes, tuple) else array
+
+
+def _scalar(dtype: object, raw: object) -> int | float:
+    number: int | float = _frombuffer(raw, dtype, (), "C").item()
+    return number
 
 
 def _text(value: object) -> str:
@@ -97,7 +109,7 @@ def _text(value: object) -> str:
 
 
 def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
-    """Return the dictionary in a pickle of protocol 2 to 5; *origin* names it in a DataError.
+    """Return the dictionary in a pickle of protocol 0 to 5; *origin* names it in a DataError.
 
     Keys are text. Values are numbers, None, str, bytes, lists, dictionaries, and numeric arrays.
     """
@@ -118,7 +130,9 @@ def parse_pickle(content: bytes, origin: str) -> dict[str, object]:
         ("numpy._core.multiarray", "_reconstruct"): reconstruct,
         ("numpy.core.numeric", "_frombuffer"): _frombuffer,
         ("numpy._core.numeric", "_frombuffer"): _frombuffer,
-        # How Python 3 writes bytes in protocol 2: as the Latin-1 encoding of a text, or as bytes().
+        ("numpy.core.multiarray", "scalar"): _scalar,
+        ("numpy._core.multiarray", "scalar"): _scalar,
+        # How Python 3 writes bytes in protocols 0 to 2: as a text in Latin-1, or as bytes().
         ("_codecs", "encode"): budget.encode,
         ("__builtin__", "bytes"): lambda: b"",
     }

@@ -1,7 +1,9 @@
 """Images that a classifier file classified: the record, and its JSON document."""
 
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
+
+from tlbench.core.unused import UnusedFiles
 
 # History of the schema of predictions. 1: the first.
 PREDICTIONS_VERSION = 1
@@ -31,6 +33,7 @@ class ClassifiedImages:
     images: tuple[ClassifiedImage, ...]
     unreadable: tuple[tuple[str, str], ...]
     elapsed_s: float  # from reading the first file to the last prediction
+    unused: tuple[UnusedFiles, ...] = ()  # other files in the folders given, by reason
 
 
 class PredictionsSource(TypedDict):
@@ -71,4 +74,5 @@ class PredictionsDocument(TypedDict):
     classifier: PredictionsSource
     images: list[PredictedImage]
     unreadable: list[UnreadableImage]
+    unused: NotRequired[list[UnusedFiles]]  # other files in the folders given, by reason
     elapsed_s: float

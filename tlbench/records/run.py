@@ -4,6 +4,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from tlbench.core.unused import UnusedFiles
 from tlbench.machine import Environment
 from tlbench.model import ModelCard
 from tlbench.records.accuracy import (
@@ -39,7 +40,14 @@ class DataFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetInfo:
-    """The data that a run was measured on, after limits and skips."""
+    """The data that a run was measured on, after limits and skips.
+
+    Attributes
+    ----------
+    skipped : each image that could not be decoded
+    files : of a dataset that was published as files
+    unused : every file of the user's that was not used, those of *skipped* too, by reason
+    """
 
     name: str
     source: str
@@ -48,7 +56,8 @@ class DatasetInfo:
     n_test: int
     classes: tuple[str, ...]
     skipped: tuple[SkippedImage, ...] = ()
-    files: tuple[DataFile, ...] = ()  # of a dataset that was published as files
+    files: tuple[DataFile, ...] = ()
+    unused: tuple[UnusedFiles, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

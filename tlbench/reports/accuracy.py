@@ -6,6 +6,7 @@ from tlbench.core.units import format_count, format_percent, format_points, form
 from tlbench.records import (
     AccuracyResult,
     ComparedAccuracy,
+    DatasetInfo,
     GroupedScore,
     Interval,
     PairedDifference,
@@ -132,6 +133,11 @@ def grouped_table(results: Iterable[AccuracyResult]) -> Table:
     ]
     columns = "features | head | grouping | >groups | >accuracy | >95 % interval"
     return table("Accuracy by group", columns, rows)
+
+
+def unused_lines(dataset: DatasetInfo | None) -> list[str]:
+    """Return a line for each reason for which files of the dataset were not used."""
+    return [str(one) for one in dataset.unused] if dataset else []
 
 
 def lowest_recall(results: Iterable[AccuracyResult], classes: Sequence[str]) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tlbench.core.errors import printable
 from tlbench.core.progress import Silent
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Bars(Silent):
         from rich.progress import TimeRemainingColumn as TimeLeft
 
         self.finish()
-        columns = [SpinnerColumn(), TextColumn("{task.description}")]
+        columns = [SpinnerColumn(), TextColumn("{task.description}", markup=False)]
         if total is None:
             columns.append(TimeElapsedColumn())
         else:
@@ -39,7 +40,7 @@ class Bars(Silent):
         self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
         self._unit = unit
         self._progress.start()
-        self._task = self._progress.add_task(task, total=total, speed="")
+        self._task = self._progress.add_task(printable(task), total=total, speed="")
 
     def advance(self, steps: int = 1) -> None:
         """Move the bar on, and show the speed."""

@@ -60,6 +60,7 @@ def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:
     if run.breakdown:
         yield timing.breakdown_table(run.breakdown)
     yield {"INVALID": timing.verdict_lines(run.latency)}
+    yield {"Unused files": accuracy.unused_lines(run.dataset)}
     warnings = [*run.model.assumptions, *run.warnings, *timing.timing_notes(run.latency)]
     yield {"Warnings": warnings}
     if not run.complete:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
+from tlbench.core.errors import printable
 from tlbench.records import GateVerdict
 from tlbench.reports.base import Table
 from tlbench.reports.gate import (
@@ -80,7 +81,7 @@ def _table(table: Table) -> str:
 
 def _cell(text: str) -> str:
     """Return text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_<>|\[\]#~&$])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_<>|\[\]#~&$])", r"\\\1", printable(" ".join(text.split())))
 
 
 def verdict_annotations(verdict: GateVerdict) -> str:
@@ -97,4 +98,5 @@ def verdict_annotations(verdict: GateVerdict) -> str:
 
 
 def _data(text: str) -> str:
+    text = re.sub("[^\r\n]+", lambda found: printable(found[0]), text)
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")

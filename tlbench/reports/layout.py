@@ -4,6 +4,7 @@ import io
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
@@ -11,6 +12,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from tlbench.core.errors import printable
 from tlbench.reports.base import Part, Table
 
 _INDENT = 2
@@ -36,13 +38,21 @@ def laid_out(title: Iterable[str], parts: Iterable[Part], *, width: int, color: 
         markup=False,
         emoji=False,
     )
-    console.print(_title_line(title, width))
-    for part in parts:
+    console.print(_title_line(map(printable, title), width))
+    for part in map(_printable, parts):
         blocks = _table(part, width) if isinstance(part, Table) else _sections(part)
         if blocks:
             console.print()
             console.print(Padding(Group(*blocks), (0, 0, 0, _INDENT)))
     return "".join(f"{line.rstrip()}\n" for line in file.getvalue().splitlines())
+
+
+def _printable(part: Part) -> Part:
+    """Return a part as it may go to a terminal, whatever the names in it."""
+    if isinstance(part, Table):
+        rows = tuple(tuple(map(printable, row)) for row in part.rows)
+        return replace(part, columns=tuple(map(printable, part.columns)), rows=rows)
+    return {title: [*map(printable, lines)] for title, lines in part.items()}
 
 
 def _title_line(parts: Iterable[str], width: int) -> Text:

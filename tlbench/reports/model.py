@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tlbench.core.errors import ModelError
+from tlbench.core.errors import ModelError, printable
 from tlbench.core.units import format_bytes, labelled
 from tlbench.model import (
     ClassifierCard,
@@ -139,4 +139,4 @@ def describe_model(model: OnnxModel) -> str:
         *(_classifier(classifier) if classifier else ()),
         *(_card(model.card) if model.card else [("Card", "none: not exported by tlbench")]),
     ]
-    return "\n".join(labelled(label, text, indent=16) for label, text in lines)
+    return "\n".join(labelled(label, printable(text), indent=16) for label, text in lines)

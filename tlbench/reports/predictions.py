@@ -2,11 +2,12 @@
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 
+from tlbench.core.errors import printable
 from tlbench.core.units import format_percent
 from tlbench.records import ClassifiedImage, ClassifiedImages, DifferingImage, PredictionsDocument
+from tlbench.reports.base import json_text
 
 _NARROWEST_NAME = 12
 
@@ -34,9 +35,10 @@ def predictions_document(found: ClassifiedImages) -> str:
             for one in found.images
         ],
         "unreadable": [{"image": image, "reason": reason} for image, reason in found.unreadable],
+        "unused": list(found.unused),
         "elapsed_s": found.elapsed_s,
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json_text(document)
 
 
 def predictions_csv(found: ClassifiedImages) -> str:
@@ -60,9 +62,9 @@ def _csv(rows: Iterable[Sequence[object]]) -> str:
 
 def predictions_table(found: ClassifiedImages, *, width: int = 80) -> str:
     """Return a table for people; long paths are cut at the front."""
-    texts = [_labels(one, found.classes) for one in found.images]
+    texts = [printable(_labels(one, found.classes)) for one in found.images]
     room = max(_NARROWEST_NAME, width - 2 - max(map(len, texts), default=0))
-    paths = [one.image for one in found.images]
+    paths = [printable(one.image) for one in found.images]
     paths = [path if len(path) <= room else f"…{path[len(path) - room + 1 :]}" for path in paths]
     column = max(map(len, paths), default=0)
     lines = [f"{path:<{column}}  {text}" for path, text in zip(paths, texts, strict=True)]

@@ -10,7 +10,7 @@ from .config import (
 )
 from .export import export_at_precision
 from .fuse import fuse_run
-from .predict import find_images, predict_images
+from .predict import FoundImages, find_images, predict_images
 from .reproduce import RecipeChoices, reproduce_recipe
 from .run import RunOutcome, run_benchmark
 from .steps.features import SplitFeatures, extract_dataset_split
@@ -18,6 +18,7 @@ from .steps.features import SplitFeatures, extract_dataset_split
 __all__ = [
     "DEFAULT_HEADS",
     "QUICK_TIMING",
+    "FoundImages",
     "GivenObjects",
     "ProtocolConfig",
     "RecipeChoices",

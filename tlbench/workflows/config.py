@@ -247,7 +247,7 @@ class RunConfig:
     cache : bool
         Whether to read and write the feature cache.
     strict : bool
-        Whether an unreadable image is an error.
+        Whether an image that cannot be used is an error.
     breakdown : bool
         Whether to time each step from image to label.
     timing : TimingConfig

@@ -1,8 +1,7 @@
 """Classify image files with a classifier file."""
 
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray, ImageArray, Images, LabelArray
 from tlbench.core.errors import ConfigError, DataError, ModelError, UnreadableImageError
-from tlbench.core.progress import Listener, Silent
-from tlbench.datasets import SUFFIXES, ImageFiles, quiet_pillow
+from tlbench.core.progress import Listener, Silent, task
+from tlbench.core.unused import UnusedFiles, UnusedTally, account, missed
+from tlbench.datasets import ImageFiles, ImageFinder, quiet_pillow
 from tlbench.engine import Session, extract_features, open_session
 from tlbench.model import (
     LABEL_OUTPUT,
@@ -23,6 +23,7 @@ from tlbench.model import (
 )
 from tlbench.records import ClassifiedImage, ClassifiedImages
 from tlbench.workflows.config import RunConfig
+from tlbench.workflows.steps.unused import UNDECODABLE, refusal
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,6 +34,7 @@ class ImagePredictions:
     labels: LabelArray  # (n,)
     probabilities: FloatArray  # (n, n_classes), float32
     unreadable: tuple[tuple[int, UnreadableImageError], ...]  # position and error of the others
+    elapsed_s: float  # from reading the first image to the last prediction
 
 
 def classify_images(
@@ -71,6 +73,7 @@ def classify_images(
         labels=found["label"][order],
         probabilities=found["probabilities"][order],
         unreadable=extraction.unreadable,
+        elapsed_s=extraction.elapsed_s,
     )
 
 
@@ -86,27 +89,36 @@ def _both_outputs(session: Session, images: ImageArray) -> NDArray[Any]:
     return both
 
 
-def find_images(names: Iterable[str], listed: Iterable[str] = ()) -> tuple[Path, ...]:
+@dataclass(frozen=True, slots=True)
+class FoundImages:
+    """Image files, and an account of the other files in the folders that were given."""
+
+    paths: tuple[Path, ...]
+    unused: tuple[UnusedFiles, ...] = ()
+
+
+def find_images(names: Iterable[str], listed: Iterable[str] = ()) -> FoundImages:
     """Return the image files that *names* stand for.
 
-    A file is taken whatever its suffix. A folder gives all JPEG, PNG and WebP files in it and below
-    it, without hidden ones, in the order of their paths. ``-`` stands for the lines of *listed*.
+    A file is taken whatever its name. A folder gives all image files in it and below it, without
+    hidden ones, in the order of their paths. ``-`` stands for the lines of *listed*.
     """
     found: list[Path] = []
+    unused = UnusedTally()
     for name in names:
         if name == "-":
             lines = (line.rstrip("\r\n") for line in listed)
             for line in lines:
                 if line:
-                    found.extend(_expand(Path(line)))
+                    found.extend(_expand(Path(line), unused))
         else:
-            found.extend(_expand(Path(name)))
+            found.extend(_expand(Path(name), unused))
     if not found:
         raise DataError("No images: the list on standard input is empty. Give one path per line.")
-    return tuple(found)
+    return FoundImages(tuple(found), unused.result())
 
 
-def _expand(path: Path) -> list[Path]:
+def _expand(path: Path, unused: UnusedTally) -> list[Path]:
     path = path.expanduser()
     try:
         if path.is_file():
@@ -114,18 +126,21 @@ def _expand(path: Path) -> list[Path]:
         if not path.is_dir():
             msg = f"There is no file or folder {path} (looked in {Path.cwd()}). Check the path."
             raise DataError(msg)
-        inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file())
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}. Check its rights.") from error
-    visible = [p for p in inside if not any(x.startswith(".") for x in p.relative_to(path).parts)]
-    if not visible:
-        raise DataError(f"No images ({', '.join(sorted(SUFFIXES))}) in the folder {path}.")
-    return visible
+    finder = ImageFinder(path)
+    inside = finder.below(path)
+    others = finder.unused.result()
+    if not inside:
+        found = f"only {account(others)}" if others else "it is empty"
+        raise DataError(f"No images in the folder {path}: {found}. Check the path.")
+    unused.add_all(others, path)
+    return inside
 
 
 def predict_images(
     classifier: Path,
-    images: Sequence[Path],
+    images: FoundImages | Sequence[Path],
     *,
     config: RunConfig,
     top_k: int = 1,
@@ -137,8 +152,8 @@ def predict_images(
     ----------
     classifier : Path
         A file written by `tlbench.workflows.fuse_run`.
-    images : sequence of Path
-        From `find_images`.
+    images : FoundImages or sequence of Path
+        From `find_images`, or any files.
     config : RunConfig
         Only its provider, provider options, threads, batch size and strictness are used.
     top_k : int
@@ -154,7 +169,7 @@ def predict_images(
     ModelError
         If *classifier* is not a classifier file, or gives a probability that is not finite.
     UnreadableImageError
-        With ``config.strict``, for the first file that cannot be decoded.
+        With ``config.strict``, if a file cannot be decoded or was left out of a folder.
     DataError
         If no file can be decoded.
     """
@@ -164,23 +179,30 @@ def predict_images(
     card = _card(model)
     quiet_pillow()
     listener = listener or Silent()
-    listener.start("classify", len(images), "images")
-    started = time.perf_counter()
-    try:
-        found = classify_images(model, ImageFiles(tuple(images)), config, listener=listener)
-    finally:
-        listener.finish()
-    elapsed_s = time.perf_counter() - started
-    _check_finite(model, found, images)
+    paths, unused = (
+        (images.paths, images.unused) if isinstance(images, FoundImages) else (images, ())
+    )
+    with task(listener, "classify", len(paths), "images"):
+        # To the end even if it is strict: the error accounts for every file.
+        lenient = replace(config, strict=False)
+        found = classify_images(model, ImageFiles(tuple(paths)), lenient, listener=listener)
+    unreadable = tuple((_text(paths[i]), str(error)) for i, error in found.unreadable)
+    if config.strict and (unreadable or missed(unused)):
+        tally = UnusedTally(unused)
+        for name, _ in unreadable:
+            tally.add(UNDECODABLE, name)
+        raise refusal(tally.result(), unreadable[0][1] if unreadable else "")
+    _check_finite(model, found, paths)
     return ClassifiedImages(
         classifier=_text(classifier),
         sha256=model.sha256,
         head=card.head,
         provider=config.provider,
         classes=card.classes,
-        images=_rows(found, images, top_k),
-        unreadable=tuple((_text(images[i]), str(error)) for i, error in found.unreadable),
-        elapsed_s=elapsed_s,
+        images=_rows(found, paths, top_k),
+        unreadable=unreadable,
+        elapsed_s=found.elapsed_s,
+        unused=unused,
     )
 
 

@@ -1,12 +1,13 @@
 """From image to label, one image at a time: where the time goes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from tlbench.core.arrays import Images
+from tlbench.core.arrays import ImageArray, Images
+from tlbench.core.errors import UnreadableImageError
 from tlbench.core.progress import task
 from tlbench.engine import BoundBatch, Session, device_of
 from tlbench.heads import HEADS, Classifier, fit_head
@@ -36,7 +37,10 @@ def breakdown_with_best_head(context: RunContext, accuracy: MeasuredAccuracy) ->
             seed=context.config.seed,
         )
         images = context.dataset.test.images
-        return measure_breakdown(context.session(), images, classifier, best.head)
+        found = measure_breakdown(context.session(), images, classifier, best.head)
+    if found is None:
+        context.listener.warn("No breakdown: no test image can be read any more.")
+    return found
 
 
 def measure_breakdown(
@@ -47,16 +51,19 @@ def measure_breakdown(
     *,
     n_images: int = _N_IMAGES,
     clock: Clock | None = None,
-) -> Breakdown:
+) -> Breakdown | None:
     """Time each part of the way from image to label, and the whole, alternately.
 
     Reading an image decodes it; resizing and scaling are inside the graph, so they count as
-    backbone. On a device there are also ``to device`` and ``to host``. Images of another size than
-    the first one's are left out.
+    backbone. On a device there are also ``to device`` and ``to host``. Images that cannot be read,
+    and those of another size than the first, are left out. None if no image can be read.
     """
     clock = clock or SystemClock()
+    chosen, first = _of_one_size(images, 4 * n_images)
+    if first is None:
+        return None
     is_host = device_of(session.provider) == "cpu"
-    way = _host_way(session) if is_host else _device_way(session, images[0])
+    way = _host_way(session) if is_host else _device_way(session, first)
     steps: list[tuple[str, Callable[[Any], Any]]] = [
         ("decode", lambda i: np.asarray(images[i])[np.newaxis]),
         *way,
@@ -64,24 +71,17 @@ def measure_breakdown(
     ]
     parts: dict[str, list[float]] = {name: [] for name, _ in steps}
     whole: list[float] = []
-    shape = images[0].shape
-    chosen = [i for i in range(min(len(images), 4 * n_images)) if images[i].shape == shape]
     for count, i in enumerate([*chosen[:_N_WARM_UP], *chosen[:n_images]]):
-        value: Any = i
-        started = clock.now_s()
-        for _, step in steps:
-            value = step(value)
-        taken = clock.now_s() - started
-        is_counted = count >= min(_N_WARM_UP, len(chosen))
-        if is_counted:
-            whole.append(taken)
-        value = i
-        for name, step in steps:
-            started = clock.now_s()
-            value = step(value)
-            taken = clock.now_s() - started
-            if is_counted:
+        try:
+            together, one_by_one = _time_steps(i, steps, clock)
+        except UnreadableImageError:  # it was readable when the images were chosen
+            continue
+        if count >= min(_N_WARM_UP, len(chosen)):
+            whole.append(together)
+            for name, taken in one_by_one.items():
                 parts[name].append(taken)
+    if not whole:
+        return None
     return Breakdown(
         parts={name: median(times) for name, times in parts.items()},
         end_to_end_s=median(whole),
@@ -90,11 +90,47 @@ def measure_breakdown(
     )
 
 
+def _of_one_size(images: Images, most: int) -> tuple[list[int], ImageArray | None]:
+    """Return the readable images of one size among *most* from the first readable one, and that."""
+    first: ImageArray | None = None
+    chosen: list[int] = []
+    for i in range(len(images)):
+        try:
+            image = images[i]
+        except UnreadableImageError:
+            continue
+        if first is None:
+            first, most = image, most + i
+        if image.shape == first.shape:
+            chosen.append(i)
+        if i + 1 >= most:
+            break
+    return chosen, first
+
+
+def _time_steps(
+    i: int, steps: Sequence[tuple[str, Callable[[Any], Any]]], clock: Clock
+) -> tuple[float, dict[str, float]]:
+    """Return the seconds of all steps together, and of each in a second pass."""
+    value: Any = i
+    started = clock.now_s()
+    for _, step in steps:
+        value = step(value)
+    together = clock.now_s() - started
+    value = i
+    one_by_one: dict[str, float] = {}
+    for name, step in steps:
+        started = clock.now_s()
+        value = step(value)
+        one_by_one[name] = clock.now_s() - started
+    return together, one_by_one
+
+
 def _host_way(session: Session) -> list[tuple[str, Callable[[Any], Any]]]:
     return [("backbone", session.run)]
 
 
-def _device_way(session: Session, image: Any) -> list[tuple[str, Callable[[Any], Any]]]:  # noqa: ANN401
+def _device_way(session: Session, image: ImageArray) -> list[tuple[str, Callable[[Any], Any]]]:
     bound: BoundBatch = session.bind(np.asarray(image)[np.newaxis])
     return [
         ("to device", bound.load),

@@ -1,6 +1,7 @@
 """Features of a dataset's splits: from the store, or from the network into the store."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import metadata
@@ -8,16 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ModelError, UnreadableImageError
 from tlbench.core.hashing import sha256_array, sha256_value
-from tlbench.core.progress import Listener, task
+from tlbench.core.progress import Listener
 from tlbench.datasets import Dataset, HashedImages, Split
 from tlbench.engine import accepts_raw_images, extract_features, runtime_version
 from tlbench.features import (
-    ArrayStore,
     FeatureBaseline,
     RowWriter,
     StoredArrays,
@@ -31,6 +30,8 @@ from tlbench.model import FULL_PRECISION, classifier_card
 from tlbench.records import ExtractionResult, Placement, SkippedImage, plain_value
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.steps.context import RunContext
+from tlbench.workflows.steps.digests import keep_digests
+from tlbench.workflows.steps.unused import all_used
 
 BACKBONE = "backbone"
 
@@ -100,12 +101,19 @@ def extract_dataset_split(config: RunConfig, split_name: str, listener: Listener
     with RunContext.opened(config, listener) as context:
         split = getattr(context.dataset, split_name)
         found = extract_split(context, split, split_name)
+        for unused in context.dataset.unused:
+            listener.warn(f"not used: {unused}")
         # Without a cache the store goes with the context; the caller's arrays stay.
         return found if config.cache else replace(found, features=np.array(found.features))
 
 
 def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFeatures:
     """Return the features of *split* from the store; compute them first if they are not there."""
+    with all_used(context) if context.config.strict else nullcontext():
+        return _extract_split(context, split, split_name)
+
+
+def _extract_split(context: RunContext, split: Split, split_name: str) -> SplitFeatures:
     config, model, store = context.config, context.model, context.store
     if classifier_card(model) is not None:
         msg = (
@@ -173,7 +181,7 @@ def _compute(
                 "unreadable": [[i, str(error)] for i, error in extraction.unreadable],
             }
         )
-    _keep_digests(context.store, split, images)
+    keep_digests(context.store, split, images)
 
 
 def _split_features(
@@ -198,39 +206,6 @@ def _split_features(
         placement=Placement(**meta["placement"]),
     )
     return SplitFeatures(features, split.labels[index], index, stored.key, result, skipped)
-
-
-def _digest_parts(split: Split) -> dict[str, Any]:
-    # Files are decoded by Pillow: another version may give other pixels.
-    return {"split": split.fingerprint, "pillow": metadata.version("pillow")}
-
-
-def _keep_digests(store: ArrayStore, split: Split, images: HashedImages) -> None:
-    """Store the digests of *split*, of whose images all that can be decoded were read."""
-    parts = _digest_parts(split)
-    with store.writing("digests", content_key(parts), parts) as entry:
-        entry.save("digests", images.digests)
-        entry.commit({"n_unreadable": int(np.count_nonzero(~images.known))})
-
-
-def image_digests(store: ArrayStore, split: Split, title: str, listener: Listener) -> NDArray[Any]:
-    """Return a digest of each image, uint8 (n_images, 16); zeros where it cannot be decoded.
-
-    An extraction leaves them in the store; without one, every image is read once more.
-    """
-    if stored := store.get("digests", content_key(_digest_parts(split))):
-        return stored.arrays["digests"]
-    images = HashedImages(split.images)
-    with task(listener, f"look for repeated images in {title}", len(images), "images"):
-        for position in range(len(images)):
-            try:
-                images[position]
-            except UnreadableImageError:
-                continue
-            finally:
-                listener.advance()
-    _keep_digests(store, split, images)
-    return images.digests
 
 
 def feature_sets(

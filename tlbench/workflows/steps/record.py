@@ -22,6 +22,7 @@ from tlbench.records import (
     plain_value,
 )
 from tlbench.workflows.config import RunConfig
+from tlbench.workflows.steps.unused import with_undecodable
 
 
 def model_info(model: OnnxModel, assumptions: tuple[str, ...] = ()) -> ModelInfo:
@@ -50,6 +51,7 @@ def dataset_info(dataset: Dataset, skipped: tuple[SkippedImage, ...]) -> Dataset
             DataFile(name=file.name, md5=file.md5, published=file.published)
             for file in dataset.files
         ),
+        unused=with_undecodable(dataset, ((one.split, one.index) for one in skipped)),
     )
 
 

@@ -20,7 +20,8 @@ from tlbench.records import (
 )
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.steps.context import RunContext
-from tlbench.workflows.steps.features import SplitFeatures, image_digests
+from tlbench.workflows.steps.digests import image_digests
+from tlbench.workflows.steps.features import SplitFeatures
 
 _MANY_IMAGES = 10_000
 _BLOCK_ROWS = 1024
