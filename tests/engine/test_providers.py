@@ -6,8 +6,14 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from tlbench.core.errors import ProviderUnavailableError
-from tlbench.engine import check_provider, provider_names, provider_statuses
+from tlbench.core.errors import ProviderUnavailableError, UnknownNameError
+from tlbench.engine import (
+    check_provider,
+    device_of,
+    provider_name,
+    provider_names,
+    provider_statuses,
+)
 from tlbench.engine.providers import (
     PROVIDERS,
     create_session,
@@ -36,9 +42,29 @@ def test_statuses_cover_every_provider():
     assert [status.name for status in provider_statuses()] == list(PROVIDERS)
 
 
-@pytest.mark.parametrize("name", ["cuda", "CUDA", "CUDAExecutionProvider"])
-def test_short_and_long_names_mean_the_same(name):
-    assert ort_name(name) == "CUDAExecutionProvider"
+@pytest.mark.parametrize(("short", "long"), PROVIDERS.items())
+def test_short_and_long_names_mean_the_same(short, long):
+    """In any case: ONNX Runtime's own name is what `onnxruntime.get_available_providers` gives."""
+    for name in (short, short.upper(), long, long.lower(), long.upper()):
+        assert (provider_name(name), ort_name(name)) == (short, long)
+
+
+@pytest.mark.parametrize("name", ["cudda", "", "ExecutionProvider", "CUDAExecutionProviders"])
+def test_an_unknown_name_is_refused(name):
+    for function in (provider_name, ort_name, check_provider, device_of):
+        with pytest.raises(UnknownNameError, match="provider"):
+            function(name)
+
+
+def test_a_status_has_the_short_name():
+    assert provider_status("CPUExecutionProvider").name == "cpu"
+
+
+@pytest.mark.parametrize("name", ["cuda", "CUDAExecutionProvider"])
+def test_the_remedy_is_that_of_the_provider(monkeypatch, name):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", list)
+    with pytest.raises(ProviderUnavailableError, match=r"pip install 'tlbench\[cuda\]'"):
+        check_provider(name)
 
 
 @pytest.mark.skipif(

@@ -126,13 +126,45 @@ def test_a_silent_fallback_to_the_cpu_is_refused(tiny_model, fake_cuda):
         Session(tiny_model, provider="cuda")
 
 
-def test_convolutions_on_the_cpu_are_refused(tiny_model, fake_cuda):
-    """A run on CUDA with convolutions on the CPU is no CUDA run."""
+# Of ONNX, and of ONNX Runtime's fusions and quantisations of them.
+HEAVY = """
+Conv ConvTranspose ConvInteger DeformConv FusedConv NhwcConv NhwcFusedConv QLinearConv
+QLinearConvTranspose ConvTransposeWithDynamicPads MatMul MatMulInteger MatMulIntegerToFloat
+MatMulNBits MatMulBnb4 MatMulFpQ4 FusedMatMul FusedMatMulActivation TransposeMatMul QLinearMatMul
+DynamicQuantizeMatMul SparseToDenseMatMul Gemm FusedGemm QGemm GemmFastGelu GemmFloat8 Attention
+MultiHeadAttention GroupQueryAttention QAttention PackedAttention LinearAttention Einsum LSTM
+DynamicQuantizeLSTM GRU RNN MoE QMoE
+"""
+LIGHT = """
+Shape Gather Cast Concat Slice Unsqueeze Reshape Resize Transpose QuantizeLinear DequantizeLinear
+Relu Softmax LayerNormalization BatchNormalization GlobalAveragePool NhwcMaxPool RotaryEmbedding
+GemmaRotaryEmbedding ReorderInput MemcpyToHost MemcpyFromHost If Loop
+"""
+
+
+@pytest.mark.parametrize("operator", HEAVY.split())
+def test_arithmetic_on_the_cpu_is_refused(tiny_model, fake_cuda, operator):
+    """A run on CUDA with its arithmetic on the CPU is no CUDA run, whichever operator it is."""
     fake_cuda.parts = (
         FakePart("CUDAExecutionProvider", "Relu"),
-        FakePart("CPUExecutionProvider", "Conv", "Shape"),
+        FakePart("CPUExecutionProvider", operator, "Shape"),
     )
-    with pytest.raises(ProviderUnavailableError, match="Conv of tiny.onnx would run on CPUExec"):
+    with pytest.raises(
+        ProviderUnavailableError, match=f"^{operator} of tiny.onnx would run on CPUExec"
+    ):
+        Session(tiny_model, provider="cuda")
+
+
+@pytest.mark.parametrize("operator", LIGHT.split())
+def test_an_operator_without_arithmetic_may_run_on_the_cpu(tiny_model, fake_cuda, operator):
+    fake_cuda.parts = (FakePart("CPUExecutionProvider", operator),)
+    placement = Session(tiny_model, provider="cuda").placement
+    assert placement.operators == {"CPUExecutionProvider": (operator,)}
+
+
+def test_all_refused_operators_are_named(tiny_model, fake_cuda):
+    fake_cuda.parts = (FakePart("CPUExecutionProvider", "MatMul", "Shape", "Conv"),)
+    with pytest.raises(ProviderUnavailableError, match="^Conv, MatMul of"):
         Session(tiny_model, provider="cuda")
 
 
@@ -152,6 +184,25 @@ def test_provider_options_in_force_are_recorded(tiny_model, fake_cuda):
     assert session.provider == "cuda"
     assert session._session.asked == [("CUDAExecutionProvider", {"use_tf32": "0"})]
     assert session.provider_options["device_id"] == "0"
+
+
+SPELLINGS = {
+    "cpu": ["cpu", "CPU", "CPUExecutionProvider", "cpuexecutionprovider"],
+    "cuda": ["cuda", "CUDA", "CUDAExecutionProvider", "cudaexecutionprovider"],
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS["cuda"])
+def test_a_gpu_is_one_however_its_provider_is_written(tiny_model, fake_cuda, name):
+    session = Session(tiny_model, provider=name)
+    assert (session.provider, session.cuda_device) == ("cuda", 0)
+    assert session._session.asked == [("CUDAExecutionProvider", {})]
+
+
+@pytest.mark.parametrize("name", SPELLINGS["cpu"])
+def test_the_processor_is_one_however_its_provider_is_written(tiny_model, name):
+    with open_session(tiny_model, provider=name) as session:
+        assert (session.provider, session.cuda_device) == ("cpu", None)
 
 
 def test_options_asked_for_are_kept_apart_from_those_in_force(tiny_model, fake_cuda):

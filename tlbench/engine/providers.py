@@ -56,11 +56,17 @@ def provider_names() -> list[str]:
     return list(PROVIDERS)
 
 
-def ort_name(name: str) -> str:
-    """Return ONNX Runtime's name of a provider, given its short or its long name."""
-    if (known := PROVIDERS.get(name.lower(), name)) in PROVIDERS.values():
-        return known
+def provider_name(name: str) -> str:
+    """Return tlbench's name of a provider, given that or ONNX Runtime's, in upper or lower case."""
+    for short, long in PROVIDERS.items():
+        if name.lower() in {short, long.lower()}:
+            return short
     raise unknown_name("provider", name, provider_names())
+
+
+def ort_name(name: str) -> str:
+    """Return ONNX Runtime's name of a provider, given any name that `provider_name` accepts."""
+    return PROVIDERS[provider_name(name)]
 
 
 def onnxruntime_facts() -> tuple[str, tuple[str, ...]]:
@@ -165,7 +171,8 @@ def provider_status(name: str) -> ProviderStatus:
     """Try one provider: first its libraries, then a session with a single node."""
     import onnxruntime
 
-    wanted = ort_name(name)
+    name = provider_name(name)
+    wanted = PROVIDERS[name]
     compiled = onnxruntime.get_available_providers()
     if wanted not in compiled:
         problem = f"{wanted} is not in this ONNX Runtime build, which has {', '.join(compiled)}"
@@ -184,7 +191,7 @@ def check_provider(name: str) -> None:
     """Make sure that a provider works on this machine."""
     status = provider_status(name)
     if not status.loadable:
-        advice = _REMEDY.get(name.lower(), "Install the ONNX Runtime package that includes it")
+        advice = _REMEDY.get(status.name, "Install the ONNX Runtime package that includes it")
         if status.problem == _NO_DRIVER:
             advice = "Install NVIDIA's driver (in a container: give it access to the GPUs)"
         raise ProviderUnavailableError(

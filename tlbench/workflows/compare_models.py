@@ -12,7 +12,7 @@ from typing import Any
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
 from tlbench.core.registry import unknown_name
-from tlbench.engine import check_provider
+from tlbench.engine import check_provider, provider_name
 from tlbench.latency import Turns, alternate, block_medians, watch_each
 from tlbench.model import FULL_PRECISION, check_precision
 from tlbench.records import Interval, LatencyRatio, LatencyResult, ModelUnderTest, RunResult
@@ -48,10 +48,8 @@ def candidate_config(spec: str, config: RunConfig) -> RunConfig:
                 raise ConfigError(f"threads of {spec!r} must be a whole number, got {value!r}.")
             changed = replace(changed, threads=int(value))
         elif name == "provider":
-            if (
-                value.lower() != config.provider.lower()
-            ):  # its options mean nothing to another provider
-                changed = replace(changed, provider_options={})
+            if provider_name(value) != provider_name(config.provider):
+                changed = replace(changed, provider_options={})  # they are the other provider's
             changed = replace(changed, provider=value)
         elif name == "precision":
             changed = replace(changed, precision=value)

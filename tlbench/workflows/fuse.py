@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError, one_line
 from tlbench.core.files import atomic_path
 from tlbench.core.progress import Listener, Silent, task
-from tlbench.engine import feature_output, runtime_version
+from tlbench.engine import feature_output, provider_name, runtime_version
 from tlbench.fusion import (
     PROBABILITY_TOLERANCE,
     FittedHead,
@@ -289,7 +289,7 @@ def _verify(
         n_images=len(found.index),
         max_difference=difference,
         runtime=runtime_version(),
-        provider=config.provider,
+        provider=provider_name(config.provider),
         batch_size=config.batch_size,
     )
     if n_other:

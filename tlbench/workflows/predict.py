@@ -13,7 +13,7 @@ from tlbench.core.arrays import FloatArray, ImageArray, Images, LabelArray
 from tlbench.core.errors import ConfigError, DataError, ModelError, UnreadableImageError
 from tlbench.core.progress import Listener, Silent
 from tlbench.datasets import SUFFIXES, ImageFiles, quiet_pillow
-from tlbench.engine import Session, extract_features, open_session
+from tlbench.engine import Session, extract_features, open_session, provider_name
 from tlbench.model import (
     LABEL_OUTPUT,
     PROBABILITIES_OUTPUT,
@@ -176,7 +176,7 @@ def predict_images(
         classifier=_text(classifier),
         sha256=model.sha256,
         head=card.head,
-        provider=config.provider,
+        provider=provider_name(config.provider),
         classes=card.classes,
         images=_rows(found, images, top_k),
         unreadable=tuple((_text(images[i]), str(error)) for i, error in found.unreadable),

@@ -14,7 +14,7 @@ from tlbench.core.errors import ModelError, UnreadableImageError
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener, task
 from tlbench.datasets import Dataset, HashedImages, Split
-from tlbench.engine import accepts_raw_images, extract_features, runtime_version
+from tlbench.engine import accepts_raw_images, extract_features, provider_name, runtime_version
 from tlbench.features import (
     ArrayStore,
     FeatureBaseline,
@@ -108,12 +108,12 @@ def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFe
     parts = {
         "model": model.sha256,
         "images": split.images_fingerprint,
-        "provider": config.provider.lower(),
+        "provider": provider_name(config.provider),
         "provider_options": dict(config.provider_options),
         "precision": model.card.precision if model.card else "unknown",
         "onnxruntime": runtime_version(),
     }
-    if config.provider.lower() != "cpu" and (tf32 := cuda_variables().get("NVIDIA_TF32_OVERRIDE")):
+    if parts["provider"] != "cpu" and (tf32 := cuda_variables().get("NVIDIA_TF32_OVERRIDE")):
         parts["NVIDIA_TF32_OVERRIDE"] = tf32  # overrules the provider's options
     key = content_key(parts)
     stored = store.get("features", key)

@@ -66,7 +66,7 @@ def run_warnings(
             for ratio in ratios
             if ratio.interval is not None and ratio.interval.low > 1
         ]
-    found += _placed_elsewhere(config, passes)
+    found += _placed_elsewhere(passes)
     return tuple(found)
 
 
@@ -186,18 +186,15 @@ def n_constant(features: FloatArray) -> int:
     return int(np.count_nonzero(~varies))
 
 
-def _placed_elsewhere(
-    config: RunConfig, passes: Sequence[ExtractionResult | LatencyResult]
-) -> dict[str, None]:
+def _placed_elsewhere(passes: Sequence[ExtractionResult | LatencyResult]) -> dict[str, None]:
     """Return which operators of which model ran on another provider than the requested one."""
     operators: dict[tuple[str, str, str], dict[str, None]] = {}
     for one in passes:
         if one.placement is None:
             continue
-        # Each of several models under test may have a provider of its own.
-        label, wanted = (one.label, one.provider) if one.label else ("", config.provider)
         for provider, names in one.placement.operators.items():
-            operators.setdefault((label, wanted, provider), {}).update(dict.fromkeys(names))
+            key = one.label or "", one.provider, provider
+            operators.setdefault(key, {}).update(dict.fromkeys(names))
     return dict.fromkeys(
         f"{label}{': ' if label else ''}{', '.join(names)} ran on {provider}, not on {wanted}"
         for (label, wanted, provider), names in operators.items()
