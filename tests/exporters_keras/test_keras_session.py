@@ -3,10 +3,11 @@
 import logging
 import os
 import sys
+from unittest.mock import MagicMock
 
 import pytest
 
-from exporters.common.session import keras_session
+from exporters.common.session import Frameworks, keras_session
 from exporters.keras.table import MOBILENET
 from tlbench.core.errors import ConfigError, MissingDependencyError
 
@@ -33,6 +34,8 @@ def test_other_backend_of_keras(export, monkeypatch):
 
 def test_processes_started_later_inherit_no_log_level(monkeypatch):
     """TensorFlow is quiet here; whether it is elsewhere is the user's own choice."""
+    fakes = Frameworks(MagicMock(), MagicMock(), MagicMock())  # the frameworks matter to none of it
+    monkeypatch.setattr("exporters.common.session._imported", lambda: fakes)
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     with keras_session():
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # as tf2onnx does when its converter is imported
