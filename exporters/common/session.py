@@ -9,6 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import ConfigError, MissingDependencyError
@@ -74,7 +75,7 @@ def _imported() -> Frameworks:
     if backend != "tensorflow":
         raise _other_backend(backend)
     first = "tensorflow" not in sys.modules
-    with _no_stderr() if quiet and first else contextlib.nullcontext():
+    with _no_stderr() if quiet and first else contextlib.nullcontext(), _no_new_settings():
         try:
             import keras
             import tensorflow as tf
@@ -110,6 +111,20 @@ def _other_backend(name: str) -> ConfigError:
         f"Keras runs on {name!r} here, but this export needs its TensorFlow backend. "
         "Set KERAS_BACKEND=tensorflow."
     )
+
+
+@contextlib.contextmanager
+def _no_new_settings() -> Iterator[None]:
+    """Remove the keras.json that Keras writes on its first import, unless it was there before."""
+    settings = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
+    existed = settings.exists()
+    try:
+        yield
+    finally:
+        if not existed:
+            with contextlib.suppress(OSError):  # the folder may hold downloaded weights
+                settings.unlink()
+                settings.parent.rmdir()
 
 
 @contextlib.contextmanager

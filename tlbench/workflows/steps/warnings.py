@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tlbench import _telemetry_is_on
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.units import format_count, format_percent
 from tlbench.datasets import Dataset, Digests, Leaks, find_cross_fold_duplicates, find_leaks
@@ -47,6 +48,10 @@ def run_warnings(
     image; *is_limited* says whether a limit left images out.
     """
     found: list[str] = [*about_data]
+    if _telemetry_is_on:
+        found.append(
+            "ONNX Runtime was imported before tlbench, so its telemetry is on: import tlbench first"
+        )
     if dataset is not None:
         found += _about_data(dataset, unlearnable, is_limited=is_limited)
     if accuracy:
