@@ -33,6 +33,17 @@ def test_it_is_another_process_that_answers(module):
     assert run_isolated(name, {}, timeout_s=60) == {"parent": os.getpid()}
 
 
+@pytest.mark.parametrize("name", ["json", "psutil", "numpy", "piece_of_work"])
+def test_a_module_in_the_working_folder_is_not_run(module, tmp_path, monkeypatch, name):
+    """A user's file may have the name of a library, or that of the module itself."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / f"{name}.py").write_text("raise SystemExit('the wrong file')")
+    monkeypatch.chdir(folder)
+    work = module("import json, numpy, psutil; print(json.dumps({}))")
+    assert run_isolated(work, {}, timeout_s=60) == {}
+
+
 def test_what_was_printed_before_the_answer_is_no_harm(module):
     """A library may greet its user; the last line counts."""
     assert run_isolated(module("print('hello')\nprint('{}')"), {}, timeout_s=60) == {}

@@ -17,7 +17,8 @@ def run_isolated(module: str, request: Mapping[str, Any], *, timeout_s: float) -
     # The parent waits in the operating system: a polling loop would load the machine.
     try:
         done = subprocess.run(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", module],
+            # -P: a psutil.py in the working folder is not the library.
+            [sys.executable, "-P", "-m", module],
             input=json.dumps(request),
             capture_output=True,
             text=True,
