@@ -1,6 +1,9 @@
 """Providers tell the truth, quietly, and the settings of a session reach ONNX Runtime."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import numpy as np
 import onnxruntime
@@ -19,6 +22,7 @@ from tlbench.engine.providers import (
     create_session,
     ort_name,
     provider_status,
+    runtime_reason,
     session_options,
     session_settings,
 )
@@ -124,6 +128,67 @@ def test_a_missing_driver_is_named(monkeypatch, needed_by):
     assert "no NVIDIA driver" in provider_status("cuda").problem
     with pytest.raises(ProviderUnavailableError, match="Install NVIDIA's driver"):
         check_provider("cuda")
+
+
+def failing(monkeypatch, error):
+    """Make every session fail with this error, and log it as ONNX Runtime does."""
+
+    def fail(*args, **kwargs):
+        os.write(2, b"[E:onnxruntime:Default] something failed\n")
+        raise error
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("tlbench.engine.providers._missing_library", lambda _: None)
+
+
+def test_onnxruntimes_own_reason_is_in_the_error(monkeypatch, capfd):
+    """On one line, and not in the log as well."""
+    failing(monkeypatch, RuntimeError("CUDA failure 35:\n  driver version is insufficient"))
+    with pytest.raises(ProviderUnavailableError) as caught:
+        check_provider("cuda")
+    assert str(caught.value).startswith(
+        "Provider 'cuda' cannot run here: CUDA failure 35: driver version is insufficient. Install"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("length", [1, 239, 240])
+def test_a_short_reason_is_kept_whole(length):
+    assert runtime_reason(RuntimeError("x" * length)) == "x" * length
+
+
+@pytest.mark.parametrize("length", [241, 5000])
+def test_of_a_long_reason_the_end_is_kept(length):
+    """ONNX Runtime begins with file names of its sources and ends with the cause."""
+    reason = runtime_reason(RuntimeError("a" * (length - 240) + "b" * 240))
+    assert reason == "..." + "b" * 240
+
+
+# Sets the level of the default logger (0 is verbose), looks at every provider, and logs a warning
+# of ONNX Runtime's default logger: an entry that is set twice.
+LOGGING = """
+import sys
+from tlbench.engine import provider_statuses
+import onnxruntime
+if sys.argv[1] != "none":
+    onnxruntime.set_default_logger_severity(int(sys.argv[1]))
+provider_statuses()
+print("looked", file=sys.stderr, flush=True)
+options = onnxruntime.SessionOptions()
+options.add_session_config_entry("a.b", "1")
+options.add_session_config_entry("a.b", "2")
+"""
+
+
+@pytest.mark.parametrize(("level", "is_logged"), [("none", True), ("2", True), ("3", False)])
+def test_the_log_level_of_onnxruntime_stays_as_it_was(level, is_logged):
+    """Its default, or what the program has chosen: both log as before, and nothing meanwhile."""
+    command = [sys.executable, "-c", LOGGING, level]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, _, after = done.stderr.partition("looked\n")
+    assert before == ""
+    assert ("a.b" in after) is is_logged
 
 
 SPINNING = "session.intra_op.allow_spinning"

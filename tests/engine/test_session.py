@@ -46,8 +46,8 @@ def test_threads_below_one_are_refused(tiny_model, threads):
         pass
 
 
-def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path):
-    """Valid protobuf, but an operator that does not exist."""
+def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path, capfd):
+    """Valid protobuf, but an operator that does not exist; nothing is logged before the error."""
     node = onnx.helper.make_node("NoSuchOperator", ["x"], ["y"])
     value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in "xy"]
     graph = onnx.helper.make_graph([node], "bad", value[:1], value[1:])
@@ -56,6 +56,7 @@ def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path):
     onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
     with pytest.raises(ModelError, match="NoSuchOp"), open_session(OnnxModel(path)):
         pass
+    assert capfd.readouterr() == ("", "")
 
 
 def test_unknown_provider_has_a_hint(tiny_model):
@@ -308,6 +309,17 @@ def test_a_batch_that_cannot_be_run_is_an_error_with_advice(tiny_model, method):
         pytest.raises(MeasurementError, match=r"\(2, 8, 8, 3\) cannot be run on provider 'cpu'"),
     ):
         getattr(session, method)(wrong)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 8, 3), (2, 8, 0, 3), (2, 8, 8, 4), (8, 3)])
+def test_a_refused_batch_is_not_logged(tiny_model, capfd, shape):
+    """The error says it once; ONNX Runtime's coloured line does not come before it."""
+    batch = np.zeros(shape, np.uint8)
+    with open_session(tiny_model) as session:
+        for call in (session.run, session.run_all, session.bind):
+            with pytest.raises(MeasurementError, match="cannot be run"):
+                call(batch)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_on_the_cpu_addresses_may_change(tiny_model):
