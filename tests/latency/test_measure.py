@@ -200,17 +200,59 @@ def test_an_unsteady_timing_goes_on_half_as_long_again(clock):
     assert len(timing.samples_s) == 34
 
 
-def test_the_dropped_samples_cost_nothing(clock):
-    """Processor time is that of the counted calls, whatever was computed in between."""
-    answers = iter([False, False, True])
+@pytest.mark.parametrize("n_questions", [1, 3])
+@pytest.mark.parametrize("end", [True, KeyboardInterrupt], ids=["steady", "Ctrl-C"])
+def test_the_checks_in_between_cost_nothing(clock, n_questions, end):
+    """Time, processor time and energy are those of the counted calls: 2 W of them, 100 W else."""
+    joules = 0.0
+    asked = 0
+
+    def spend(seconds, watts):
+        nonlocal joules
+        clock.spend(seconds, cpu=3 * seconds)
+        joules += watts * seconds
+
+    def call(number):
+        spend(0.125, watts=2)
 
     def is_steady(samples):
-        clock.spend(3)
-        return next(answers)
+        nonlocal asked
+        asked += 1
+        spend(3, watts=100)
+        if asked == n_questions and end is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return asked == n_questions
 
     rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.125), rule, clock=clock, is_steady=is_steady)
-    assert timing.cpu_s == pytest.approx(sum(timing.samples_s))
+    counter = EnergyCounter(lambda: joules, "a fake")
+    timing = measure(call, rule, clock=clock, energy=counter, is_steady=is_steady)
+    seconds = sum(timing.samples_s)
+    assert timing.complete is (end is True)
+    assert timing.wall_s == pytest.approx(seconds)
+    assert timing.cpu_s == pytest.approx(3 * seconds)
+    assert timing.energy_j == pytest.approx(2 * seconds)
+
+
+def test_reading_a_slow_counter_is_no_time_of_the_calls(clock):
+    def read_j():
+        clock.spend(0.5)
+        return 0.0
+
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=8, min_duration_s=0)
+    counter = EnergyCounter(read_j, "a fake")
+    timing = measure(
+        lambda _: clock.spend(0.125), rule, clock=clock, energy=counter, is_steady=lambda _: True
+    )
+    assert (timing.wall_s, timing.cpu_s) == (1.0, 1.0)
+
+
+def test_the_maximum_includes_the_checks(clock):
+    """It is how long a user waits, but for the check and the call that are running then."""
+    rule = StoppingRule(
+        warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, max_duration_s=10
+    )
+    measure(lambda _: clock.spend(0.5), rule, clock=clock, is_steady=lambda _: clock.spend(4))
+    assert 100 + 10 <= clock.now < 100 + 10 + 4 + 3 * 0.5
 
 
 def test_what_is_never_steady_ends_at_the_maximum(clock):
@@ -220,7 +262,8 @@ def test_what_is_never_steady_ends_at_the_maximum(clock):
     timing = measure(
         lambda _: clock.spend(0.125), rule, clock=clock, is_steady=lambda samples: False
     )
-    assert timing.wall_s == pytest.approx(10)
+    assert timing.wall_s == pytest.approx(sum(timing.samples_s))
+    assert 100 + 10 < clock.now < 100 + 10.5  # the first call, and 10 s
     assert timing.complete
 
 
