@@ -1,5 +1,6 @@
 """Every scenario on a tiny model: what is measured, judged, kept and refused."""
 
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -45,6 +46,39 @@ def test_every_timing_is_judged(config):
 def test_both_boundaries_are_measured_and_named(config):
     run = measure(config, scenarios=("single",), boundaries=("numpy->numpy", "device->device"))
     assert [r.boundary for r in run.latency] == ["numpy->numpy", "device->device"]
+
+
+@pytest.fixture
+def most_bound(monkeypatch):
+    """How many bound batches, each with buffers on the device, lived at the same time."""
+    alive, most = weakref.WeakSet(), []
+    bind = Session.bind
+
+    def counted(self, batch):
+        bound = bind(self, batch)
+        alive.add(bound)
+        most.append(len(alive))
+        return bound
+
+    monkeypatch.setattr(Session, "bind", counted)
+    return lambda: max(most)
+
+
+def test_the_buffers_of_one_case_live_at_a_time(config, most_bound):
+    """Eight batches; bound once more, or beside the next case's, they would take twice as much."""
+    device = {"scenarios": ("single", "offline"), "boundaries": ("device->device",)}
+    run = measure(config, batch_sizes=(2, 4), **device)
+    assert [r.batch_size for r in run.latency] == [1, 2, 4]
+    assert most_bound() == 8
+
+
+def test_the_buffers_of_one_comparison_live_at_a_time(config, most_bound, tiny_path):
+    """Eight batches of each of two models."""
+    device = {"scenarios": ("single", "offline"), "boundaries": ("device->device",)}
+    candidates = (f"{tiny_path}@threads=1",)
+    run = measure(config, batch_sizes=(2, 4), candidates=candidates, rounds=2, **device)
+    assert [r.batch_size for r in run.latency] == [1, 1, 2, 2, 4, 4]
+    assert most_bound() == 16
 
 
 def test_paced_calls_rest_in_between(config):

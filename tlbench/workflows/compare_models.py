@@ -92,20 +92,25 @@ class InterleavedComparison:
         timing = self.config.timing
         for case in timing_cases(self.config, self.timed[0].inputs):
             listener.start(f"{len(self.timed)} models alternately, {case}")
-            calls = {model.label or "": model.calls(case)[0] for model in self.timed}
+            calls = [model.calls(case) for model in self.timed]
+            by_label = {
+                model.label or "": changing
+                for model, (changing, _) in zip(self.timed, calls, strict=True)
+            }
             with watch_each([model.machine for model in self.timed]) as machine_samples:
                 timings = alternate(
-                    calls, stopping_rule(timing, case), Turns(min_rounds=timing.rounds)
+                    by_label, stopping_rule(timing, case), Turns(min_rounds=timing.rounds)
                 )
             results = []
-            for model, samples in zip(self.timed, machine_samples, strict=True):
+            for model, samples, own in zip(self.timed, machine_samples, calls, strict=True):
                 found = timings[model.label or ""]
                 more: dict[str, Any] = {}
                 if case.scenario == "paced":
                     more["pause_s"] = timing.pause_s
                 elif timing.costs and found.complete:
                     more = memory_of(model, case)
-                results.append(model.result(case, found, samples, **more))
+                results.append(model.result(case, found, samples, own, **more))
+            del calls, by_label, own  # the buffers of this case, before those of the next are made
             listener.finish()
             yield results, [self._ratio(case, results[0], other) for other in results[1:]]
             if not results[0].complete:
