@@ -96,6 +96,36 @@ def test_what_is_not_known_is_said_to_be_unknown(name, changes, outcomes):
     assert found == dict.fromkeys(ALL, "pass") | {name: "unknown"}
 
 
+@pytest.mark.parametrize(
+    ("held", "outcome"), [(0.0, "pass"), (0.01, "pass"), (0.011, "fail"), (3.0, "fail")]
+)
+@pytest.mark.parametrize("quota", [1.5, None], ids=["", "of a cgroup out of sight"])
+def test_a_quota_that_held_processors_back_is_the_reason(held, outcome, quota, check_of, outcomes):
+    """One processor for 10 ms in every second is the bound; a quota above shows in its counter."""
+    changes = {"cpu_quota": quota, "throttled_cpus": held}
+    if quota is None and not held:
+        assert "cpu quota" not in outcomes(**changes)
+        return
+    check = check_of("cpu quota", **changes)
+    assert (check.outcome, check.value, check.limit) == (outcome, held, 0.01)
+    assert outcomes(**changes) == dict.fromkeys(ALL, "pass") | {"cpu quota": outcome}
+    assert ("quota of 1.5 processors held back" in check.text) is (quota is not None)
+    if outcome == "fail":
+        assert reasons_of([check])[0].startswith("throttled: the CPU quota")
+        assert f"held back {held:.2f} processors" in check.text
+        assert "use fewer threads or raise the quota" in check.text
+
+
+def test_a_quota_without_a_counter_is_unknown(check_of):
+    check = check_of("cpu quota", cpu_quota=1.5)
+    assert check.outcome == "unknown"
+    assert "does not count" in check.text
+
+
+def test_without_a_quota_none_is_judged(outcomes):
+    assert "cpu quota" not in outcomes()
+
+
 def test_operators_elsewhere_are_a_note(check_of):
     """Convolutions were refused before; shape arithmetic on the CPU is normal, and said."""
     check = check_of("placement", elsewhere=("Gather", "Shape"))

@@ -267,6 +267,8 @@ class TimedModel:
             slowdown=machine_samples.slowdown,
             temperatures_c=machine_samples.temperatures_c,
             gpu=machine_samples.gpu,
+            cpu_quota=machine_samples.cpu_quota,
+            throttled_cpus=machine_samples.throttled_cpus,
             repeated_ratio=ratio,
             inputs_change=changes,
             batch_size=case.batch_size,
