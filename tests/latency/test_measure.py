@@ -74,6 +74,21 @@ def test_an_impossible_rule_is_refused(values):
         StoppingRule(**values)
 
 
+@pytest.mark.parametrize("values", [{"min_samples": 1}, {"min_duration_s": 9, "max_duration_s": 9}])
+def test_a_rule_at_its_bounds_is_possible(values):
+    StoppingRule(**values)
+
+
+@pytest.mark.parametrize(
+    ("warmup_s", "n_calls"), [(0.0, 2), (0.5, 2), (0.51, 3), (1.0, 4), (1.01, 5)]
+)
+def test_a_warm_up_reaches_both_its_minima(clock, warmup_s, n_calls):
+    """Two calls and this time, of calls of a quarter of a second."""
+    rule = StoppingRule(warmup_s=warmup_s, min_warmup_calls=2, min_samples=1, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.25), rule, clock=clock)
+    assert len(timing.warmup_s) == n_calls
+
+
 def test_an_error_of_the_callable_is_its_own(clock):
     with pytest.raises(ZeroDivisionError):
         measure(lambda _: 1 / 0, clock=clock)
@@ -160,8 +175,15 @@ def test_without_a_counter_there_is_no_energy(clock, counter):
 
 @pytest.mark.parametrize(
     ("n_samples", "elapsed_s", "done"),
-    [(9, 5.0, False), (10, 1.9, False), (10, 2.0, True), (0, 20.0, True), (10, 20.0, True)],
-    ids=["few", "short", "both minima", "maximum, none", "maximum"],
+    [
+        (9, 5.0, False),
+        (10, 1.9, False),
+        (10, 2.0, True),
+        (9, 19.9, False),
+        (0, 20.0, True),
+        (10, 20.0, True),
+    ],
+    ids=["few", "short", "both minima", "nearly the maximum", "maximum, none", "maximum"],
 )
 def test_a_rule_ends_at_both_minima_or_at_the_maximum(n_samples, elapsed_s, done):
     rule = StoppingRule(min_samples=10, min_duration_s=2, max_duration_s=20)
@@ -307,7 +329,16 @@ def test_the_tick_of_this_machine_is_far_below_a_call():
 
 @pytest.mark.parametrize(
     ("n_samples", "supported"),
-    [(10, []), (11, [0.5]), (63, [0.5]), (64, [0.5, 0.9]), (130, [0.5, 0.9, 0.95])],
+    [
+        (10, []),
+        (11, [0.5]),
+        (63, [0.5]),
+        (64, [0.5, 0.9]),
+        (129, [0.5, 0.9]),
+        (130, [0.5, 0.9, 0.95]),
+        (661, [0.5, 0.9, 0.95]),
+        (662, [0.5, 0.9, 0.95, 0.99]),
+    ],
 )
 def test_a_percentile_needs_enough_samples(n_samples, supported):
     found = summarise_percentiles([0.1] * n_samples)

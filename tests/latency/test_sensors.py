@@ -167,6 +167,23 @@ def test_this_machine_counts_forward():
     assert after.lap_s > 0
 
 
+@pytest.mark.parametrize(("laps_s", "n_laps"), [(0.0, 1), (0.3, 4), (0.31, 5)])
+def test_the_fastest_lap_of_its_time_counts(monkeypatch, laps_s, n_laps):
+    """One lap, and more until the time is over: each takes a tenth of a second."""
+    now, taken = [50.0], []
+
+    def lap():
+        now[0] += 0.1
+        taken.append(0.002 - 0.0001 * len(taken))
+        return taken[-1]
+
+    monkeypatch.setattr("tlbench.latency.sensors._lap_s", lap)
+    monkeypatch.setattr("tlbench.latency.sensors.time.perf_counter", lambda: now[0])
+    found = SystemSensors(laps_s=laps_s).read()
+    assert len(taken) == n_laps
+    assert found.lap_s == min(taken)
+
+
 def test_a_machine_that_forbids_to_look_does_not_tell(monkeypatch):
     def refuse(*, percpu):
         raise PermissionError
