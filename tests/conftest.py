@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 from fake_cuda import claim_cuda
 from fake_nvidia import FakeNvml, fake_driver
@@ -183,6 +182,7 @@ def images():
 @pytest.fixture(scope="session")
 def run_onnx():
     """Run a model file with plain ONNX Runtime: names of the outputs to arrays."""
+    import onnxruntime
 
     def run(path, images):
         session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])

@@ -18,6 +18,7 @@ from .core.errors import TlbenchError
 from .datasets import Dataset
 
 __version__: str
+_telemetry_is_on: bool
 
 __all__ = [
     "Comparison",

@@ -42,7 +42,7 @@ def open_session(model: "onnx.ModelProto | bytes", what: str = "exported graph")
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # fatal: what it refuses is raised below
     content = model if isinstance(model, bytes) else model.SerializeToString()
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

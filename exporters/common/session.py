@@ -5,13 +5,14 @@ import importlib.util
 import logging
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import ConfigError, MissingDependencyError
+from tlbench.core.stderr import no_stderr
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _LOGGERS = ("tensorflow", "absl", "tf2onnx", "jax")
@@ -74,7 +75,8 @@ def _imported() -> Frameworks:
     if backend != "tensorflow":
         raise _other_backend(backend)
     first = "tensorflow" not in sys.modules
-    with _no_stderr() if quiet and first else contextlib.nullcontext():
+    # TensorFlow's C++ part logs before it reads its log level.
+    with no_stderr() if quiet and first else contextlib.nullcontext(), _no_new_settings():
         try:
             import keras
             import tensorflow as tf
@@ -113,21 +115,17 @@ def _other_backend(name: str) -> ConfigError:
 
 
 @contextlib.contextmanager
-def _no_stderr() -> Iterator[None]:
-    # TensorFlow's C++ part logs before it reads its log level: the descriptor alone is below that.
+def _no_new_settings() -> Iterator[None]:
+    """Remove the keras.json that Keras writes on its first import, unless it was there before."""
+    settings = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
+    existed = settings.exists()
     try:
-        saved = os.dup(2)
-    except OSError:  # closed: there is nothing to silence
         yield
-        return
-    with tempfile.TemporaryFile() as sink:
-        sys.stderr.flush()
-        os.dup2(sink.fileno(), 2)
-        try:
-            yield
-        finally:
-            os.dup2(saved, 2)
-            os.close(saved)
+    finally:
+        if not existed:
+            with contextlib.suppress(OSError):  # the folder may hold downloaded weights
+                settings.unlink()
+                settings.parent.rmdir()
 
 
 def _set_log_level(level: str | None) -> None:

@@ -199,6 +199,14 @@ def test_doctor_tells_kinds_of_processors_apart(tlbench, monkeypatch):
     assert "usable (4 performance, 8 efficient)" in " ".join(tlbench("doctor").out.split())
 
 
+@pytest.mark.parametrize(("quota", "is_shown"), [(1.5, True), (None, False)])
+def test_doctor_shows_the_quota_of_a_container(tlbench, monkeypatch, quota, is_shown):
+    monkeypatch.setattr("tlbench.machine.environment.cpu_quota", lambda: quota)
+    assert (
+        "usable, CPU quota of 1.5 processors" in " ".join(tlbench("doctor").out.split())
+    ) is is_shown
+
+
 def test_warnings_are_on_stderr(tlbench, quick, tiny_path, own_cache):
     """A damaged cache entry is said, and JSON on stdout stays JSON."""
     tlbench("run", tiny_path, *quick)

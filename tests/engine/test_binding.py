@@ -96,7 +96,8 @@ def test_a_batch_that_does_not_fit_is_refused(session, images, other):
     [
         ("cpu", "cpu"),
         ("cuda", "cuda"),
-        ("CUDA", "cuda"),
+        ("CUDAExecutionProvider", "cuda"),
+        ("CPUExecutionProvider", "cpu"),
         ("tensorrt", "cuda"),
         ("directml", "dml"),
         ("coreml", "cpu"),
@@ -215,6 +216,7 @@ def test_the_buffers_are_on_the_sessions_device(log):
     ("provider", "options", "number"),
     [
         ("cuda", {"device_id": "2"}, 2),
+        ("CUDAExecutionProvider", {"device_id": "2"}, 2),
         ("cuda", {}, 0),
         ("tensorrt", {"device_id": "1"}, 1),
         ("cpu", {"device_id": "1"}, 0),

@@ -16,7 +16,7 @@ SECONDS = ["import_s", "create_s", "first_s", "second_s"]
 WITH_MODULES = """
 import sys
 from tlbench.engine.fresh import main
-main()
+main(0.5)
 print(*sorted(sys.modules))
 """
 
@@ -47,8 +47,7 @@ def run_python(request, *arguments):
 
 @pytest.fixture(scope="module")
 def answer(tiny_path):
-    (line,) = run_python(request_for(tiny_path), "-m", "tlbench.engine.fresh")
-    return json.loads(line)
+    return json.loads(run_python(request_for(tiny_path), "-c", WITH_MODULES)[0])
 
 
 def test_the_answer_has_every_figure(answer):
@@ -60,6 +59,11 @@ def test_the_answer_has_every_figure(answer):
         "device_bytes",
         "device_note",
     }
+
+
+def test_the_imports_are_those_before(answer):
+    """On the CPU no further libraries are loaded."""
+    assert answer["import_s"] == 0.5
 
 
 @pytest.mark.parametrize("name", SECONDS)
@@ -107,7 +111,7 @@ def test_inputs_are_of_the_shape_asked_for(tiny_path, monkeypatch, capsys, shape
     monkeypatch.setattr("tlbench.engine.providers.create_session", lambda *_, **__: Recorder())
     request = request_for(tiny_path, shape=shape, dtype=dtype)
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
-    fresh.main()
+    fresh.main(0.5)
     assert [(batch.shape, str(batch.dtype)) for batch in taken] == [(tuple(shape), dtype)] * 2
     assert not np.array_equal(*taken)
     assert json.loads(capsys.readouterr().out)["second_s"] > 0
@@ -129,7 +133,7 @@ def test_the_process_gets_the_sessions_settings(tiny_model, monkeypatch, capsys)
         request = request_for(tiny_model.path, threads=session.threads, spin=session.spin)
     monkeypatch.setattr("tlbench.engine.providers.create_session", create)
     monkeypatch.setattr("sys.stdin", io.StringIO(json.dumps(request)))
-    fresh.main()
+    fresh.main(0.5)
     assert asked == {
         "path": tiny_model.path,
         "provider": "cpu",
@@ -155,7 +159,7 @@ def on_gpu(tiny_path, monkeypatch, capsys):
         monkeypatch.setattr("tlbench.engine.providers.create_session", create)
         request = json.dumps(request_for(tiny_path, gpu=gpu))
         monkeypatch.setattr("sys.stdin", io.StringIO(request))
-        fresh.main()
+        fresh.main(0.5)
         return json.loads(capsys.readouterr().out)
 
     return answer_for

@@ -1,18 +1,28 @@
 """Providers tell the truth, quietly, and the settings of a session reach ONNX Runtime."""
 
 import ctypes
+import os
+import subprocess
+import sys
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from tlbench.core.errors import ProviderUnavailableError
-from tlbench.engine import check_provider, provider_names, provider_statuses
+from tlbench.core.errors import ProviderUnavailableError, UnknownNameError
+from tlbench.engine import (
+    check_provider,
+    device_of,
+    provider_name,
+    provider_names,
+    provider_statuses,
+)
 from tlbench.engine.providers import (
     PROVIDERS,
     create_session,
     ort_name,
     provider_status,
+    runtime_reason,
     session_options,
     session_settings,
 )
@@ -36,9 +46,29 @@ def test_statuses_cover_every_provider():
     assert [status.name for status in provider_statuses()] == list(PROVIDERS)
 
 
-@pytest.mark.parametrize("name", ["cuda", "CUDA", "CUDAExecutionProvider"])
-def test_short_and_long_names_mean_the_same(name):
-    assert ort_name(name) == "CUDAExecutionProvider"
+@pytest.mark.parametrize(("short", "long"), PROVIDERS.items())
+def test_short_and_long_names_mean_the_same(short, long):
+    """In any case: ONNX Runtime's own name is what `onnxruntime.get_available_providers` gives."""
+    for name in (short, short.upper(), long, long.lower(), long.upper()):
+        assert (provider_name(name), ort_name(name)) == (short, long)
+
+
+@pytest.mark.parametrize("name", ["cudda", "", "ExecutionProvider", "CUDAExecutionProviders"])
+def test_an_unknown_name_is_refused(name):
+    for function in (provider_name, ort_name, check_provider, device_of):
+        with pytest.raises(UnknownNameError, match="provider"):
+            function(name)
+
+
+def test_a_status_has_the_short_name():
+    assert provider_status("CPUExecutionProvider").name == "cpu"
+
+
+@pytest.mark.parametrize("name", ["cuda", "CUDAExecutionProvider"])
+def test_the_remedy_is_that_of_the_provider(monkeypatch, name):
+    monkeypatch.setattr(onnxruntime, "get_available_providers", list)
+    with pytest.raises(ProviderUnavailableError, match=r"pip install 'tlbench\[cuda\]'"):
+        check_provider(name)
 
 
 @pytest.mark.skipif(
@@ -98,6 +128,67 @@ def test_a_missing_driver_is_named(monkeypatch, needed_by):
     assert "no NVIDIA driver" in provider_status("cuda").problem
     with pytest.raises(ProviderUnavailableError, match="Install NVIDIA's driver"):
         check_provider("cuda")
+
+
+def failing(monkeypatch, error):
+    """Make every session fail with this error, and log it as ONNX Runtime does."""
+
+    def fail(*args, **kwargs):
+        os.write(2, b"[E:onnxruntime:Default] something failed\n")
+        raise error
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", fail)
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("tlbench.engine.providers._missing_library", lambda _: None)
+
+
+def test_onnxruntimes_own_reason_is_in_the_error(monkeypatch, capfd):
+    """On one line, and not in the log as well."""
+    failing(monkeypatch, RuntimeError("CUDA failure 35:\n  driver version is insufficient"))
+    with pytest.raises(ProviderUnavailableError) as caught:
+        check_provider("cuda")
+    assert str(caught.value).startswith(
+        "Provider 'cuda' cannot run here: CUDA failure 35: driver version is insufficient. Install"
+    )
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("length", [1, 239, 240])
+def test_a_short_reason_is_kept_whole(length):
+    assert runtime_reason(RuntimeError("x" * length)) == "x" * length
+
+
+@pytest.mark.parametrize("length", [241, 5000])
+def test_of_a_long_reason_the_end_is_kept(length):
+    """ONNX Runtime begins with file names of its sources and ends with the cause."""
+    reason = runtime_reason(RuntimeError("a" * (length - 240) + "b" * 240))
+    assert reason == "..." + "b" * 240
+
+
+# Sets the level of the default logger (0 is verbose), looks at every provider, and logs a warning
+# of ONNX Runtime's default logger: an entry that is set twice.
+LOGGING = """
+import sys
+from tlbench.engine import provider_statuses
+import onnxruntime
+if sys.argv[1] != "none":
+    onnxruntime.set_default_logger_severity(int(sys.argv[1]))
+provider_statuses()
+print("looked", file=sys.stderr, flush=True)
+options = onnxruntime.SessionOptions()
+options.add_session_config_entry("a.b", "1")
+options.add_session_config_entry("a.b", "2")
+"""
+
+
+@pytest.mark.parametrize(("level", "is_logged"), [("none", True), ("2", True), ("3", False)])
+def test_the_log_level_of_onnxruntime_stays_as_it_was(level, is_logged):
+    """Its default, or what the program has chosen: both log as before, and nothing meanwhile."""
+    command = [sys.executable, "-c", LOGGING, level]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    before, _, after = done.stderr.partition("looked\n")
+    assert before == ""
+    assert ("a.b" in after) is is_logged
 
 
 SPINNING = "session.intra_op.allow_spinning"

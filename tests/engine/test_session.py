@@ -46,8 +46,8 @@ def test_threads_below_one_are_refused(tiny_model, threads):
         pass
 
 
-def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path):
-    """Valid protobuf, but an operator that does not exist."""
+def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path, capfd):
+    """Valid protobuf, but an operator that does not exist; nothing is logged before the error."""
     node = onnx.helper.make_node("NoSuchOperator", ["x"], ["y"])
     value = [onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1]) for n in "xy"]
     graph = onnx.helper.make_graph([node], "bad", value[:1], value[1:])
@@ -56,6 +56,7 @@ def test_a_graph_that_onnxruntime_refuses_is_a_model_error(tmp_path):
     onnx.save(onnx.helper.make_model(graph, ir_version=8, opset_imports=opsets), path)
     with pytest.raises(ModelError, match="NoSuchOp"), open_session(OnnxModel(path)):
         pass
+    assert capfd.readouterr() == ("", "")
 
 
 def test_unknown_provider_has_a_hint(tiny_model):
@@ -126,13 +127,45 @@ def test_a_silent_fallback_to_the_cpu_is_refused(tiny_model, fake_cuda):
         Session(tiny_model, provider="cuda")
 
 
-def test_convolutions_on_the_cpu_are_refused(tiny_model, fake_cuda):
-    """A run on CUDA with convolutions on the CPU is no CUDA run."""
+# Of ONNX, and of ONNX Runtime's fusions and quantisations of them.
+HEAVY = """
+Conv ConvTranspose ConvInteger DeformConv FusedConv NhwcConv NhwcFusedConv QLinearConv
+QLinearConvTranspose ConvTransposeWithDynamicPads MatMul MatMulInteger MatMulIntegerToFloat
+MatMulNBits MatMulBnb4 MatMulFpQ4 FusedMatMul FusedMatMulActivation TransposeMatMul QLinearMatMul
+DynamicQuantizeMatMul SparseToDenseMatMul Gemm FusedGemm QGemm GemmFastGelu GemmFloat8 Attention
+MultiHeadAttention GroupQueryAttention QAttention PackedAttention LinearAttention Einsum LSTM
+DynamicQuantizeLSTM GRU RNN MoE QMoE
+"""
+LIGHT = """
+Shape Gather Cast Concat Slice Unsqueeze Reshape Resize Transpose QuantizeLinear DequantizeLinear
+Relu Softmax LayerNormalization BatchNormalization GlobalAveragePool NhwcMaxPool RotaryEmbedding
+GemmaRotaryEmbedding ReorderInput MemcpyToHost MemcpyFromHost If Loop
+"""
+
+
+@pytest.mark.parametrize("operator", HEAVY.split())
+def test_arithmetic_on_the_cpu_is_refused(tiny_model, fake_cuda, operator):
+    """A run on CUDA with its arithmetic on the CPU is no CUDA run, whichever operator it is."""
     fake_cuda.parts = (
         FakePart("CUDAExecutionProvider", "Relu"),
-        FakePart("CPUExecutionProvider", "Conv", "Shape"),
+        FakePart("CPUExecutionProvider", operator, "Shape"),
     )
-    with pytest.raises(ProviderUnavailableError, match="Conv of tiny.onnx would run on CPUExec"):
+    with pytest.raises(
+        ProviderUnavailableError, match=f"^{operator} of tiny.onnx would run on CPUExec"
+    ):
+        Session(tiny_model, provider="cuda")
+
+
+@pytest.mark.parametrize("operator", LIGHT.split())
+def test_an_operator_without_arithmetic_may_run_on_the_cpu(tiny_model, fake_cuda, operator):
+    fake_cuda.parts = (FakePart("CPUExecutionProvider", operator),)
+    placement = Session(tiny_model, provider="cuda").placement
+    assert placement.operators == {"CPUExecutionProvider": (operator,)}
+
+
+def test_all_refused_operators_are_named(tiny_model, fake_cuda):
+    fake_cuda.parts = (FakePart("CPUExecutionProvider", "MatMul", "Shape", "Conv"),)
+    with pytest.raises(ProviderUnavailableError, match="^Conv, MatMul of"):
         Session(tiny_model, provider="cuda")
 
 
@@ -152,6 +185,25 @@ def test_provider_options_in_force_are_recorded(tiny_model, fake_cuda):
     assert session.provider == "cuda"
     assert session._session.asked == [("CUDAExecutionProvider", {"use_tf32": "0"})]
     assert session.provider_options["device_id"] == "0"
+
+
+SPELLINGS = {
+    "cpu": ["cpu", "CPU", "CPUExecutionProvider", "cpuexecutionprovider"],
+    "cuda": ["cuda", "CUDA", "CUDAExecutionProvider", "cudaexecutionprovider"],
+}
+
+
+@pytest.mark.parametrize("name", SPELLINGS["cuda"])
+def test_a_gpu_is_one_however_its_provider_is_written(tiny_model, fake_cuda, name):
+    session = Session(tiny_model, provider=name)
+    assert (session.provider, session.cuda_device) == ("cuda", 0)
+    assert session._session.asked == [("CUDAExecutionProvider", {})]
+
+
+@pytest.mark.parametrize("name", SPELLINGS["cpu"])
+def test_the_processor_is_one_however_its_provider_is_written(tiny_model, name):
+    with open_session(tiny_model, provider=name) as session:
+        assert (session.provider, session.cuda_device) == ("cpu", None)
 
 
 def test_options_asked_for_are_kept_apart_from_those_in_force(tiny_model, fake_cuda):
@@ -257,6 +309,17 @@ def test_a_batch_that_cannot_be_run_is_an_error_with_advice(tiny_model, method):
         pytest.raises(MeasurementError, match=r"\(2, 8, 8, 3\) cannot be run on provider 'cpu'"),
     ):
         getattr(session, method)(wrong)
+
+
+@pytest.mark.parametrize("shape", [(2, 0, 8, 3), (2, 8, 0, 3), (2, 8, 8, 4), (8, 3)])
+def test_a_refused_batch_is_not_logged(tiny_model, capfd, shape):
+    """The error says it once; ONNX Runtime's coloured line does not come before it."""
+    batch = np.zeros(shape, np.uint8)
+    with open_session(tiny_model) as session:
+        for call in (session.run, session.run_all, session.bind):
+            with pytest.raises(MeasurementError, match="cannot be run"):
+                call(batch)
+    assert capfd.readouterr() == ("", "")
 
 
 def test_on_the_cpu_addresses_may_change(tiny_model):

@@ -3,10 +3,11 @@
 import logging
 import os
 import sys
+from unittest.mock import MagicMock
 
 import pytest
 
-from exporters.common.session import keras_session
+from exporters.common.session import Frameworks, _no_new_settings, keras_session
 from exporters.keras.table import MOBILENET
 from tlbench.core.errors import ConfigError, MissingDependencyError
 
@@ -33,6 +34,8 @@ def test_other_backend_of_keras(export, monkeypatch):
 
 def test_processes_started_later_inherit_no_log_level(monkeypatch):
     """TensorFlow is quiet here; whether it is elsewhere is the user's own choice."""
+    fakes = Frameworks(MagicMock(), MagicMock(), MagicMock())  # the frameworks matter to none of it
+    monkeypatch.setattr("exporters.common.session._imported", lambda: fakes)
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     with keras_session():
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # as tf2onnx does when its converter is imported
@@ -41,6 +44,31 @@ def test_processes_started_later_inherit_no_log_level(monkeypatch):
     with keras_session():
         os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "1"
+
+
+def keras_imported(folder):
+    """Do what Keras does with its folder when it is imported."""
+    folder.mkdir(exist_ok=True)
+    if not (folder / "keras.json").exists():
+        (folder / "keras.json").write_text("{}")
+
+
+@pytest.mark.parametrize("before", [[], ["models"], ["keras.json"], ["keras.json", "models"]])
+@pytest.mark.parametrize("chosen", [True, False], ids=["KERAS_HOME", "home"])
+def test_the_folder_of_keras_stays_as_it_was(monkeypatch, tmp_path, before, chosen):
+    """Settings and downloads of the user stay; nothing is left in a home without them."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("KERAS_HOME", raising=False)
+    folder = tmp_path / ("chosen" if chosen else ".keras")
+    if chosen:
+        monkeypatch.setenv("KERAS_HOME", str(folder))
+    for name in before:
+        folder.mkdir(exist_ok=True)
+        (folder / name).touch()
+    with _no_new_settings():
+        keras_imported(folder)
+    assert sorted(path.name for path in tmp_path.rglob("*") if path != folder) == before
+    assert folder.exists() is bool(before)
 
 
 def test_settings_come_back(tensorflow):

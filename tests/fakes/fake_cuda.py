@@ -7,8 +7,6 @@ the nodes' placement, and the memory that a device's buffers lie in.
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 
-import onnxruntime
-
 CUDA = "CUDAExecutionProvider"
 IN_FORCE = {
     "device_id": "0",
@@ -30,6 +28,8 @@ class Asked:
 
 def claim_cuda(monkeypatch):
     """Put the machine in the place of ONNX Runtime's; return what is asked of it."""
+    import onnxruntime  # by the tests' conftest tlbench is imported first, and turns telemetry off
+
     asked = Asked()
     real_session, real_value = onnxruntime.InferenceSession, onnxruntime.OrtValue
 

@@ -2,6 +2,8 @@
 
 import os
 import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -11,11 +13,12 @@ from tlbench.latency import run_isolated
 
 @pytest.fixture
 def module(tmp_path, monkeypatch):
-    """Write a module that a fresh process finds; returns its name."""
+    """Write a module, whose `main` is this source, that a fresh process finds; returns its name."""
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
 
     def write(source):
-        (tmp_path / "piece_of_work.py").write_text(source)
+        lines = textwrap.indent(source or "pass", "    ")
+        (tmp_path / "piece_of_work.py").write_text(f"def main(import_s):\n{lines}\n")
         return "piece_of_work"
 
     return write
@@ -31,6 +34,37 @@ def test_the_answer_comes_back(module):
 def test_it_is_another_process_that_answers(module):
     name = module("import json, os; print(json.dumps({'parent': os.getppid()}))")
     assert run_isolated(name, {}, timeout_s=60) == {"parent": os.getpid()}
+
+
+@pytest.mark.parametrize("name", ["json", "psutil", "numpy", "piece_of_work"])
+def test_a_module_in_the_working_folder_is_not_run(module, tmp_path, monkeypatch, name):
+    """A user's file may have the name of a library, or that of the module itself."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / f"{name}.py").write_text("raise SystemExit('the wrong file')")
+    monkeypatch.chdir(folder)
+    work = module("import json, numpy, psutil; print(json.dumps({}))")
+    assert run_isolated(work, {}, timeout_s=60) == {}
+
+
+@pytest.mark.parametrize("libraries", [(), ("slow_one",), ("slow_one", "slow_two")])
+def test_the_imports_are_timed(module, tmp_path, libraries):
+    """All of them, and nothing else: each moves the clock by an hour."""
+    slow = "import time\nnow = time.perf_counter\ntime.perf_counter = lambda: now() + 3600\n"
+    for library in ("slow_one", "slow_two"):
+        (tmp_path / f"{library}.py").write_text(slow)
+    name = module("import json, slow_one, slow_two; print(json.dumps({'took': import_s}))")
+    took = run_isolated(name, {}, timeout_s=60, libraries=libraries)["took"]
+    assert took // 3600 == len(libraries)
+
+
+def test_only_python_is_loaded_before_the_imports(module, tmp_path):
+    """What was loaded already would be left out of their time."""
+    (tmp_path / "library.py").write_text("import sys\nBEFORE = sorted(sys.modules)\n")
+    name = module("import json, library; print(json.dumps({'before': library.BEFORE}))")
+    before = set(run_isolated(name, {}, timeout_s=60, libraries=["library"])["before"])
+    bare = subprocess.check_output([sys.executable, "-P", "-c", "import sys; print(*sys.modules)"])
+    assert before - {"library"} == set(bare.decode().split())
 
 
 def test_what_was_printed_before_the_answer_is_no_harm(module):

@@ -74,6 +74,21 @@ def test_an_impossible_rule_is_refused(values):
         StoppingRule(**values)
 
 
+@pytest.mark.parametrize("values", [{"min_samples": 1}, {"min_duration_s": 9, "max_duration_s": 9}])
+def test_a_rule_at_its_bounds_is_possible(values):
+    StoppingRule(**values)
+
+
+@pytest.mark.parametrize(
+    ("warmup_s", "n_calls"), [(0.0, 2), (0.5, 2), (0.51, 3), (1.0, 4), (1.01, 5)]
+)
+def test_a_warm_up_reaches_both_its_minima(clock, warmup_s, n_calls):
+    """Two calls and this time, of calls of a quarter of a second."""
+    rule = StoppingRule(warmup_s=warmup_s, min_warmup_calls=2, min_samples=1, min_duration_s=0)
+    timing = measure(lambda _: clock.spend(0.25), rule, clock=clock)
+    assert len(timing.warmup_s) == n_calls
+
+
 def test_an_error_of_the_callable_is_its_own(clock):
     with pytest.raises(ZeroDivisionError):
         measure(lambda _: 1 / 0, clock=clock)
@@ -160,8 +175,15 @@ def test_without_a_counter_there_is_no_energy(clock, counter):
 
 @pytest.mark.parametrize(
     ("n_samples", "elapsed_s", "done"),
-    [(9, 5.0, False), (10, 1.9, False), (10, 2.0, True), (0, 20.0, True), (10, 20.0, True)],
-    ids=["few", "short", "both minima", "maximum, none", "maximum"],
+    [
+        (9, 5.0, False),
+        (10, 1.9, False),
+        (10, 2.0, True),
+        (9, 19.9, False),
+        (0, 20.0, True),
+        (10, 20.0, True),
+    ],
+    ids=["few", "short", "both minima", "nearly the maximum", "maximum, none", "maximum"],
 )
 def test_a_rule_ends_at_both_minima_or_at_the_maximum(n_samples, elapsed_s, done):
     rule = StoppingRule(min_samples=10, min_duration_s=2, max_duration_s=20)
@@ -200,17 +222,59 @@ def test_an_unsteady_timing_goes_on_half_as_long_again(clock):
     assert len(timing.samples_s) == 34
 
 
-def test_the_dropped_samples_cost_nothing(clock):
-    """Processor time is that of the counted calls, whatever was computed in between."""
-    answers = iter([False, False, True])
+@pytest.mark.parametrize("n_questions", [1, 3])
+@pytest.mark.parametrize("end", [True, KeyboardInterrupt], ids=["steady", "Ctrl-C"])
+def test_the_checks_in_between_cost_nothing(clock, n_questions, end):
+    """Time, processor time and energy are those of the counted calls: 2 W of them, 100 W else."""
+    joules = 0.0
+    asked = 0
+
+    def spend(seconds, watts):
+        nonlocal joules
+        clock.spend(seconds, cpu=3 * seconds)
+        joules += watts * seconds
+
+    def call(number):
+        spend(0.125, watts=2)
 
     def is_steady(samples):
-        clock.spend(3)
-        return next(answers)
+        nonlocal asked
+        asked += 1
+        spend(3, watts=100)
+        if asked == n_questions and end is KeyboardInterrupt:
+            raise KeyboardInterrupt
+        return asked == n_questions
 
     rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=16, min_duration_s=0)
-    timing = measure(lambda _: clock.spend(0.125), rule, clock=clock, is_steady=is_steady)
-    assert timing.cpu_s == pytest.approx(sum(timing.samples_s))
+    counter = EnergyCounter(lambda: joules, "a fake")
+    timing = measure(call, rule, clock=clock, energy=counter, is_steady=is_steady)
+    seconds = sum(timing.samples_s)
+    assert timing.complete is (end is True)
+    assert timing.wall_s == pytest.approx(seconds)
+    assert timing.cpu_s == pytest.approx(3 * seconds)
+    assert timing.energy_j == pytest.approx(2 * seconds)
+
+
+def test_reading_a_slow_counter_is_no_time_of_the_calls(clock):
+    def read_j():
+        clock.spend(0.5)
+        return 0.0
+
+    rule = StoppingRule(warmup_s=0, min_warmup_calls=0, min_samples=8, min_duration_s=0)
+    counter = EnergyCounter(read_j, "a fake")
+    timing = measure(
+        lambda _: clock.spend(0.125), rule, clock=clock, energy=counter, is_steady=lambda _: True
+    )
+    assert (timing.wall_s, timing.cpu_s) == (1.0, 1.0)
+
+
+def test_the_maximum_includes_the_checks(clock):
+    """It is how long a user waits, but for the check and the call that are running then."""
+    rule = StoppingRule(
+        warmup_s=0, min_warmup_calls=0, min_samples=4, min_duration_s=0, max_duration_s=10
+    )
+    measure(lambda _: clock.spend(0.5), rule, clock=clock, is_steady=lambda _: clock.spend(4))
+    assert 100 + 10 <= clock.now < 100 + 10 + 4 + 3 * 0.5
 
 
 def test_what_is_never_steady_ends_at_the_maximum(clock):
@@ -220,7 +284,8 @@ def test_what_is_never_steady_ends_at_the_maximum(clock):
     timing = measure(
         lambda _: clock.spend(0.125), rule, clock=clock, is_steady=lambda samples: False
     )
-    assert timing.wall_s == pytest.approx(10)
+    assert timing.wall_s == pytest.approx(sum(timing.samples_s))
+    assert 100 + 10 < clock.now < 100 + 10.5  # the first call, and 10 s
     assert timing.complete
 
 
@@ -264,7 +329,16 @@ def test_the_tick_of_this_machine_is_far_below_a_call():
 
 @pytest.mark.parametrize(
     ("n_samples", "supported"),
-    [(10, []), (11, [0.5]), (63, [0.5]), (64, [0.5, 0.9]), (130, [0.5, 0.9, 0.95])],
+    [
+        (10, []),
+        (11, [0.5]),
+        (63, [0.5]),
+        (64, [0.5, 0.9]),
+        (129, [0.5, 0.9]),
+        (130, [0.5, 0.9, 0.95]),
+        (661, [0.5, 0.9, 0.95]),
+        (662, [0.5, 0.9, 0.95, 0.99]),
+    ],
 )
 def test_a_percentile_needs_enough_samples(n_samples, supported):
     found = summarise_percentiles([0.1] * n_samples)

@@ -7,7 +7,7 @@ import pytest
 
 from tlbench.latency import GpuState, Reading, SystemSensors, gpu_state, watch, watch_each
 from tlbench.latency.sensors import clocked_down
-from tlbench.machine import available_cpus
+from tlbench.machine import usable_cpus
 
 
 class FakeMachine:
@@ -23,9 +23,22 @@ class FakeMachine:
         return self.states.pop(0)
 
 
-def reading(*, busy_s=100.0, own_s=10.0, wall_s=1000.0, lap_s=0.002, temperature_c=None):
+def reading(
+    *,
+    busy_s=100.0,
+    own_s=10.0,
+    wall_s=1000.0,
+    lap_s=0.002,
+    temperature_c=None,
+    throttled_s=None,
+):
     return Reading(
-        busy_s=busy_s, own_s=own_s, wall_s=wall_s, lap_s=lap_s, temperature_c=temperature_c
+        busy_s=busy_s,
+        own_s=own_s,
+        wall_s=wall_s,
+        lap_s=lap_s,
+        temperature_c=temperature_c,
+        throttled_s=throttled_s,
     )
 
 
@@ -110,10 +123,37 @@ def test_a_measurement_that_fails_is_watched_to_its_end(error):
     assert watched[0].slowdown == pytest.approx(2.0)
 
 
-def test_the_processors_are_those_of_this_process():
+@pytest.mark.parametrize("quota", [None, 0.5])
+def test_the_processors_are_those_of_the_affinity(monkeypatch, quota):
+    """Others keep them busy, whatever this process may use of them."""
+    monkeypatch.setattr("tlbench.latency.sensors.cpu_quota", lambda: quota)
     with watch(FakeMachine(reading(), reading())) as machine_samples:
         pass
-    assert machine_samples.cpus == available_cpus()
+    assert (machine_samples.cpus, machine_samples.cpu_quota) == (len(usable_cpus()), quota)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds", "held"),
+    [
+        (5.0, 5.0, 10.0, 0.0),
+        (5.0, 20.0, 10.0, 1.5),
+        (None, 5.0, 10.0, None),
+        (5.0, None, 10.0, None),
+        (5.0, 6.0, 0.0, None),
+    ],
+    ids=["none", "some", "unknown before", "unknown after", "no time between"],
+)
+def test_what_a_quota_held_back_is_that_of_the_time_between(before, after, seconds, held):
+    """Seconds of stopped processors for each second."""
+    ends = reading(throttled_s=before), reading(throttled_s=after, wall_s=1000.0 + seconds)
+    with watch(FakeMachine(*ends)) as machine_samples:
+        pass
+    assert machine_samples.throttled_cpus == held
+
+
+def test_this_machines_counter_is_read(monkeypatch):
+    monkeypatch.setattr("tlbench.latency.sensors.throttled_s", lambda: 2.5)
+    assert SystemSensors(laps_s=0).read().throttled_s == 2.5
 
 
 def test_this_machine_counts_forward():
@@ -125,6 +165,23 @@ def test_this_machine_counts_forward():
     assert after.busy_s >= before.busy_s  # of hundredths of a second, so it may stand still
     assert before.lap_s > 0
     assert after.lap_s > 0
+
+
+@pytest.mark.parametrize(("laps_s", "n_laps"), [(0.0, 1), (0.3, 4), (0.31, 5)])
+def test_the_fastest_lap_of_its_time_counts(monkeypatch, laps_s, n_laps):
+    """One lap, and more until the time is over: each takes a tenth of a second."""
+    now, taken = [50.0], []
+
+    def lap():
+        now[0] += 0.1
+        taken.append([0.004, 0.002, 0.003, 0.005, 0.006][len(taken)])
+        return taken[-1]
+
+    monkeypatch.setattr("tlbench.latency.sensors._lap_s", lap)
+    monkeypatch.setattr("tlbench.latency.sensors.time.perf_counter", lambda: now[0])
+    found = SystemSensors(laps_s=laps_s).read()
+    assert len(taken) == n_laps
+    assert found.lap_s == min(taken)
 
 
 def test_a_machine_that_forbids_to_look_does_not_tell(monkeypatch):

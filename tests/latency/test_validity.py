@@ -54,15 +54,27 @@ def test_one_fault_fails_one_check(name, outcomes, check_of):
     [
         ("other load", {"other_cpus": 0.20}, {"other_cpus": 0.21}),
         ("caching", {"repeated_ratio": 0.80}, {"repeated_ratio": 0.79}),
-        ("arithmetic", {"macs_per_s": 2.49e9}, {"macs_per_s": 2.51e9}),
-        ("timer", {"tick_s": 3.9e-5}, {"tick_s": 4.2e-5}),
+        ("arithmetic", {"macs_per_s": 2.5e9}, {"macs_per_s": 2.501e9}),
         ("batch", {"batch_size": 7, "n_outputs": 7}, {"batch_size": 7, "n_outputs": 8}),
+        ("batch", {"batch_size": 7, "n_outputs": 7}, {"batch_size": 7, "n_outputs": 6}),
     ],
 )
 def test_the_bound_of_a_check(name, fine, broken, check_of):
-    """Just inside passes, just outside fails."""
+    """At the bound it passes, just outside it fails."""
     assert check_of(name, **fine).outcome == "pass"
     assert check_of(name, **broken).outcome == "fail"
+
+
+@pytest.mark.parametrize(("call_s", "outcome"), [(25.0, "pass"), (24.75, "fail")])
+def test_a_call_lasts_100_ticks(call_s, outcome, check_of):
+    """Numbers that a computer divides exactly; the middle sample counts."""
+    check = check_of("timer", [1.0] * 10 + [call_s] * 11, tick_s=0.25)
+    assert (check.outcome, check.value, check.limit) == (outcome, call_s / 0.25, 100)
+
+
+@pytest.mark.parametrize(("others", "outcome"), [(0.20, "pass"), (0.21, "unknown")])
+def test_speed_is_judged_up_to_the_bound_of_other_load(others, outcome, check_of):
+    assert check_of("clock speed", other_cpus=others).outcome == outcome
 
 
 @pytest.mark.parametrize(
@@ -94,6 +106,36 @@ def test_what_is_not_known_is_said_to_be_unknown(name, changes, outcomes):
     """It neither passes nor fails, and the other checks are as before."""
     found = outcomes(**changes)
     assert found == dict.fromkeys(ALL, "pass") | {name: "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("held", "outcome"), [(0.0, "pass"), (0.01, "pass"), (0.011, "fail"), (3.0, "fail")]
+)
+@pytest.mark.parametrize("quota", [1.5, None], ids=["", "of a cgroup out of sight"])
+def test_a_quota_that_held_processors_back_is_the_reason(held, outcome, quota, check_of, outcomes):
+    """One processor for 10 ms in every second is the bound; a quota above shows in its counter."""
+    changes = {"cpu_quota": quota, "throttled_cpus": held}
+    if quota is None and not held:
+        assert "cpu quota" not in outcomes(**changes)
+        return
+    check = check_of("cpu quota", **changes)
+    assert (check.outcome, check.value, check.limit) == (outcome, held, 0.01)
+    assert outcomes(**changes) == dict.fromkeys(ALL, "pass") | {"cpu quota": outcome}
+    assert ("quota of 1.5 processors held back" in check.text) is (quota is not None)
+    if outcome == "fail":
+        assert reasons_of([check])[0].startswith("throttled: the CPU quota")
+        assert f"held back {held:.2f} processors" in check.text
+        assert "use fewer threads or raise the quota" in check.text
+
+
+def test_a_quota_without_a_counter_is_unknown(check_of):
+    check = check_of("cpu quota", cpu_quota=1.5)
+    assert check.outcome == "unknown"
+    assert "does not count" in check.text
+
+
+def test_without_a_quota_none_is_judged(outcomes):
+    assert "cpu quota" not in outcomes()
 
 
 def test_operators_elsewhere_are_a_note(check_of):

@@ -1,6 +1,7 @@
 """Checks of the samples: enough of them, steady, independent, longer than a clock tick."""
 
 import random
+from types import SimpleNamespace
 
 import pytest
 
@@ -75,6 +76,27 @@ def test_a_few_slow_phases_are_too_few_samples(check_of, phases):
     assert check.outcome == "fail"
     assert "of 80); a median needs 11" in check.text
     assert "min_duration_s" in check.text
+
+
+@pytest.fixture
+def inflated(monkeypatch):
+    """Make any samples autocorrelated, with this inflation of the variance."""
+
+    def inflate(inflation):
+        found = SimpleNamespace(lag1=0.5, threshold=0.2, inflation=inflation, detected=True)
+        monkeypatch.setattr("tlbench.latency.validity.autocorrelation", lambda _: found)
+
+    return inflate
+
+
+@pytest.mark.parametrize(("inflation", "enough"), [(4.0, True), (4.01, False), (40.0, False)])
+def test_a_median_needs_11_effective_samples(inflation, enough, inflated, check_of):
+    """44 samples over an inflation of 4 are just enough, for the verdict and to stop."""
+    samples = noise(44)
+    assert looks_steady(samples)
+    inflated(inflation)
+    assert check_of("autocorrelation", samples).outcome == ("note" if enough else "fail")
+    assert looks_steady(samples) is enough
 
 
 def test_calls_that_take_no_time_are_a_coarse_timer_and_not_a_trend(outcomes):

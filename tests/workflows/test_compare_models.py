@@ -88,7 +88,15 @@ def test_a_candidate_is_a_model_with_settings(config, spec, model, threads):
     assert (found.model, found.threads) == (model, threads)
 
 
-@pytest.mark.parametrize(("provider", "options"), [("cpu", {}), ("cuda", {"use_tf32": "0"})])
+@pytest.mark.parametrize(
+    ("provider", "options"),
+    [
+        ("cpu", {}),
+        ("CPUExecutionProvider", {}),
+        ("cuda", {"use_tf32": "0"}),
+        ("CUDAExecutionProvider", {"use_tf32": "0"}),
+    ],
+)
 def test_another_provider_has_other_options(config, provider, options):
     """Options of one provider mean nothing to another; the same one keeps them."""
     with_options = replace(config, provider="cuda", provider_options={"use_tf32": "0"})

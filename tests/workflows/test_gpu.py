@@ -34,13 +34,14 @@ def timed_model(tiny_model, monkeypatch):
 
 
 def result_of(timed_model, case=ON_HOST):
+    calls = timed_model.calls(case)
     with watch(timed_model.machine) as machine_samples:
         timing = sample(
-            timed_model.calls(case)[0],
+            calls[0],
             StoppingRule(min_duration_s=0.0, warmup_s=0.0),
             energy=timed_model.energy,
         )
-    return timed_model.result(case, timing, machine_samples)
+    return timed_model.result(case, timing, machine_samples, calls)
 
 
 def check_of(result, name):

@@ -32,11 +32,13 @@ def config(tiny_path, tmp_path):
     )
 
 
-def test_a_run_on_cuda_is_recorded_as_one(config, cuda_machine):
+@pytest.mark.parametrize("name", ["cuda", "CUDAExecutionProvider"])
+def test_a_run_on_cuda_is_recorded_as_one(config, cuda_machine, name):
     """Features, both boundaries, the way from image to label, and which GPU it was."""
     run = run_benchmark(
         replace(
             config,
+            provider=name,
             accuracy=True,
             heads=("centroid",),
             limit_train=200,

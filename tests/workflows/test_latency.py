@@ -1,5 +1,7 @@
 """Every scenario on a tiny model: what is measured, judged, kept and refused."""
 
+import itertools
+import weakref
 from dataclasses import replace
 
 import pytest
@@ -47,6 +49,69 @@ def test_both_boundaries_are_measured_and_named(config):
     assert [r.boundary for r in run.latency] == ["numpy->numpy", "device->device"]
 
 
+@pytest.mark.parametrize("scenario", ["single", "cold", "paced", "server"])
+def test_a_timing_under_a_spent_quota_is_invalid(config, monkeypatch, scenario):
+    """The counter of the container grows by a second between any two readings."""
+    seconds = itertools.count()
+    monkeypatch.setattr("tlbench.latency.sensors.throttled_s", lambda: next(seconds))
+    monkeypatch.setattr("tlbench.latency.sensors.cpu_quota", lambda: 1.5)
+    settings = {"scenarios": (scenario,), "processes": 1, "qps": 2000.0, "min_samples": 11}
+    (result,) = measure(config, pause_s=0.001, latency_bound_s=1.0, **settings).latency
+    assert result.verdict == "INVALID"
+    assert any("CPU quota of 1.5 processors" in reason for reason in result.reasons)
+
+
+def test_every_model_of_a_comparison_is_judged_by_the_quota(config, monkeypatch, tiny_path):
+    seconds = itertools.count()
+    monkeypatch.setattr("tlbench.latency.sensors.throttled_s", lambda: next(seconds))
+    candidates = (f"{tiny_path}@spin=no",)
+    run = measure(config, scenarios=("single",), candidates=candidates, rounds=2)
+    assert [any("throttled" in text for text in r.reasons) for r in run.latency] == [True, True]
+
+
+def test_threads_of_a_run_follow_the_quota(config, monkeypatch):
+    """In the session, in the record of the configuration, and in the environment."""
+    monkeypatch.setattr("tlbench.machine.environment.cpu_quota", lambda: 1.2)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
+    run = measure(config, scenarios=("single",))
+    assert {result.threads for result in run.latency} == {1}
+    assert run.config.effective["threads"] == 1
+    assert (run.environment.cpus_usable, run.environment.cpu_quota) == (4, 1.2)
+
+
+@pytest.fixture
+def most_bound(monkeypatch):
+    """How many bound batches, each with buffers on the device, lived at the same time."""
+    alive, most = weakref.WeakSet(), []
+    bind = Session.bind
+
+    def counted(self, batch):
+        bound = bind(self, batch)
+        alive.add(bound)
+        most.append(len(alive))
+        return bound
+
+    monkeypatch.setattr(Session, "bind", counted)
+    return lambda: max(most)
+
+
+def test_the_buffers_of_one_case_live_at_a_time(config, most_bound):
+    """Eight batches; bound once more, or beside the next case's, they would take twice as much."""
+    device = {"scenarios": ("single", "offline"), "boundaries": ("device->device",)}
+    run = measure(config, batch_sizes=(2, 4), **device)
+    assert [r.batch_size for r in run.latency] == [1, 2, 4]
+    assert most_bound() == 8
+
+
+def test_the_buffers_of_one_comparison_live_at_a_time(config, most_bound, tiny_path):
+    """Eight batches of each of two models."""
+    device = {"scenarios": ("single", "offline"), "boundaries": ("device->device",)}
+    candidates = (f"{tiny_path}@threads=1",)
+    run = measure(config, batch_sizes=(2, 4), candidates=candidates, rounds=2, **device)
+    assert [r.batch_size for r in run.latency] == [1, 1, 2, 2, 4, 4]
+    assert most_bound() == 16
+
+
 def test_paced_calls_rest_in_between(config):
     """The rest is in the record, and in no sample."""
     (result,) = measure(
@@ -62,8 +127,9 @@ def test_cold_is_the_first_answer_of_fresh_processes(config):
     (result,) = measure(config, scenarios=("cold",), processes=2).latency
     fresh = result.fresh
     assert len(result.samples_s) == 2
-    expected = [c + f for c, f in zip(fresh.create_s, fresh.first_s, strict=True)]
-    assert list(result.samples_s) == pytest.approx(expected)
+    steps = zip(fresh.import_s, fresh.create_s, fresh.first_s, strict=True)
+    assert list(result.samples_s) == pytest.approx([sum(each) for each in steps])
+    assert min(fresh.import_s) > 0
     assert result.peak_rss_bytes >= max(fresh.before_rss_bytes) > 1_000_000
     # two processes are no sample for a median, and the verdict says so
     assert result.verdict == "INVALID"

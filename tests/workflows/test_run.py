@@ -56,6 +56,16 @@ def test_a_limit_that_leaves_nothing_out_is_no_caution(config, limits, is_said):
     assert any("limited to" in warning for warning in warnings) == is_said
 
 
+@pytest.mark.parametrize("name", ["CPU", "CPUExecutionProvider", "cpuexecutionprovider"])
+def test_another_name_of_the_provider_finds_the_same_features(config, network_calls, name):
+    """ONNX Runtime's name of it, or capitals."""
+    first = run_benchmark(config).result
+    network_calls.clear()
+    second = run_benchmark(replace(config, provider=name)).result
+    assert network_calls == []
+    assert second.extraction == tuple(replace(one, from_store=True) for one in first.extraction)
+
+
 def test_a_second_run_takes_features_from_the_store(config, network_calls):
     """Nothing goes through the network again, and the answer is the same."""
     first = run_benchmark(config)

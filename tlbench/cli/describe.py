@@ -174,6 +174,8 @@ def _machine(environment: "Environment") -> _Rows:
             for each in environment.processors
         )
         usable += f" ({', '.join(kinds)})"
+    if environment.cpu_quota is not None:
+        usable += f", CPU quota of {environment.cpu_quota:g} processors"
     return [
         ("CPU", f"{environment.cpu}, {usable}"),
         ("Memory", ram),

@@ -122,7 +122,8 @@ def _properties(compared: ComparedRun) -> dict[str, str]:
     power = machine.on_ac_power
     return {
         "CPU": machine.cpu,
-        "processors": f"{machine.cpus_usable} of {machine.cpus_total}",
+        "processors": f"{machine.cpus_usable} of {machine.cpus_total}"
+        + (f", CPU quota of {machine.cpu_quota:g}" if machine.cpu_quota is not None else ""),
         "GPU": _joined(f"{gpu.name}, driver {gpu.driver}" for gpu in machine.gpus) or "none",
         # of the features where nothing was timed
         "provider": _joined(one.provider for one in timings or run.extraction) or _UNKNOWN,

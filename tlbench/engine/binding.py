@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.errors import ConfigError
-from tlbench.engine.providers import NO_GRAPH, failed_run, graph_options
+from tlbench.engine.providers import NO_GRAPH, failed_run, graph_options, provider_name
 
 # Providers whose memory ONNX Runtime's Python API can allocate; the others use host memory.
 _DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}
@@ -15,7 +15,7 @@ _DEVICES = {"cuda": "cuda", "tensorrt": "cuda", "directml": "dml"}
 
 def device_of(provider: str) -> str:
     """Return ONNX Runtime's name of the device whose memory a provider uses."""
-    return _DEVICES.get(provider.lower(), "cpu")
+    return _DEVICES.get(provider_name(provider), "cpu")
 
 
 def device_number_of(provider: str, provider_options: Mapping[str, str]) -> int:

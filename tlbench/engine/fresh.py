@@ -1,4 +1,4 @@
-"""The cost of a model in a process of its own: ``python -m tlbench.engine.fresh``.
+"""The cost of a model in a process of its own, which was started to call `main`.
 
 It reads a request (JSON) from standard input and writes the answer (JSON) to standard output. It
 loads little besides ONNX Runtime and numpy, because all memory of the process is counted.
@@ -46,16 +46,19 @@ def _device_bytes(pci_bus_id: str) -> tuple[int | None, str | None]:
         return None, f"NVML reports: {error}"
 
 
-def main() -> None:
-    """Create a session, call it twice, and write seconds and bytes."""
-    request: dict[str, Any] = json.load(sys.stdin)
-    started = time.perf_counter()
+def main(import_s: float) -> None:
+    """Create a session, call it twice, and write seconds and bytes.
+
+    *import_s* are the seconds that it took to import numpy and ONNX Runtime.
+    """
     import numpy as np
     import onnxruntime
 
+    request: dict[str, Any] = json.load(sys.stdin)
     if providers.ort_name(request["provider"]) != "CPUExecutionProvider":
+        started = time.perf_counter()
         onnxruntime.preload_dlls()
-    import_s = time.perf_counter() - started
+        import_s += time.perf_counter() - started
     generator = np.random.default_rng(0)
     shape, dtype = request["shape"], np.dtype(request["dtype"])
     batches = [
@@ -93,7 +96,3 @@ def main() -> None:
         "device_note": note,
     }
     print(json.dumps(answer))  # noqa: T201 - the answer
-
-
-if __name__ == "__main__":
-    main()

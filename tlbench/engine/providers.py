@@ -16,6 +16,7 @@ from typing import Any
 
 from tlbench.core.errors import MeasurementError, ProviderUnavailableError, one_line
 from tlbench.core.registry import unknown_name
+from tlbench.core.stderr import no_stderr
 
 PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -34,8 +35,8 @@ _REMEDY = {
 }
 _DRIVER = "libcuda.so.1"
 _NO_DRIVER = f"library {_DRIVER} is missing: no NVIDIA driver is installed"
-# ONNX Runtime's log levels.
-_WARNING, _ERROR, _FATAL = 2, 3, 4
+# ONNX Runtime's log level "fatal": it logs an error and raises it, which says the same thing twice.
+_FATAL = 4
 _LONGEST_REASON = 240
 # ONNX Runtime's number for "neither capture a CUDA graph nor replay one".
 NO_GRAPH = -1
@@ -56,11 +57,17 @@ def provider_names() -> list[str]:
     return list(PROVIDERS)
 
 
-def ort_name(name: str) -> str:
-    """Return ONNX Runtime's name of a provider, given its short or its long name."""
-    if (known := PROVIDERS.get(name.lower(), name)) in PROVIDERS.values():
-        return known
+def provider_name(name: str) -> str:
+    """Return tlbench's name of a provider, given that or ONNX Runtime's, in upper or lower case."""
+    for short, long in PROVIDERS.items():
+        if name.lower() in {short, long.lower()}:
+            return short
     raise unknown_name("provider", name, provider_names())
+
+
+def ort_name(name: str) -> str:
+    """Return ONNX Runtime's name of a provider, given any name that `provider_name` accepts."""
+    return PROVIDERS[provider_name(name)]
 
 
 def onnxruntime_facts() -> tuple[str, tuple[str, ...]]:
@@ -89,7 +96,7 @@ def session_settings(*, spin: bool) -> dict[str, str]:
     }
 
 
-def session_options(*, threads: int, spin: bool, log_level: int = _ERROR) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+def session_options(*, threads: int, spin: bool) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     """Return ``onnxruntime.SessionOptions`` with the threads and `session_settings`."""
     import onnxruntime
 
@@ -97,7 +104,7 @@ def session_options(*, threads: int, spin: bool, log_level: int = _ERROR) -> Any
     # From the affinity of this process: ONNX Runtime's default counts the machine's cores.
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    options.log_severity_level = log_level
+    options.log_severity_level = _FATAL
     for name, value in session_settings(spin=spin).items():
         options.add_session_config_entry(name, value)
     return options
@@ -110,14 +117,13 @@ def create_session(
     provider_options: Mapping[str, str] | None = None,
     threads: int,
     spin: bool = True,
-    log_level: int = _ERROR,
 ) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     """Return an ``onnxruntime.InferenceSession`` on one provider, with no fallback to another."""
     import onnxruntime
 
     session = onnxruntime.InferenceSession(
         source if isinstance(source, bytes) else str(source),
-        session_options(threads=threads, spin=spin, log_level=log_level),
+        session_options(threads=threads, spin=spin),
         providers=[(ort_name(provider), dict(provider_options or {}))],
         enable_fallback=0,
     )
@@ -165,18 +171,19 @@ def provider_status(name: str) -> ProviderStatus:
     """Try one provider: first its libraries, then a session with a single node."""
     import onnxruntime
 
-    wanted = ort_name(name)
+    name = provider_name(name)
+    wanted = PROVIDERS[name]
     compiled = onnxruntime.get_available_providers()
     if wanted not in compiled:
         problem = f"{wanted} is not in this ONNX Runtime build, which has {', '.join(compiled)}"
         return ProviderStatus(name, compiled=False, loadable=False, problem=problem)
-    # Silent, because the failure that this may provoke is reported by tlbench itself.
-    onnxruntime.set_default_logger_severity(_FATAL)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):  # preload_dlls prints what it misses
-            found = _missing_library(wanted) or _failing_session(wanted)
-    finally:
-        onnxruntime.set_default_logger_severity(_WARNING)
+    # tlbench itself reports the failure that this may provoke. ONNX Runtime's default logger cannot
+    # be silenced instead: its level cannot be read, so it could not be put back.
+    with (
+        no_stderr() if name != "cpu" else contextlib.nullcontext(),
+        contextlib.redirect_stdout(io.StringIO()),  # preload_dlls prints what it misses
+    ):
+        found = _missing_library(wanted) or _failing_session(wanted)
     return ProviderStatus(name, compiled=True, loadable=found is None, problem=found)
 
 
@@ -184,7 +191,7 @@ def check_provider(name: str) -> None:
     """Make sure that a provider works on this machine."""
     status = provider_status(name)
     if not status.loadable:
-        advice = _REMEDY.get(name.lower(), "Install the ONNX Runtime package that includes it")
+        advice = _REMEDY.get(status.name, "Install the ONNX Runtime package that includes it")
         if status.problem == _NO_DRIVER:
             advice = "Install NVIDIA's driver (in a container: give it access to the GPUs)"
         raise ProviderUnavailableError(
@@ -224,7 +231,7 @@ def _failing_session(wanted: str) -> str | None:
     value = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in "xy"]
     model = graph_model([helper.make_node("Identity", ["x"], ["y"])], value[:1], value[1:])
     try:
-        session = create_session(model, provider=wanted, threads=1, log_level=_FATAL)
+        session = create_session(model, provider=wanted, threads=1)
         session.run(None, {"x": [0.0]})
     except Exception as error:  # noqa: BLE001 - ONNX Runtime raises a dozen types; each means "no"
         return runtime_reason(error)

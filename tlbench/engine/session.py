@@ -1,5 +1,6 @@
 """An ONNX Runtime session that really runs on the provider it was opened on."""
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from tlbench.engine.providers import (
     failed_run,
     graph_options,
     ort_name,
+    provider_name,
     runtime_reason,
     session_settings,
 )
@@ -30,8 +32,8 @@ from tlbench.records import Placement
 
 # Operators that carry a network's arithmetic. Shape arithmetic and layout changes on the CPU are
 # normal in a run on an accelerator; with one of these on the CPU it is not a run on an accelerator.
-_CONVOLUTIONS = {"Conv", "ConvTranspose", "FusedConv", "ConvInteger", "QLinearConv"}
-_HEAVY = _CONVOLUTIONS | {"Gemm", "MatMul", "Attention"}
+# The names of ONNX Runtime's fused and quantised forms contain them: FusedMatMul, QLinearConv.
+_HEAVY = re.compile("Conv|MatMul|Gemm(?!a)|Attention|Einsum|LSTM|GRU|RNN|MoE")
 
 
 class Session:
@@ -61,16 +63,16 @@ class Session:
         if threads is not None and threads < 1:
             raise ConfigError(f"threads must be at least 1, got {threads}.")
         self.model = model
-        self.provider = provider.lower()
+        self.provider = provider_name(provider)
         self.threads = threads or available_cpus()
         self.spin = spin
         self.requested_options = dict(provider_options or {})
-        wanted = ort_name(provider)
+        wanted = ort_name(self.provider)
         started = time.perf_counter()
         try:
             self._session: Any = create_session(
                 model.path,
-                provider=provider,
+                provider=self.provider,
                 provider_options=provider_options,
                 threads=self.threads,
                 spin=spin,
@@ -99,7 +101,7 @@ class Session:
             if name != wanted:
                 elsewhere.setdefault(name, set()).add(operator)
         for name, operators in elsewhere.items():
-            if misplaced := sorted(operators & _HEAVY):
+            if misplaced := sorted(filter(_HEAVY.search, operators)):
                 raise ProviderUnavailableError(
                     f"{', '.join(misplaced)} of {self.model.path.name} would run on {name} instead "
                     f"of {wanted}, so {name} would be measured. Use another provider or precision."

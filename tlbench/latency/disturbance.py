@@ -14,6 +14,9 @@ from tlbench.records import Check
 # Processors kept busy by others, as a fraction of those this process may use. An idle machine's own
 # housekeeping was seen at 0.5 to 2 %; one other busy process on two processors is 50 %.
 OTHER_LOAD = 0.05
+# Processors held back by a CPU quota, on average. This is one processor stopped for 10 ms in every
+# second: the median stays the same, and the 99th percentile shows it.
+HELD_BACK = 0.01
 # A fixed piece of arithmetic, the fastest of several laps, before and after. Turbo steps are
 # 3 to 5 %; on a shared virtual machine the value itself was seen to vary by 20 %.
 SLOWDOWN = 0.25
@@ -56,6 +59,17 @@ def other_load(machine: MachineSamples) -> Check:
     passed = f"others kept {machine.other_cpus:.2f} of {machine.cpus} processors busy"
     failed = f"other load on the machine: {passed}; stop it and measure again"
     return decide("other load", share > OTHER_LOAD, share, OTHER_LOAD, failed, passed)
+
+
+def cpu_quota(machine: MachineSamples) -> Check:
+    """Check how many processors the CPU quota of the cgroups held back."""
+    name, held = "cpu quota", machine.throttled_cpus
+    quota = "" if machine.cpu_quota is None else f" of {machine.cpu_quota:g} processors"
+    if held is None:
+        return unknown(name, f"the cgroup does not count when its CPU quota{quota} is spent")
+    passed = f"the CPU quota{quota} held back {held:.2f} processors on average"
+    failed = f"throttled: {passed}; use fewer threads or raise the quota"
+    return decide(name, held > HELD_BACK, held, HELD_BACK, failed, passed)
 
 
 def clock_speed(samples_s: Sequence[float], machine: MachineSamples) -> Check:

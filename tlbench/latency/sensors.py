@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from tlbench.core.errors import GpuUnreadableError
-from tlbench.machine import available_cpus, open_gpu
+from tlbench.machine import cpu_quota, open_gpu, throttled_s, usable_cpus
 
 # A lap takes about 10 µs, and the fastest within this time shows the processor's speed. Laps are
 # short and many because on a shared machine a neighbour on the same core can double most of them
@@ -111,6 +111,7 @@ class Reading:
     wall_s: float
     lap_s: float  # of a fixed piece of arithmetic, the fastest of several
     temperature_c: float | None = None  # the hottest sensor of the processor
+    throttled_s: float | None = None  # that CPU quotas stopped processors, as `throttled_s` counts
 
 
 class MachineSensors(Protocol):
@@ -143,6 +144,7 @@ class SystemSensors:
             wall_s=time.perf_counter(),
             lap_s=lap_s,
             temperature_c=_temperature_c(),
+            throttled_s=throttled_s(),
         )
 
     def gpu(self) -> GpuState | None:
@@ -165,7 +167,7 @@ def _busy_s() -> float | None:
         table = psutil.cpu_times(percpu=True)
     except (OSError, RuntimeError, NotImplementedError):  # no /proc, or no permission
         return None
-    usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else range(len(table))
+    usable = usable_cpus()
     # guest time is already part of user time
     idle = ("idle", "iowait", "guest", "guest_nice")
     return sum(
@@ -202,6 +204,8 @@ class MachineSamples:
     slowdown: float  # time of a fixed piece of arithmetic after, divided by that before
     temperatures_c: tuple[float, ...] = ()  # of the processor at both ends; empty without a sensor
     gpu: tuple[GpuState, ...] = ()  # at both ends; empty if no GPU is measured
+    cpu_quota: float | None = None  # processors' time that the cgroups allow; None without a limit
+    throttled_cpus: float | None = None  # how many processors it held back on average
 
 
 @contextmanager
@@ -214,20 +218,28 @@ def watch(sensors: MachineSensors) -> Iterator[MachineSamples]:
 @contextmanager
 def watch_each(each: Sequence[MachineSensors]) -> Iterator[list[MachineSamples]]:
     """Watch the machine for several models that take turns on it, each with its own GPU or none."""
-    found = [MachineSamples(cpus=available_cpus(), other_cpus=None, slowdown=1.0) for _ in each]
+    found = [
+        MachineSamples(
+            cpus=len(usable_cpus()), other_cpus=None, slowdown=1.0, cpu_quota=cpu_quota()
+        )
+        for _ in each
+    ]
     gpus = [sensors.gpu() for sensors in each]
     before = each[0].read()  # the processor's values apply to all
     try:
         yield found
     finally:
         after = each[0].read()
-        wall_s, other_cpus = after.wall_s - before.wall_s, None
+        wall_s, other_cpus, throttled_cpus = after.wall_s - before.wall_s, None, None
         if after.busy_s is not None and before.busy_s is not None and wall_s > 0:
             others_s = (after.busy_s - before.busy_s) - (after.own_s - before.own_s)
             other_cpus = max(0.0, others_s / wall_s)
+        if after.throttled_s is not None and before.throttled_s is not None and wall_s > 0:
+            throttled_cpus = (after.throttled_s - before.throttled_s) / wall_s
         degrees = before.temperature_c, after.temperature_c
         for machine_samples, sensors, gpu in zip(found, each, gpus, strict=True):
             machine_samples.other_cpus = other_cpus
+            machine_samples.throttled_cpus = throttled_cpus
             machine_samples.slowdown = after.lap_s / before.lap_s
             machine_samples.temperatures_c = tuple(d for d in degrees if d is not None)
             machine_samples.gpu = tuple(s for s in (gpu, sensors.gpu()) if s is not None)

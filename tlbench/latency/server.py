@@ -75,7 +75,7 @@ def serve(
         if not samples:
             raise
         complete = False
-    n_waiting, ended = 0, clock.now_s()
+    n_waiting, ended, cpu_ended = 0, clock.now_s(), clock.cpu_s()
     while complete and not rule.is_done(len(samples) + n_waiting, arrival - began):
         n_waiting += 1  # would have arrived in time for the schedule, and was never served
         arrival += generator.expovariate(qps)
@@ -86,7 +86,7 @@ def serve(
             first_s=first_s,
             warmup_s=warmup_s,
             samples_s=tuple(samples),
-            cpu_s=clock.cpu_s() - cpu_began,
+            cpu_s=cpu_ended - cpu_began,
             wall_s=ended - began,
             complete=complete,
         ),

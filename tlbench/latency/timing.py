@@ -86,8 +86,8 @@ class Timing:
     first_s: float  # the very first call
     warmup_s: tuple[float, ...]
     samples_s: tuple[float, ...]  # the counted calls
-    cpu_s: float  # processor time of the whole process
-    wall_s: float  # with the pauses
+    cpu_s: float  # processor time of the whole process, without that of the checks in between
+    wall_s: float  # with the pauses, without the checks
     energy_j: float | None = None  # None without a counter
     block_sizes: tuple[int, ...] = ()  # samples per block if several callables took turns
     complete: bool = True  # False if Ctrl-C ended the measurement before the rule did
@@ -119,6 +119,32 @@ class Sampler:
         while len(warmup) < rule.min_warmup_calls or self.clock.now_s() - began < rule.warmup_s:
             warmup.append(self.sample())
         return tuple(warmup)
+
+
+@dataclass(slots=True)
+class _Meter:
+    """Adds up wall time, processor time and energy while it runs."""
+
+    clock: Clock
+    energy: EnergyCounter | None
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    energy_j: float | None = None
+    _since: tuple[float, float, Callable[[], float | None]] | None = None
+
+    def start(self) -> None:
+        joules = energy_meter(self.energy)  # before the clocks: a counter takes time to read
+        self._since = self.clock.now_s(), self.clock.cpu_s(), joules
+
+    def stop(self) -> None:
+        if self._since is None:  # Ctrl-C while it was stopped
+            return
+        wall_s, cpu_s, joules = self._since
+        self.wall_s += self.clock.now_s() - wall_s
+        self.cpu_s += self.clock.cpu_s() - cpu_s
+        if (spent_j := joules()) is not None:
+            self.energy_j = (self.energy_j or 0.0) + spent_j
+        self._since = None
 
 
 def measure(
@@ -153,9 +179,10 @@ def measure(
     warmup = sampler.warm_up(rule)
     samples: list[float] = []
     complete = True
-    joules = energy_meter(energy)
-    ask_at_s = uncounted_cpu_s = 0.0
-    began, cpu_began = clock.now_s(), clock.cpu_s()
+    meter = _Meter(clock, energy)
+    ask_at_s = 0.0
+    meter.start()
+    began = clock.now_s()
     try:
         while True:
             elapsed = clock.now_s() - began
@@ -163,14 +190,12 @@ def measure(
                 if is_steady is None or elapsed >= rule.max_duration_s:
                     break
                 if elapsed >= ask_at_s:
-                    cpu_before = clock.cpu_s()
-                    is_done = is_steady(samples)
-                    if not is_done:
-                        ask_at_s = 1.5 * elapsed
-                        sampler.sample()  # not counted, because the threads were idle meanwhile
-                    uncounted_cpu_s += clock.cpu_s() - cpu_before
-                    if is_done:
+                    meter.stop()
+                    if is_steady(samples):
                         break
+                    ask_at_s = 1.5 * elapsed
+                    sampler.sample()  # not counted, because the threads were idle meanwhile
+                    meter.start()
             if rule.pause_s:
                 clock.sleep_s(rule.pause_s)
             samples.append(sampler.sample())
@@ -178,13 +203,14 @@ def measure(
         if not samples:
             raise
         complete = False
+    meter.stop()
     return Timing(
         first_s=first_s,
         warmup_s=warmup,
         samples_s=tuple(samples),
-        cpu_s=clock.cpu_s() - cpu_began - uncounted_cpu_s,
-        wall_s=clock.now_s() - began,
-        energy_j=joules(),
+        cpu_s=meter.cpu_s,
+        wall_s=meter.wall_s,
+        energy_j=meter.energy_j,
         complete=complete,
     )
 

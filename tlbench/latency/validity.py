@@ -12,6 +12,7 @@ from statistics import median_high
 from tlbench.core.units import format_percent, format_seconds
 from tlbench.latency.disturbance import (
     clock_speed,
+    cpu_quota,
     decide,
     gpu_clock,
     more_or_less,
@@ -54,6 +55,7 @@ def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[C
         _finished(check_inputs),
         _samples(samples_s),
         other_load(check_inputs),
+        *((cpu_quota(check_inputs),) if _has_quota(check_inputs) else ()),
         clock_speed(samples_s, check_inputs),
         *((gpu_clock(check_inputs),) if check_inputs.gpu else ()),
         *((_trend(samples_s), _autocorrelation(samples_s)) if check_inputs.independent else ()),
@@ -63,6 +65,11 @@ def run_checks(samples_s: Sequence[float], check_inputs: CheckInputs) -> tuple[C
         _caching(check_inputs),
         _arithmetic(check_inputs),
     )
+
+
+def _has_quota(check_inputs: CheckInputs) -> bool:
+    # A quota above the cgroups that a container sees shows in the counters alone.
+    return check_inputs.cpu_quota is not None or bool(check_inputs.throttled_cpus)
 
 
 def reasons_of(checks: Sequence[Check]) -> tuple[str, ...]:

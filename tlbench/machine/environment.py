@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from tlbench.machine.cgroup import cpu_quota
 from tlbench.machine.nvidia import normal_bus_id
 from tlbench.machine.processors import Processors, processor_kinds
 from tlbench.machine.processors import text_of as _read
@@ -57,7 +58,7 @@ class Environment:
     machine: str
     cpu: str
     cpus_total: int
-    cpus_usable: int  # in this process's affinity and cpuset; default thread counts derive from it
+    cpus_usable: int  # in this process's affinity and cpuset
     ram_bytes: int | None
     gpus: tuple[Gpu, ...]
     os: str
@@ -69,14 +70,18 @@ class Environment:
     on_ac_power: bool | None
     git_commit: str | None
     processors: tuple[Processors, ...] = ()  # usable ones by kind; only on Linux
+    cpu_quota: float | None = None  # processors' time that the cgroups allow; None without a limit
 
 
 def available_cpus() -> int:
-    """Return how many processors this process may use, by its affinity."""
-    return len(_usable_cpus())
+    """Return how many threads this process can keep running, by its affinity and CPU quota."""
+    n_usable, quota = len(usable_cpus()), cpu_quota()
+    # Rounded down: one thread more would be stopped in every period of the quota.
+    return n_usable if quota is None else max(1, min(n_usable, int(quota)))
 
 
-def _usable_cpus() -> set[int]:
+def usable_cpus() -> set[int]:
+    """Return the numbers of the processors in this process's affinity."""
     if hasattr(os, "sched_getaffinity"):
         return os.sched_getaffinity(0)
     return set(range(os.cpu_count() or 1))
@@ -108,7 +113,7 @@ def capture_environment(
         machine=platform.machine(),
         cpu=_cpu_name(),
         cpus_total=os.cpu_count() or 1,
-        cpus_usable=available_cpus(),
+        cpus_usable=len(usable_cpus()),
         ram_bytes=_ram_bytes(),
         gpus=_gpus(),
         os=platform.platform(terse=True),
@@ -119,7 +124,8 @@ def capture_environment(
         governor=_read(Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")),
         on_ac_power=_on_ac_power(),
         git_commit=_git_commit(),
-        processors=processor_kinds(_usable_cpus()),
+        processors=processor_kinds(usable_cpus()),
+        cpu_quota=cpu_quota(),
     )
 
 

@@ -60,7 +60,8 @@ class ServerLoad:
 class FreshProcess:
     """Measurements of fresh processes, one entry per process; only the file cache was warm."""
 
-    import_s: tuple[float, ...]  # to import ONNX Runtime
+    # to import numpy and ONNX Runtime in an interpreter that has just started
+    import_s: tuple[float, ...]
     create_s: tuple[float, ...]
     first_s: tuple[float, ...]
     second_s: tuple[float, ...]

@@ -12,7 +12,7 @@ from typing import Any
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
 from tlbench.core.registry import unknown_name
-from tlbench.engine import check_provider
+from tlbench.engine import check_provider, provider_name
 from tlbench.latency import Turns, alternate, block_medians, watch_each
 from tlbench.model import FULL_PRECISION, check_precision
 from tlbench.records import Interval, LatencyRatio, LatencyResult, ModelUnderTest, RunResult
@@ -48,10 +48,8 @@ def candidate_config(spec: str, config: RunConfig) -> RunConfig:
                 raise ConfigError(f"threads of {spec!r} must be a whole number, got {value!r}.")
             changed = replace(changed, threads=int(value))
         elif name == "provider":
-            if (
-                value.lower() != config.provider.lower()
-            ):  # its options mean nothing to another provider
-                changed = replace(changed, provider_options={})
+            if provider_name(value) != config.provider:
+                changed = replace(changed, provider_options={})  # they are the other provider's
             changed = replace(changed, provider=value)
         elif name == "precision":
             changed = replace(changed, precision=value)
@@ -94,20 +92,25 @@ class InterleavedComparison:
         timing = self.config.timing
         for case in timing_cases(self.config, self.timed[0].inputs):
             listener.start(f"{len(self.timed)} models alternately, {case}")
-            calls = {model.label or "": model.calls(case)[0] for model in self.timed}
+            calls = [model.calls(case) for model in self.timed]
+            by_label = {
+                model.label or "": changing
+                for model, (changing, _) in zip(self.timed, calls, strict=True)
+            }
             with watch_each([model.machine for model in self.timed]) as machine_samples:
                 timings = alternate(
-                    calls, stopping_rule(timing, case), Turns(min_rounds=timing.rounds)
+                    by_label, stopping_rule(timing, case), Turns(min_rounds=timing.rounds)
                 )
             results = []
-            for model, samples in zip(self.timed, machine_samples, strict=True):
+            for model, samples, own in zip(self.timed, machine_samples, calls, strict=True):
                 found = timings[model.label or ""]
                 more: dict[str, Any] = {}
                 if case.scenario == "paced":
                     more["pause_s"] = timing.pause_s
                 elif timing.costs and found.complete:
                     more = memory_of(model, case)
-                results.append(model.result(case, found, samples, **more))
+                results.append(model.result(case, found, samples, own, **more))
+            del calls, by_label, own  # the buffers of this case, before those of the next are made
             listener.finish()
             yield results, [self._ratio(case, results[0], other) for other in results[1:]]
             if not results[0].complete:

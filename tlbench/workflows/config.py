@@ -8,6 +8,7 @@ from pathlib import Path
 from tlbench.core.errors import ConfigError
 from tlbench.core.registry import unknown_name
 from tlbench.datasets import Dataset
+from tlbench.engine import provider_name
 from tlbench.features import FeatureBaseline
 from tlbench.heads import Head
 from tlbench.model import ExportOptions, OnnxModel
@@ -296,6 +297,7 @@ class RunConfig:
             limit_test=self.limit_test,
         )
         _check_at_least(0, seed=self.seed)
+        object.__setattr__(self, "provider", provider_name(self.provider))
         if self.accuracy and not self.heads:
             msg = "No heads are given: name at least one. `tlbench list heads` lists them."
             raise ConfigError(msg)

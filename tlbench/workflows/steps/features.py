@@ -131,12 +131,12 @@ def _extract_split(context: RunContext, split: Split, split_name: str) -> SplitF
     parts = {
         "model": model.sha256,
         "images": split.images_fingerprint,
-        "provider": config.provider.lower(),
+        "provider": config.provider,
         "provider_options": dict(config.provider_options),
         "precision": model.card.precision if model.card else "unknown",
         "onnxruntime": runtime_version(),
     }
-    if config.provider.lower() != "cpu" and (tf32 := cuda_variables().get("NVIDIA_TF32_OVERRIDE")):
+    if parts["provider"] != "cpu" and (tf32 := cuda_variables().get("NVIDIA_TF32_OVERRIDE")):
         parts["NVIDIA_TF32_OVERRIDE"] = tf32  # overrules the provider's options
     key = content_key(parts)
     stored = store.get("features", key)

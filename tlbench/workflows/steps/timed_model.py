@@ -124,6 +124,7 @@ def _first_images(images: Images) -> Iterable[NDArray[np.uint8]]:
     return found
 
 
+Calls = tuple[Callable[[int], Any], Callable[[int], Any]]
 # The look for result caching may take so long; for slower calls it is left out, and said so.
 _REPEATS_S = 1.0
 _MIN_REPEATS, _MAX_REPEATS = 3, 16
@@ -154,10 +155,11 @@ class TimedModel:
     label: str | None = None
     clock: SystemClock = field(default_factory=SystemClock)
 
-    def calls(self, case: TimingCase) -> tuple[Callable[[int], Any], Callable[[int], Any]]:
+    def calls(self, case: TimingCase) -> Calls:
         """Return two callables: one whose input changes from call to call, one whose does not.
 
-        Both return the rows of the output, or their number.
+        Both return the rows of the output, or their number. At the boundary of the device they
+        hold its buffers, so those of one case must be gone before those of the next are made.
         """
         batches = self.inputs.batches(case.batch_size)
         if case.boundary == "numpy->numpy":
@@ -238,10 +240,15 @@ class TimedModel:
         )
 
     def result(
-        self, case: TimingCase, timing: Timing, machine_samples: MachineSamples, **more: Any
+        self,
+        case: TimingCase,
+        timing: Timing,
+        machine_samples: MachineSamples,
+        calls: Calls,
+        **more: Any,
     ) -> LatencyResult:
-        """Check a timing and return its record; *more* are further fields of the record."""
-        changing, repeated = self.calls(case)
+        """Check a timing of *calls* and return its record; *more* are further fields of it."""
+        changing, repeated = calls
         typical = median(timing.samples_s)
         n_repeats = min(_MAX_REPEATS, int(_REPEATS_S / (3 * typical)))
         ratio = None
@@ -260,6 +267,8 @@ class TimedModel:
             slowdown=machine_samples.slowdown,
             temperatures_c=machine_samples.temperatures_c,
             gpu=machine_samples.gpu,
+            cpu_quota=machine_samples.cpu_quota,
+            throttled_cpus=machine_samples.throttled_cpus,
             repeated_ratio=ratio,
             inputs_change=changes,
             batch_size=case.batch_size,

@@ -1,7 +1,7 @@
 """Latency of one open session in every requested scenario, and its costs in fresh processes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from statistics import median
 from typing import Any
@@ -11,6 +11,7 @@ from tlbench.core.progress import Listener
 from tlbench.engine import Session
 from tlbench.latency import (
     ORDERED,
+    Clock,
     Served,
     StoppingRule,
     Timing,
@@ -28,7 +29,7 @@ from tlbench.workflows.config import RunConfig, TimingConfig
 from tlbench.workflows.steps.timed_model import LatencyInputs, TimedModel, TimingCase
 
 _IDLE_S = 1.0
-_FRESH_MODULE = "tlbench.engine.fresh"
+_FRESH_MODULE, _FRESH_LIBRARIES = "tlbench.engine.fresh", ("numpy", "onnxruntime")
 _FRESH_TIMEOUT_S = 300.0
 
 
@@ -92,15 +93,15 @@ def _measure_case(
     if case.scenario == "cold":
         return _cold(timed_model, case, timing)
     more: dict[str, Any] = {}
-    calls, _ = timed_model.calls(case)
+    calls = timed_model.calls(case)
     rule = stopping_rule(timing, case)
     with watch(timed_model.machine) as machine_samples:
         if case.scenario == "server":
-            served = _serve(timed_model, case, timing, rule)
+            served = _serve(calls[0], timing, rule, timed_model.clock)
             found, more["server"] = served.timing, served.load
         else:
             found = measure(
-                calls,
+                calls[0],
                 rule,
                 clock=timed_model.clock,
                 energy=timed_model.energy,
@@ -116,7 +117,7 @@ def _measure_case(
                 more |= memory_of(timed_model, case)
         except KeyboardInterrupt:
             found = replace(found, complete=False)
-    return timed_model.result(case, found, machine_samples, **more)
+    return timed_model.result(case, found, machine_samples, calls, **more)
 
 
 def _idle_cpu_s(timed_model: TimedModel) -> float:
@@ -138,7 +139,7 @@ def memory_of(timed_model: TimedModel, case: TimingCase) -> dict[str, Any]:
 
 
 def _cold(timed_model: TimedModel, case: TimingCase, timing: TimingConfig) -> LatencyResult:
-    """Time fresh processes from the creation of the session to the first output."""
+    """Time the imports, the creation of the session and the first call in fresh processes."""
     cpu_before = _children_cpu_s()
     with watch(timed_model.machine) as machine_samples:
         fresh = measure_fresh(
@@ -149,13 +150,14 @@ def _cold(timed_model: TimedModel, case: TimingCase, timing: TimingConfig) -> La
         first_s=samples[0],
         warmup_s=(),
         samples_s=samples,
-        cpu_s=_children_cpu_s() - cpu_before,  # the interpreter's start and the imports included
+        cpu_s=_children_cpu_s() - cpu_before,  # of the whole processes, second call included
         wall_s=sum(samples),
     )
     return timed_model.result(
         case,
         found,
         machine_samples,
+        timed_model.calls(case),
         fresh=fresh,
         peak_rss_bytes=max(fresh.peak_rss_bytes),
         device_bytes=max(fresh.device_bytes, default=None),
@@ -169,29 +171,19 @@ def _children_cpu_s() -> float:
 
 
 def _until_first_output(fresh: FreshProcess) -> tuple[float, ...]:
-    return tuple(c + f for c, f in zip(fresh.create_s, fresh.first_s, strict=True))
+    return tuple(map(sum, zip(fresh.import_s, fresh.create_s, fresh.first_s, strict=True)))
 
 
 def _serve(
-    timed_model: TimedModel, case: TimingCase, timing: TimingConfig, rule: StoppingRule
+    call: Callable[[int], Any], timing: TimingConfig, rule: StoppingRule, clock: Clock
 ) -> Served:
-    calls, _ = timed_model.calls(case)
-
     def serve_at(qps: float) -> Served:
-        return serve(
-            calls,
-            qps=qps,
-            latency_bound_s=timing.latency_bound_s,
-            rule=rule,
-            clock=timed_model.clock,
-        )
+        return serve(call, qps=qps, latency_bound_s=timing.latency_bound_s, rule=rule, clock=clock)
 
     if not timing.find_highest_rate:
         assert timing.qps is not None  # checked in the configuration
         return serve_at(timing.qps)
-    quick = measure(
-        calls, StoppingRule(min_samples=11, min_duration_s=0.3), clock=timed_model.clock
-    )
+    quick = measure(call, StoppingRule(min_samples=11, min_duration_s=0.3), clock=clock)
     typical = median(quick.samples_s)
     if typical > timing.latency_bound_s:
         msg = (
@@ -219,7 +211,8 @@ def measure_fresh(
         "gpu": gpu,
     }
     outputs = [
-        run_isolated(_FRESH_MODULE, request, timeout_s=_FRESH_TIMEOUT_S) for _ in range(processes)
+        run_isolated(_FRESH_MODULE, request, timeout_s=_FRESH_TIMEOUT_S, libraries=_FRESH_LIBRARIES)
+        for _ in range(processes)
     ]
 
     def column(name: str) -> tuple[float, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tlbench import _telemetry_is_on
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.units import format_count, format_percent
 from tlbench.datasets import Dataset, Digests, Leaks, find_cross_fold_duplicates, find_leaks
@@ -48,6 +49,10 @@ def run_warnings(
     image; *is_limited* says whether a limit left images out.
     """
     found: list[str] = [*about_data]
+    if _telemetry_is_on:
+        found.append(
+            "ONNX Runtime was imported before tlbench, so its telemetry is on: import tlbench first"
+        )
     if dataset is not None:
         found += _about_data(dataset, unlearnable, is_limited=is_limited)
     if accuracy:
@@ -67,7 +72,7 @@ def run_warnings(
             for ratio in ratios
             if ratio.interval is not None and ratio.interval.low > 1
         ]
-    found += _placed_elsewhere(config, passes)
+    found += _placed_elsewhere(passes)
     return tuple(found)
 
 
@@ -187,18 +192,15 @@ def n_constant(features: FloatArray) -> int:
     return int(np.count_nonzero(~varies))
 
 
-def _placed_elsewhere(
-    config: RunConfig, passes: Sequence[ExtractionResult | LatencyResult]
-) -> dict[str, None]:
+def _placed_elsewhere(passes: Sequence[ExtractionResult | LatencyResult]) -> dict[str, None]:
     """Return which operators of which model ran on another provider than the requested one."""
     operators: dict[tuple[str, str, str], dict[str, None]] = {}
     for one in passes:
         if one.placement is None:
             continue
-        # Each of several models under test may have a provider of its own.
-        label, wanted = (one.label, one.provider) if one.label else ("", config.provider)
         for provider, names in one.placement.operators.items():
-            operators.setdefault((label, wanted, provider), {}).update(dict.fromkeys(names))
+            key = one.label or "", one.provider, provider
+            operators.setdefault(key, {}).update(dict.fromkeys(names))
     return dict.fromkeys(
         f"{label}{': ' if label else ''}{', '.join(names)} ran on {provider}, not on {wanted}"
         for (label, wanted, provider), names in operators.items()
