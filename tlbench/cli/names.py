@@ -47,10 +47,8 @@ class OptionName:
 @cache
 def option_names() -> Mapping[str, OptionName]:
     """Return the option of each parameter, from the parameters of the commands themselves."""
-    from tlbench.cli.app import app as all_commands
-
     found: dict[str, OptionName] = {}
-    for parameter in _parameters(typer.main.get_command(all_commands)):
+    for parameter in _parameters(typer.main.get_command(app)):
         if parameter.param_type_name == "option":
             text = next((opt for opt in parameter.opts if opt.startswith("--")), parameter.opts[0])
             is_switch = parameter.is_flag

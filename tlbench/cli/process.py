@@ -1,6 +1,7 @@
 """The process around a command: its streams, what ends it, and the code that it exits with."""
 
 import errno
+import importlib
 import io
 import os
 import sys
@@ -35,7 +36,9 @@ def _run_command() -> int:
     # Here, so that a library that cannot be imported is an error like any other.
     import typer
 
-    from tlbench.cli.app import app
+    from tlbench.cli.names import app
+
+    importlib.import_module("tlbench.cli.app")  # adds the commands
 
     # typer brings its own click, in which this class has no public name.
     usage_error: Any = typer.BadParameter.__bases__[0]
