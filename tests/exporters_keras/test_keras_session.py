@@ -31,7 +31,7 @@ def test_other_backend_of_keras(export, monkeypatch):
         export(MOBILENET, input_size=32)
 
 
-def test_processes_started_later_inherit_no_log_level(monkeypatch):
+def test_processes_started_later_inherit_no_log_level(tensorflow, monkeypatch):
     """TensorFlow is quiet here; whether it is elsewhere is the user's own choice."""
     monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     with keras_session():

@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray, LabelArray
-from tlbench.core.errors import ModelError, UnreadableImageError
+from tlbench.core.errors import DataError, ModelError, StorageError, UnreadableImageError
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener, task
-from tlbench.datasets import Dataset, HashedImages, Split
+from tlbench.datasets import HashedImages, Split
 from tlbench.engine import accepts_raw_images, extract_features, runtime_version
 from tlbench.features import (
     ArrayStore,
     FeatureBaseline,
-    RowWriter,
     StoredArrays,
     compute_baseline,
     content_key,
@@ -121,7 +120,13 @@ def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFe
     if stored is None:
         _compute(context, split, split_name, key, parts)
         stored = store.get("features", key)
-        assert stored is not None
+        if stored is None:
+            msg = (
+                f"The features of {split_name} disappeared from {store.root} as soon as they were "
+                "written: another program deletes files there. Run again, or choose another "
+                "cache_dir."
+            )
+            raise StorageError(msg)
     return _split_features(stored, split, split_name, from_store=from_store, strict=config.strict)
 
 
@@ -134,7 +139,7 @@ def _compute(
     pad_tail = session.provider != "cpu"
     images = HashedImages(split.images)
     with context.store.writing("features", key, parts) as entry:
-        with RowWriter(entry.folder / "features.npy", len(split)) as writer:
+        with entry.rows("features", len(split)) as writer:
             listener.start(f"extract {split_name}", len(split), "images")
             extraction = extract_features(
                 session.run,
@@ -258,28 +263,38 @@ def feature_sets(
             FeatureSet(
                 name=baseline.name,
                 identity=sha256_value([baseline.name, versions, *images, *rows]),
-                matrices=_baseline_matrices(context, dataset, baseline),
+                matrices=_baseline_matrices(context, baseline, train, test),
             )
         )
     return sets
 
 
 def _baseline_matrices(
-    context: RunContext, dataset: Dataset, baseline: FeatureBaseline
+    context: RunContext, baseline: FeatureBaseline, train: SplitFeatures, test: SplitFeatures
 ) -> Callable[[], tuple[FloatArray, FloatArray]]:
     """Return a function that computes the features of *baseline* when they are first needed."""
 
+    def of_rows(split: Split, index: LabelArray) -> FloatArray:
+        """Return the features of the images that the labels belong to, in their order."""
+        found = compute_baseline(
+            baseline, split.images, strict=context.config.strict, listener=context.listener
+        )
+        missing = np.setdiff1d(index, found.index)
+        if len(missing):
+            reason = dict(found.skipped)[int(missing[0])]
+            msg = (
+                f"{len(missing)} images can no longer be read that could be when the backbone's "
+                f"features were computed. The first: {reason} Restore the files and run again."
+            )
+            raise DataError(msg)
+        if len(index) == len(found.index):
+            return found.features
+        # Some could not be read then: the features may come from the store, and be older.
+        return found.features[np.searchsorted(found.index, index)]
+
     @cache
     def matrices() -> tuple[FloatArray, FloatArray]:
-        train, test = (
-            compute_baseline(
-                baseline,
-                split.images,
-                strict=context.config.strict,
-                listener=context.listener,
-            ).features
-            for split in (dataset.train, dataset.test)
-        )
-        return train, test
+        dataset = context.dataset
+        return of_rows(dataset.train, train.index), of_rows(dataset.test, test.index)
 
     return matrices
