@@ -58,9 +58,12 @@ class RowWriter:
             with self._storage_errors():
                 self._write_header(len(self._written))
         if rows.dtype != np.float32 or rows.shape != (len(index), self._n_columns):
+            cause = "the model's output changes between batches."
+            if rows.dtype != np.float32:
+                cause = "give the model a float32 output."
             raise DataError(
                 f"Features must be float32 of shape ({len(index)}, {self._n_columns}), got "
-                f"{rows.dtype} of shape {rows.shape}: the model's output changes between batches."
+                f"{rows.dtype} of shape {rows.shape}: {cause}"
             )
         if self._written[index].any():
             raise DataError("The features of an image arrived twice.")

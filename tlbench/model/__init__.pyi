@@ -21,7 +21,8 @@ from .classifier import (
     encode_classes,
     encode_classifier_card,
 )
-from .file import OnnxModel, TensorInfo, count_macs
+from .file import OnnxModel, TensorInfo
+from .macs import count_macs, is_full_precision
 from .precision import (
     FULL_PRECISION,
     PRECISIONS,
@@ -74,6 +75,7 @@ __all__ = [
     "export_backbone",
     "file_stem",
     "is_file_name",
+    "is_full_precision",
     "load_backbone",
     "refuse_file_at_precision",
     "resolve_model",

@@ -97,10 +97,16 @@ def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFe
             "tlbench predict, time it with tlbench latency, or name the backbone itself."
         )
         raise ModelError(msg)
-    if not accepts_raw_images(model):
-        first = model.inputs[0]
+    if len(model.inputs) > 1:
+        names = ", ".join(tensor.name for tensor in model.inputs)
         msg = (
-            f"{model.path} takes {first.dtype} {first.shape}, not uint8 images (N, H, W, 3): its "
+            f"{model.path} has {len(model.inputs)} inputs ({names}); features are computed by "
+            "models with one input, the images."
+        )
+        raise ModelError(msg)
+    if not accepts_raw_images(model):
+        msg = (
+            f"{model.path} takes {model.inputs[0]}, not uint8 images (N, H, W, 3): its "
             "preprocessing is unknown, so only its latency can be measured (tlbench latency)."
         )
         raise ModelError(msg)

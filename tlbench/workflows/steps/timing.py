@@ -221,6 +221,7 @@ def measure_fresh(
     outputs = [
         run_isolated(_FRESH_MODULE, request, timeout_s=_FRESH_TIMEOUT_S) for _ in range(processes)
     ]
+    session.model.check_unchanged()  # each process has read the file again
 
     def column(name: str) -> tuple[float, ...]:
         return tuple(answer[name] for answer in outputs)
