@@ -110,6 +110,15 @@ def test_the_version_of_onnx_runtime_is_in_the_key(features_of, monkeypatch):
     assert _is_new(before, features_of())
 
 
+def test_the_version_of_pillow_is_in_the_key(features_of, monkeypatch):
+    """Another version may decode other pixels from the same files."""
+    before, original = features_of(), metadata.version
+    monkeypatch.setattr(
+        step.metadata, "version", lambda name: "99" if name == "pillow" else original(name)
+    )
+    assert _is_new(before, features_of())
+
+
 def test_the_layout_of_the_store_is_in_the_key(features_of, monkeypatch):
     before = features_of()
     monkeypatch.setattr("tlbench.features.store.LAYOUT_VERSION", 2)

@@ -113,6 +113,7 @@ def extract_split(context: RunContext, split: Split, split_name: str) -> SplitFe
     parts = {
         "model": model.sha256,
         "images": split.images_fingerprint,
+        "pillow": metadata.version("pillow"),  # another version may decode other pixels
         "provider": config.provider.lower(),
         "provider_options": dict(config.provider_options),
         "precision": model.card.precision if model.card else "unknown",
@@ -197,7 +198,6 @@ def _split_features(
 
 
 def _digest_parts(split: Split) -> dict[str, Any]:
-    # Files are decoded by Pillow: another version may give other pixels.
     return {"split": split.fingerprint, "pillow": metadata.version("pillow")}
 
 
