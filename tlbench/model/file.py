@@ -92,12 +92,10 @@ class OnnxModel:
                 f"{len(self.outputs)} outputs, and needs at least one of each."
             )
             raise ModelError(msg)
-        if reason := _outside(self.proto):
+        if found := _outside(self.proto):
             # The file's hash would not tell two sets of weights apart.
-            msg = (
-                f"{path} {reason}, but tlbench measures one self-contained file. Save it again "
-                "with onnx.save(onnx.load(PATH), NEW_PATH)."
-            )
+            reason, remedy = found
+            msg = f"{path} {reason}, but tlbench measures one self-contained file. {remedy}."
             raise ModelError(msg)
 
     def check_unchanged(self) -> None:
@@ -195,18 +193,20 @@ def messages(message: Any) -> Iterator[Any]:  # noqa: ANN401 - protobuf has no c
                 waiting.extend([value] if is_single else value)
 
 
-def _outside(proto: "onnx.ModelProto") -> str | None:
-    """Return what in the model, at any depth, refers to another file; None if nothing does."""
+def _outside(proto: "onnx.ModelProto") -> tuple[str, str] | None:
+    """Return what in the model, at any depth, refers to another file, and what to do about it."""
     import onnx
 
     for one in messages(proto):
         if isinstance(one, onnx.TensorProto):
             if one.data_location == onnx.TensorProto.EXTERNAL:
-                return "keeps its weights in other files"
+                remedy = "Save it again with onnx.save(onnx.load(PATH), NEW_PATH)"
+                return "keeps its weights in other files", remedy
         elif isinstance(one, onnx.NodeProto) and one.op_type == "EPContext":
             attributes = {attribute.name: attribute.i for attribute in one.attribute}
             if attributes.get("embed_mode", 1) == 0:
-                return "keeps a compiled network in another file"
+                remedy = "Compile it again with the session option ep.context_embed_mode=1"
+                return "keeps a compiled network in another file", remedy
     return None
 
 
