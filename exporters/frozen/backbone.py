@@ -194,6 +194,7 @@ def fetch_archive(
 ) -> bytes:
     """Return the archive from *folder*, or else from *url*: then it is kept in *folder*, if any."""
     from tlbench.core.download import download
+    from tlbench.core.files import write_atomically
 
     name = url.rpartition("/")[2]
     kept = None if folder is None else folder / name
@@ -205,11 +206,14 @@ def fetch_archive(
         with tempfile.TemporaryDirectory(prefix=f".{name}-", dir=folder) as temporary:
             path = download(url, Path(temporary) / name, listener, sha256=None)
             content = path.read_bytes()
-            if len(content) == size_bytes and kept is not None:
-                path.replace(kept)
+        if len(content) == size_bytes and kept is not None:
+            # Not moved: pooch makes files that only their owner may read, and caches are shared.
+            write_atomically(kept, content, advice="Choose another cache_dir.")
     except DownloadError as error:
         msg = f"{error} Give the file, or the {MEMBER} in it, with weights=PATH."
         raise ExportError(msg) from error
+    except StorageError:
+        raise
     except OSError as error:
         msg = f"{folder} cannot be written: {error.strerror}. Choose another cache_dir."
         raise StorageError(msg) from error

@@ -59,7 +59,10 @@ def build_network(
     weights = Weights(
         kind="file", sha256=sha256_file(path), origin=path.name, licence="stated by its author"
     )
-    return _from_file(frameworks, network, options, path, top=top, listener=listener), weights
+    model = _from_file(frameworks, network, options, path, top=top, listener=listener)
+    if sha256_file(path) != weights.sha256:  # Keras has read it in between
+        raise ExportError(f"Weights {path} changed while they were read. Export again.")
+    return model, weights
 
 
 def _imagenet(

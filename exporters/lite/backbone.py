@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from tlbench.core.errors import ConfigError, ExportError, MissingDependencyError
-from tlbench.core.hashing import sha256_file
 from tlbench.core.progress import Listener
 from tlbench.core.registry import unknown_name
 from tlbench.model import ExportOptions, ModelCard, Weights
@@ -136,7 +135,7 @@ class LiteBackbone:
                     "weights='random'."
                 )
                 raise ExportError(msg)
-        state = read_state_dict(path)
+        state, digest = read_state_dict(path)
         for name, shape in shapes.items():
             found = state[name].shape if name in state else None
             if found != shape:
@@ -146,7 +145,7 @@ class LiteBackbone:
                 )
                 raise ExportError(msg)
         kind: Literal["imagenet", "file"] = "imagenet" if options.weights == "imagenet" else "file"
-        return state, Weights(kind=kind, sha256=sha256_file(path), origin=origin, licence=licence)
+        return state, Weights(kind=kind, sha256=digest, origin=origin, licence=licence)
 
     def _published_file(self) -> tuple[Path, str]:
         try:

@@ -193,12 +193,12 @@ def _drift(model: onnx.ModelProto, source: OnnxModel, images: Sequence[ImageArra
         raise ExportError(msg) from error
     ours, theirs = (
         np.stack([features(image).reshape(-1) for image in images])
-        for features in (_runner(model), _runner(source.path.read_bytes()))
+        for features in (_runner(model), _runner(source.proto))
     )
     return measure_drift(ours, theirs)
 
 
-def _runner(model: onnx.ModelProto | bytes) -> Callable[[ImageArray], FloatArray]:
+def _runner(model: onnx.ModelProto) -> Callable[[ImageArray], FloatArray]:
     """Return a function that gives the model's first output for one raw image of any size."""
     session = open_session(model, "converted graph")
     (name,) = (tensor.name for tensor in session.get_inputs())

@@ -5,7 +5,9 @@ from importlib import metadata
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from tlbench.cli.app import app
 from tlbench.machine.processors import Processors
@@ -127,6 +129,41 @@ def test_export_and_inspect_agree(tlbench):
     document = json.loads(tlbench("inspect", "m.onnx", "--format", "json").out)
     assert document["card"]["weights"]["kind"] == "random"
     assert document["macs"] > 1e7
+
+
+@pytest.mark.parametrize(
+    ("operator", "compute", "macs"),
+    [
+        ("MatMul", "35 MACs per image", 35),
+        ("Relu", "0 MACs per image", 0),
+        ("LSTM", "unknown. The arithmetic of LSTM in m.onnx is not counted.", None),
+    ],
+)
+def test_inspect_tells_few_from_none_and_from_unknown(tlbench, operator, compute, macs):
+    """A foreign model: no zero where nothing was counted, and no empty brackets for a shape."""
+    value = helper.make_tensor_value_info
+    names = ["x", "w", "w"][: {"MatMul": 2, "LSTM": 3}.get(operator, 1)]
+    graph = helper.make_graph(
+        [
+            helper.make_node(operator, names, ["y"]),
+            helper.make_node("SequenceConstruct", ["y"], ["s"]),
+        ],
+        "g",
+        [value("x", TensorProto.FLOAT, [-1, 5])],
+        [
+            value("y", TensorProto.FLOAT, None),
+            helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None),
+        ],
+        [numpy_helper.from_array(np.zeros((5, 7), np.float32), "w")],
+    )
+    onnx.save(helper.make_model(graph), "m.onnx")
+    out = " ".join(tlbench("inspect", "m.onnx").out.split())
+    assert f"Compute {compute}" in out
+    assert "Input x: float32 (?, 5)" in out
+    assert "Output y: float32 of unknown shape Output s: sequence(float32)" in out
+    document = json.loads(tlbench("inspect", "m.onnx", "--format", "json").out)
+    assert document["macs"] == macs
+    assert [tensor["shape"] for tensor in document["outputs"]] == [None, None]
 
 
 @pytest.mark.parametrize(

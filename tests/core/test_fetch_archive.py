@@ -4,6 +4,8 @@ import gzip
 import hashlib
 import io
 import logging
+import os
+import stat
 import tarfile
 
 import pytest
@@ -65,6 +67,20 @@ def test_good_archive_is_unpacked(site, destination, recorder):
     assert fetch_archive(url, digest, FILES, destination, recorder) == destination
     assert {path.name: path.read_bytes() for path in destination.iterdir()} == FILES
     assert [path.name for path in destination.parent.iterdir()] == ["data"]
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids="umask={:03o}".format)
+def test_umask_is_honoured(site, destination, recorder, umask):
+    """The files are as private as the user wants, whatever permissions the archive gives them."""
+    url, digest = site()
+    before = os.umask(umask)
+    try:
+        fetch_archive(url, digest, FILES, destination, recorder)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(destination.stat().st_mode) == 0o777 & ~umask
+    for path in destination.iterdir():
+        assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~umask
 
 
 def test_progress_counts_the_bytes(site, destination, recorder, tmp_path):

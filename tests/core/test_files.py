@@ -1,8 +1,10 @@
 """Files and folders are written whole or not at all."""
 
 import os
+import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +18,10 @@ from tlbench.core.files import (
     atomic_path,
     check_file,
     check_folder,
+    storage_errors,
     write_atomically,
 )
+from tlbench.features import save_npz
 
 
 @pytest.fixture(params=[0o022, 0o077, 0o002], ids="umask={:03o}".format)
@@ -215,22 +219,61 @@ def test_a_full_disk_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyP
             check_folder(tmp_path)
 
 
-def test_an_error_of_the_system_becomes_one_of_storage(tmp_path: Path) -> None:
-    """A full disk is told with the destination, and nothing is left."""
+def test_a_full_device_is_told_with_the_destination() -> None:
+    """``/dev/full`` fails as a full disk does, when something is written."""
+    with pytest.raises(StorageError, match=r"^/dev/full cannot be written: No space left on dev"):
+        write_atomically(Path("/dev/full"), b"a" * 10_000)
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """Let no file of this process grow beyond 4 KiB."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_disk_that_fills_up_is_told_and_nothing_is_left(tmp_path: Path) -> None:
+    """Whatever is written, the error names the destination."""
+    array = np.random.default_rng(0).random(10_000)
+    with pytest.raises(StorageError, match=r"a\.npz cannot be written: File too large"):
+        save_npz(tmp_path / "a.npz", {"a": array})
+    with pytest.raises(StorageError, match=r"a\.bin cannot be written: File too large"):
+        write_atomically(tmp_path / "a.bin", array.tobytes())
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("writer", [atomic_path, atomic_folder])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("a"),
+        StorageError("The cache is full."),
+        FileNotFoundError(2, "No such file or directory", "/the/plugin/has/lost.it"),
+        ConnectionResetError(104, "Connection reset by peer"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_of_the_caller_is_not_touched(
+    tmp_path: Path, writer: Callable[[Path], AbstractContextManager[Path]], error: Exception
+) -> None:
+    """The work may read files, too: what it misses is not taken for the destination."""
+    with pytest.raises(type(error)) as caught, writer(tmp_path / "a"):
+        raise error
+    assert caught.value is error
+    assert not [*tmp_path.iterdir()]
+
+
+def test_errors_while_writing_are_the_destinations(tmp_path: Path) -> None:
+    """The caller says which part of its work is the writing."""
     with (
-        pytest.raises(StorageError, match=r"a\.bin cannot be written: No space left on device\."),
-        atomic_path(tmp_path / "a.bin"),
+        pytest.raises(StorageError, match=r"a\.bin cannot be written: No space .*\. Free some\."),
+        storage_errors(tmp_path / "a.bin", "Free some."),
     ):
         raise OSError(28, "No space left on device")
-    assert not [*tmp_path.iterdir()]
-
-
-def test_an_error_of_the_caller_is_not_touched(tmp_path: Path) -> None:
-    """An error that is not the system's passes, one of storage keeps its own message."""
-    for error in (ValueError("a"), StorageError("The cache is full.")):
-        with pytest.raises(type(error), match=str(error)), atomic_folder(tmp_path / "a"):
-            raise error
-    assert not [*tmp_path.iterdir()]
 
 
 def test_a_folder_that_holds_something_is_never_replaced(tmp_path: Path) -> None:

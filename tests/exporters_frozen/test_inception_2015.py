@@ -4,9 +4,13 @@ import base64
 import gzip
 import hashlib
 import io
+import os
+import stat
 import sys
 import tarfile
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import graphs
 import numpy as np
@@ -76,11 +80,28 @@ def test_download_is_kept_and_used_again(publish, tmp_path):
     assert requested == ["/inception.tgz"]
 
 
+@pytest.mark.parametrize("umask", [0o022, 0o077, 0o002], ids="umask={:03o}".format)
+def test_a_kept_file_is_as_private_as_the_user_wants(publish, tmp_path, umask):
+    """Neither pooch's 0600, which locks others out of a shared cache, nor more than is wanted."""
+    url = publish(b"archive")
+    before = os.umask(umask)
+    try:
+        fetch_archive(tmp_path / "kept", Silent(), url=url, size_bytes=7)
+    finally:
+        os.umask(before)
+    mode = (tmp_path / "kept" / "inception.tgz").stat().st_mode
+    assert stat.S_IMODE(mode) == 0o666 & ~umask
+
+
 @pytest.mark.parametrize("name", ["keras", "tensorflow", "tf2onnx"])
 def test_nothing_is_downloaded_for_an_export_that_cannot_follow(
     publish, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setitem(sys.modules, name, None)  # as where it is not installed
+    for framework in ("keras", "tensorflow", "tf2onnx"):
+        module = ModuleType(framework)
+        module.__spec__ = ModuleSpec(framework, loader=None)
+        # None: as where it is not installed. The others are found, wherever this test runs.
+        monkeypatch.setitem(sys.modules, framework, None if framework == name else module)
     requested = []
     backbone = replace(INCEPTIONV3_2015, url=publish(b"archive", requested=requested))
     with pytest.raises(MissingDependencyError, match=f"'{name}'.*tlbench\\[export\\]"):

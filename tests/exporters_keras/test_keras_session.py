@@ -32,7 +32,7 @@ def test_other_backend_of_keras(export, monkeypatch):
         export(MOBILENET, input_size=32)
 
 
-def test_processes_started_later_inherit_no_log_level(monkeypatch):
+def test_processes_started_later_inherit_no_log_level(tensorflow, monkeypatch):
     """TensorFlow is quiet here; whether it is elsewhere is the user's own choice."""
     fakes = Frameworks(MagicMock(), MagicMock(), MagicMock())  # the frameworks matter to none of it
     monkeypatch.setattr("exporters.common.session._imported", lambda: fakes)

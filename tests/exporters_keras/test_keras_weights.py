@@ -5,9 +5,11 @@ import socket
 
 import pytest
 
+from exporters.keras import weights as keras_weights
 from exporters.keras.table import EFFICIENTNETB0, MOBILENET, VGG16
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.hashing import sha256_file
+from tlbench.core.progress import Silent
 from tlbench.model import ExportOptions
 
 pytestmark = pytest.mark.tensorflow
@@ -181,3 +183,17 @@ def test_weights_of_another_network(saved, export, suffix):
     file = saved[False][0] / f"mine{suffix}"
     with pytest.raises(ExportError, match=r"does not fit vgg16 at 32 .*without classifier: \w+"):
         export(VGG16, weights=str(file), input_size=SIZE)
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path, monkeypatch):
+    """Its digest, on the card, would be that of other weights."""
+    path = tmp_path / "w.weights.h5"
+    path.write_bytes(b"\x89HDF\r\n\x1a\n first")
+
+    def read(*_, **__):
+        path.write_bytes(b"\x89HDF\r\n\x1a\n second")
+
+    monkeypatch.setattr(keras_weights, "_from_file", read)
+    options = ExportOptions(weights=str(path))
+    with pytest.raises(ExportError, match=r"w\.weights\.h5 changed while they were read"):
+        keras_weights.build_network(None, MOBILENET, options, top=False, listener=Silent())

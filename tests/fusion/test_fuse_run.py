@@ -242,6 +242,20 @@ def test_a_folder_is_no_destination(measure, tmp_path, monkeypatch):
         fuse_run(str(measure()), head="softmax", destination=tmp_path)
 
 
+def test_an_error_of_the_work_is_not_the_destinations(measure, tmp_path, monkeypatch):
+    """A dataset that misses a file of its own must not be told to choose another place."""
+    error = FileNotFoundError(2, "No such file or directory", "/the/archive/of/a/plugin")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(fusing, "extract_split", fail)
+    with pytest.raises(FileNotFoundError) as caught:
+        fuse_run(str(measure()), head="softmax", destination=tmp_path / "out" / "c.onnx")
+    assert caught.value is error
+    assert nothing_beside(tmp_path / "out" / "c.onnx")
+
+
 def test_a_backbone_of_spatial_features_and_a_top(tmp_path, tiny_path, ask, digits_images):
     """Flattened features; the other output and what only it needs are left out."""
     model = onnx.load(tiny_path)

@@ -73,6 +73,37 @@ def test_other_types_are_refused(tmp_path, dtype):
         latency_inputs(model, None)
 
 
+@pytest.mark.parametrize(
+    ("shape", "match"),
+    [
+        ([], "takes float32 scalar, and tlbench cannot make inputs of that"),
+        (None, "takes float32 of unknown shape, and tlbench cannot"),
+        ([0, 4], r"takes float32 \(0, 4\), and"),
+        (["N", 0], r"takes float32 \(N, 0\), and"),
+    ],
+    ids=str,
+)
+def test_inputs_without_an_axis_for_images_are_refused(tmp_path, shape, match):
+    with pytest.raises(ModelError, match=match):
+        latency_inputs(save_model(tmp_path / "m.onnx", shape), None)
+
+
+def test_negative_lengths_are_open(tmp_path):
+    """As they are for ONNX Runtime."""
+    inputs = latency_inputs(save_model(tmp_path / "m.onnx", [-1, 3, -1, -1]), None)
+    assert inputs.fixed_batch is None
+    assert inputs.shape == (3, 224, 224)
+
+
+def test_a_sequence_is_refused(tmp_path):
+    model = save_model(tmp_path / "m.onnx", ["N", 4])
+    kind = helper.make_sequence_type_proto(helper.make_tensor_type_proto(TensorProto.FLOAT, None))
+    model.proto.graph.input[0].type.CopyFrom(kind)
+    onnx.save(model.proto, tmp_path / "m.onnx")
+    with pytest.raises(ModelError, match=r"takes sequence\(float32\); tlbench can make"):
+        latency_inputs(OnnxModel(tmp_path / "m.onnx"), None)
+
+
 def test_too_many_open_axes_are_refused(tmp_path):
     model = save_model(tmp_path / "m.onnx", ["N", "a", "b", "c"])
     with pytest.raises(ModelError, match="too many open axes"):

@@ -174,8 +174,9 @@ def _unpack(archive: Path, url: str, members: Collection[str], target: Path, fol
                         f"The archive {url} contains {entry.name[:120]!r}, "
                         "which does not belong there. Nothing was unpacked."
                     )
-                # The name is a known one; the filter is a second guard, and drops odd permissions.
-                tar.extract(entry, target, filter="data")
+                # The name is a known one, and the filter is a second guard. The permissions are the
+                # user's own, not the archive's.
+                tar.extract(entry, target, set_attrs=False, filter="data")
                 found.add(entry.name)
     except (tarfile.TarError, gzip.BadGzipFile, zlib.error, EOFError) as error:
         raise DataError(f"The archive {url} is damaged: {_reason(error)}.") from error

@@ -17,44 +17,49 @@ _ADVICE = "Choose another place."
 def write_atomically(path: Path, data: bytes | str, *, advice: str = _ADVICE) -> None:
     """Write a whole file or nothing; text as UTF-8, with what UTF-8 cannot hold escaped."""
     content = data.encode(errors="backslashreplace") if isinstance(data, str) else data
-    with atomic_path(path, advice=advice) as temporary:
+    with atomic_path(path, advice=advice) as temporary, storage_errors(path, advice):
         temporary.write_bytes(content)
 
 
 @contextmanager
 def atomic_path(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
     """Yield an empty temporary file beside *path* that replaces it unless the block raises."""
-    with _storage_errors(path, advice):
+    with storage_errors(path, advice):
         destination = _destination(path)
-        if _is_device(path):
-            yield path
-            return
-        temporary = _temporary(destination)
-        temporary.touch(exist_ok=False)  # 0666 less the umask, where mkstemp would give 0600
-        try:
-            yield temporary
+        if is_device := _is_device(path):
+            temporary = path
+        else:
+            temporary = _temporary(destination)
+            temporary.touch(exist_ok=False)  # 0666 less the umask, where mkstemp would give 0600
+    if is_device:
+        yield path
+        return
+    try:
+        yield temporary
+        with storage_errors(path, advice):
             temporary.replace(destination)
-        finally:  # after the move there is nothing of this name
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+    finally:  # after the move there is nothing of this name
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 @contextmanager
 def atomic_folder(path: Path, *, advice: str = _ADVICE) -> Iterator[Path]:
     """Yield an empty folder that is moved to *path*, never over a full one, if the block ends."""
-    with _storage_errors(path, advice):
+    with storage_errors(path, advice):
         temporary = _temporary(path)
         temporary.mkdir()  # 0777 less the umask, where mkdtemp would give 0700
-        try:
-            yield temporary
+    try:
+        yield temporary
+        with storage_errors(path, advice):
             temporary.replace(path)
-        finally:  # after the move there is nothing of this name
-            shutil.rmtree(temporary, ignore_errors=True)
+    finally:  # after the move there is nothing of this name
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def check_file(path: Path, *, advice: str = _ADVICE) -> None:
     """Raise StorageError if a file cannot be written at *path*, before work is done for it."""
-    with _storage_errors(path, advice):
+    with storage_errors(path, advice):
         destination = _destination(path)
         if not _is_device(path):
             _try_to_write(destination.parent)
@@ -64,7 +69,7 @@ def check_file(path: Path, *, advice: str = _ADVICE) -> None:
 
 def check_folder(path: Path, *, advice: str = _ADVICE) -> None:
     """Raise StorageError if nothing can be written in a folder *path*, which may be missing."""
-    with _storage_errors(path, advice):
+    with storage_errors(path, advice):
         _try_to_write(path)
 
 
@@ -108,13 +113,17 @@ def _temporary(path: Path) -> Path:
 
 
 @contextmanager
-def _storage_errors(path: Path, advice: str) -> Iterator[None]:
-    """Turn an OSError, also one of the block, into a StorageError that ends with *advice*."""
+def storage_errors(path: Path, advice: str = _ADVICE) -> Iterator[None]:
+    """Turn an OSError of the block into a StorageError about *path* that ends with *advice*.
+
+    Nothing but the writing belongs in the block: an OSError of other code, such as a plugin that
+    misses a file of its own, would be taken for one of *path*.
+    """
     try:
         yield
     except StorageError:
         raise
     except OSError as error:
-        raise StorageError(
-            f"{path} cannot be written: {error.strerror or error}. {advice}"
-        ) from error
+        # numpy says only how many elements it was able to write
+        reason = error.strerror or f"the disk may be full ({error})"
+        raise StorageError(f"{path} cannot be written: {reason}. {advice}") from error

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.core.errors import ConfigError
+from tlbench.core.errors import ConfigError, ModelError
 from tlbench.engine.providers import NO_GRAPH, failed_run, graph_options, provider_name
 
 # Providers whose memory ONNX Runtime's Python API can allocate; the others use host memory.
@@ -21,6 +21,18 @@ def device_of(provider: str) -> str:
 def device_number_of(provider: str, provider_options: Mapping[str, str]) -> int:
     """Return the number of the device that a provider with these options uses; 0 for the host."""
     return 0 if device_of(provider) == "cpu" else int(provider_options.get("device_id", 0))
+
+
+def check_rows(output: object, name: str) -> None:
+    """Raise ModelError unless *output* is an array with an axis for the images."""
+    if not isinstance(output, np.ndarray) or not output.ndim:
+        kind = "a scalar" if isinstance(output, np.ndarray) else f"a {type(output).__name__}"
+        msg = (
+            f"The model's output {name!r} is {kind}, but tlbench measures models whose first "
+            "output, or the one named 'features', is an array with a row for each image. Name "
+            "another output of the graph 'features'."
+        )
+        raise ModelError(msg)
 
 
 class BoundBatch:
@@ -54,12 +66,15 @@ class BoundBatch:
             # caller's array.
             self._input = OrtValue.ortvalue_from_numpy(np.array(batch, order="C"), *place)
             (output,) = session.run([output_name], {input_name: batch}, *no_graph)
+            check_rows(output, output_name)
             self._output = OrtValue.ortvalue_from_shape_and_type(
                 output.shape, output.dtype.type, *place
             )
             self._binding = session.io_binding()
             self._binding.bind_ortvalue_input(input_name, self._input)
             self._binding.bind_ortvalue_output(output_name, self._output)
+        except ModelError:
+            raise
         except Exception as error:  # ONNX Runtime raises a dozen types of its own
             raise failed_run(provider, batch.shape, error) from error
 

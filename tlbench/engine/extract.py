@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.arrays import ImageArray, Images, LabelArray
-from tlbench.core.errors import ConfigError, DataError, UnreadableImageError
+from tlbench.core.errors import ConfigError, DataError, ModelError, UnreadableImageError
 from tlbench.core.progress import Listener, Silent
 from tlbench.machine import available_cpus
 
@@ -73,6 +73,8 @@ def extract_features(
     ------
     ConfigError
         If *batch_size* is below 1.
+    ModelError
+        If *run* does not return one row for each image.
     UnreadableImageError, DataError
         With *strict*, for the first image that cannot be decoded; or if no image can be.
     """
@@ -93,6 +95,12 @@ def extract_features(
         unreadable.extend(failed)
         for index, batch in batches:
             features = run(batch)
+            if len(features) != len(batch):
+                msg = (
+                    f"The model gives {len(features)} rows for {len(batch)} images, so its rows "
+                    "are not the features of one image each. Export it with an open batch axis."
+                )
+                raise ModelError(msg)
             sink(index, features[: len(index)])
             n_images += len(index)
             n_batches += 1

@@ -1,5 +1,6 @@
 """An ONNX Runtime session that really runs on the provider it was opened on."""
 
+import math
 import re
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ConfigError, ModelError, ProviderUnavailableError
-from tlbench.engine.binding import BoundBatch, device_number_of, device_of
+from tlbench.engine.binding import BoundBatch, check_rows, device_number_of, device_of
 from tlbench.engine.providers import (
     NO_GRAPH,
     captures_graph,
@@ -81,6 +82,7 @@ class Session:
             msg = f"{model.path} cannot be loaded on provider {provider!r}: {runtime_reason(error)}"
             raise ModelError(msg) from error
         self.create_s = time.perf_counter() - started
+        model.check_unchanged()  # ONNX Runtime has read the file again
         self.placement = self._check_placement(wanted)
         self.provider_options: dict[str, str] = self._session.get_provider_options()[wanted]
         # A captured graph uses its own buffers only, so calls with host arrays bypass it.
@@ -113,9 +115,13 @@ class Session:
 
     def run(self, images: ImageArray) -> FloatArray:
         """Return the features of one batch."""
-        features: FloatArray
+        features: Any
         (features,) = self._run(self._outputs, images)
-        return features if features.ndim == 2 else features.reshape(len(features), -1)  # noqa: PLR2004
+        if getattr(features, "ndim", 0) != 2:  # noqa: PLR2004
+            check_rows(features, self._outputs[0])
+            features = features.reshape(len(features), math.prod(features.shape[1:]))
+        rows: FloatArray = features
+        return rows
 
     def run_all(self, images: ImageArray) -> dict[str, NDArray[Any]]:
         """Return every output of the model for one batch, by name and unchanged."""
@@ -211,4 +217,5 @@ def open_session(
 def accepts_raw_images(model: OnnxModel) -> bool:
     """Return whether the first input takes uint8 (N, H, W, 3), as in every exported backbone."""
     first = model.inputs[0]
-    return first.dtype == np.dtype(np.uint8).name and len(first.shape) == 4 and first.shape[3] == 3  # noqa: PLR2004
+    shape = first.shape or ()
+    return first.dtype == np.dtype(np.uint8).name and len(shape) == 4 and shape[3] == 3  # noqa: PLR2004

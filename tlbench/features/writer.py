@@ -1,7 +1,9 @@
 """Write features: an ``.npy`` file row by row, or an ``.npz`` file for other programs."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -11,7 +13,7 @@ from numpy.typing import NDArray
 
 from tlbench.core.arrays import BoolArray, FloatArray, LabelArray
 from tlbench.core.errors import ConfigError, DataError
-from tlbench.core.files import atomic_path, check_file
+from tlbench.core.files import atomic_path, check_file, storage_errors
 
 _BLOCK_ROWS = 4096
 
@@ -22,9 +24,17 @@ class RowWriter:
     Memory use is constant: pages of a memory map would count until the kernel flushes them.
     """
 
-    def __init__(self, path: Path, n_rows: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        n_rows: int,
+        errors: Callable[[], AbstractContextManager[None]] | None = None,
+    ) -> None:
         self._path = path
-        self._file: BinaryIO = path.open("w+b")
+        # Rows arrive between the calls of plugins, whose errors are none of this file.
+        self._storage_errors = errors or partial(storage_errors, path)
+        with self._storage_errors():
+            self._file: BinaryIO = path.open("w+b")
         self._written: BoolArray = np.zeros(n_rows, dtype=np.bool_)
         self._n_columns: int | None = None
         self._offset = 0
@@ -38,17 +48,22 @@ class RowWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        with self._storage_errors() if kind is None else suppress(OSError):
+            self._file.close()
 
     def write(self, index: LabelArray, rows: FloatArray) -> None:
         """Store *rows*, float32 (n, n_columns), at the positions *index*, int64 (n,)."""
         if self._n_columns is None:
             self._n_columns = rows.shape[1]
-            self._write_header(len(self._written))
+            with self._storage_errors():
+                self._write_header(len(self._written))
         if rows.dtype != np.float32 or rows.shape != (len(index), self._n_columns):
+            cause = "the model's output changes between batches."
+            if rows.dtype != np.float32:
+                cause = "give the model a float32 output."
             raise DataError(
                 f"Features must be float32 of shape ({len(index)}, {self._n_columns}), got "
-                f"{rows.dtype} of shape {rows.shape}: the model's output changes between batches."
+                f"{rows.dtype} of shape {rows.shape}: {cause}"
             )
         if self._written[index].any():
             raise DataError("The features of an image arrived twice.")
@@ -56,9 +71,10 @@ class RowWriter:
         rows = np.ascontiguousarray(rows)
         # Consecutive rows are written together: for images of one size that is the whole batch.
         breaks = np.flatnonzero(np.diff(index) != 1) + 1
-        for part in np.split(np.arange(len(index)), breaks):
-            self._file.seek(self._offset + int(index[part[0]]) * row_bytes)
-            self._file.write(rows[part[0] : part[-1] + 1].data)
+        with self._storage_errors():
+            for part in np.split(np.arange(len(index)), breaks):
+                self._file.seek(self._offset + int(index[part[0]]) * row_bytes)
+                self._file.write(rows[part[0] : part[-1] + 1].data)
         self._written[index] = True
 
     def finish(self) -> LabelArray:
@@ -66,10 +82,11 @@ class RowWriter:
         index = np.flatnonzero(self._written).astype(np.int64)
         if self._n_columns is None or not len(index):
             raise DataError("No features arrived, so there is nothing to store.")
-        if len(index) < len(self._written):
-            self._close_gaps(index)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._storage_errors():
+            if len(index) < len(self._written):
+                self._close_gaps(index)
+            self._file.flush()
+            os.fsync(self._file.fileno())
         return index
 
     def _write_header(self, n_rows: int) -> None:
@@ -120,5 +137,5 @@ def check_npz_path(path: Path) -> Path:
 
 def save_npz(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     """Write an uncompressed ``.npz`` atomically; memory-mapped arrays are streamed."""
-    with atomic_path(path) as temporary:
+    with atomic_path(path) as temporary, storage_errors(path):
         np.savez(temporary, allow_pickle=False, **arrays)

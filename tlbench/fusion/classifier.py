@@ -44,7 +44,7 @@ def fuse_graphs(
     source = features.name
     if features.dtype != "float32":
         source = nodes.cast(source, "float32")
-    if len(features.shape) != _ROWS:
+    if len(features.shape or ()) != _ROWS:
         source = nodes.node("Flatten", source, axis=1)
     index, probabilities = add_head(nodes, head, source)
     nodes.node("Identity", index, output=LABEL_OUTPUT)

@@ -21,7 +21,8 @@ from .classifier import (
     encode_classes,
     encode_classifier_card,
 )
-from .file import OnnxModel, TensorInfo, count_macs
+from .file import OnnxModel, TensorInfo
+from .macs import count_macs, is_full_precision
 from .precision import (
     FULL_PRECISION,
     PRECISIONS,
@@ -75,6 +76,7 @@ __all__ = [
     "file_stem",
     "find_backbone",
     "is_file_name",
+    "is_full_precision",
     "refuse_file_at_precision",
     "resolve_model",
 ]

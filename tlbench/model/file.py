@@ -1,13 +1,14 @@
-"""The ONNX file on disk: identity, signature, card, and what one image costs in it."""
+"""The ONNX file on disk: identity, signature and card."""
 
-import math
+import hashlib
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from tlbench.core.errors import ModelError, one_line
+from tlbench.core.errors import ModelError
 from tlbench.core.hashing import sha256_file
 from tlbench.model.card import CARD_KEY, ModelCard, decode_card
 
@@ -17,11 +18,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TensorInfo:
-    """An input or output of a model; *dtype* is numpy's name, an open axis is a name or None."""
+    """An input or output of a model; *dtype* is numpy's name, an open axis is a name or None.
+
+    A *shape* of None is not known: the file does not state it, or it is not that of one tensor.
+    """
 
     name: str
     dtype: str
-    shape: tuple[int | str | None, ...]
+    shape: tuple[int | str | None, ...] | None
+
+    def __str__(self) -> str:
+        """Return type and shape for people: ``float32 (N, 3, ?, ?)``."""
+        if self.shape is None:
+            return self.dtype if "(" in self.dtype else f"{self.dtype} of unknown shape"
+        if not self.shape:
+            return f"{self.dtype} scalar"
+        axes = ", ".join("?" if axis is None else str(axis) for axis in self.shape)
+        return f"{self.dtype} ({axes})"
 
 
 class OnnxModel:
@@ -30,12 +43,22 @@ class OnnxModel:
     Parameters
     ----------
     path : Path
-        The file.
+        The file. It is read once: all attributes belong to the same content.
+
+    Attributes
+    ----------
+    proto : onnx.ModelProto
+        The parsed file, weights included.
+    inputs, outputs : tuple of TensorInfo
+        The signature.
+    sha256, size_bytes : str, int
+        SHA-256 of the file's bytes as hex digits, and their number.
 
     Raises
     ------
     ModelError
-        If there is no such file, or it is not an ONNX model with at least one input and one output.
+        If there is no such file, it is not an ONNX model with at least one input and one output, or
+        other files take part in its answer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,8 +69,19 @@ class OnnxModel:
             )
             raise ModelError(msg)
         self.path = path
+        try:
+            with path.open("rb") as file:
+                self._stamp = _stamp(os.fstat(file.fileno()))
+                content = file.read()
+        except OSError as error:
+            msg = f"{path} cannot be read: {error.strerror or error}. Check its permissions."
+            raise ModelError(msg) from error
+        self.sha256 = hashlib.sha256(content).hexdigest()
+        self.size_bytes = len(content)
+        self.proto = _parse(path, content)
         graph = self.proto.graph
         constants = {tensor.name for tensor in graph.initializer}
+        constants |= {tensor.values.name for tensor in graph.sparse_initializer}
         self.inputs = tuple(
             _tensor_info(value) for value in graph.input if value.name not in constants
         )
@@ -58,38 +92,26 @@ class OnnxModel:
                 f"{len(self.outputs)} outputs, and needs at least one of each."
             )
             raise ModelError(msg)
-
-    @cached_property
-    def proto(self) -> "onnx.ModelProto":
-        """The parsed file, weights included."""
-        import onnx
-        from google.protobuf.message import DecodeError
-
-        try:
-            # By default the format would be guessed from the file's name.
-            proto = onnx.load(self.path, format="protobuf", load_external_data=False)
-        except (DecodeError, OSError, ValueError, onnx.checker.ValidationError) as error:
-            reason = one_line(error) or type(error).__name__
-            msg = f"{self.path} is not an ONNX model: {reason.rstrip('.')}. Export it again."
-            raise ModelError(msg) from error
-        if any(onnx.external_data_helper.uses_external_data(t) for t in proto.graph.initializer):
+        if found := _outside(self.proto):
             # The file's hash would not tell two sets of weights apart.
-            msg = (
-                f"{self.path} keeps its weights in other files, but tlbench measures one "
-                "self-contained file. Save it again with onnx.save(onnx.load(PATH), NEW_PATH)."
-            )
+            reason, remedy = found
+            msg = f"{path} {reason}, but tlbench measures one self-contained file. {remedy}."
             raise ModelError(msg)
-        return proto
 
-    @cached_property
-    def sha256(self) -> str:
-        """SHA-256 of the file's bytes, as hex digits."""
-        return sha256_file(self.path)
-
-    @property
-    def size_bytes(self) -> int:
-        """Size of the file."""
-        return self.path.stat().st_size
+    def check_unchanged(self) -> None:
+        """Raise ModelError if the file at the path is no longer the one that was read."""
+        try:
+            stamp = _stamp(self.path.stat())
+            if stamp == self._stamp or sha256_file(self.path) == self.sha256:
+                return
+            found = "another file has taken its place"
+        except OSError as error:
+            found = f"it cannot be read any more ({error.strerror or error})"
+        msg = (
+            f"{self.path} changed while it was in use: {found}. A measurement could belong to "
+            "either. Measure again, and leave the file alone meanwhile."
+        )
+        raise ModelError(msg)
 
     @cached_property
     def card(self) -> ModelCard | None:
@@ -103,73 +125,124 @@ class OnnxModel:
         return next((entry.value for entry in entries if entry.key == key), None)
 
 
-def _tensor_info(value: "onnx.ValueInfoProto") -> TensorInfo:
+def _stamp(status: os.stat_result) -> tuple[int, ...]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
+
+
+# How files begin that are often taken for a model, and what to do about each.
+_LOOKALIKES = (
+    (b"version https://git-lfs.github.com/", "a Git LFS pointer", "Fetch the model: git lfs pull"),
+    (b"../", "a git-annex pointer", "Fetch the model: git annex get"),
+    (b"/annex/objects/", "a git-annex pointer", "Fetch the model: git annex get"),
+    (b"<", "a web page or an XML document", "Download the model itself, not the page about it"),
+    (b"{", "a JSON document", "Download the model itself, not what is written about it"),
+    (b"PK\x03\x04", "a zip archive", "Unpack a model; export one that PyTorch saved"),
+    (b"\x1f\x8b", "a gzip archive", "Unpack it"),
+    (b"\x89HDF", "an HDF5 file, such as Keras writes", "Export the network to ONNX"),
+    (b"\x80\x02", "a Python pickle, such as PyTorch writes", "Export the network to ONNX"),
+)
+_LOOKALIKES_AT_4 = ((b"ORTM", "in ONNX Runtime's ORT format"), (b"TFL3", "a TensorFlow Lite model"))
+
+
+def _lookalike(content: bytes) -> str | None:
+    """Return what a file that is not a model is, and what to do; None if that is not known."""
+    if not content:
+        return "it is empty. Fetch it again"
+    start = content[:256].removeprefix(b"\xef\xbb\xbf").lstrip()  # a text's byte order mark
+    for beginning, kind, advice in _LOOKALIKES:
+        if start.startswith(beginning):
+            return f"it is {kind}. {advice}"
+    for mark, kind in _LOOKALIKES_AT_4:
+        if content[4:8] == mark:
+            return f"it is {kind}. Give the .onnx file that it was made from"
+    return None
+
+
+def _parse(path: Path, content: bytes) -> "onnx.ModelProto":
     import onnx
+    from google.protobuf.message import DecodeError
 
-    tensor = value.type.tensor_type
-    try:
-        dtype = str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
-    except (KeyError, ValueError):
-        dtype = "unknown"
-    axes = tuple(
-        axis.dim_value if axis.HasField("dim_value") else (axis.dim_param or None)
-        for axis in tensor.shape.dim
-    )
-    return TensorInfo(value.name, dtype, axes)
-
-
-def count_macs(model: OnnxModel, size: tuple[int, int] | None = None) -> int:
-    """Return the multiply-accumulates of convolutions and matrix products for one image.
-
-    Conv, Gemm and MatMul at the top level of the graph are counted; quantised operators, transposed
-    convolutions, branches of ``If`` and loop bodies are not. *size* is the raw image's height and
-    width where the graph leaves them open; by default it is the card's input size.
-    """
-    import onnx
-
-    size = size or (model.card.input_size if model.card else None)
     proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    n_images = _fix_input(proto, size)
     try:
-        graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-    except onnx.shape_inference.InferenceError as error:
-        msg = f"The shapes in {model.path} cannot be inferred: {one_line(error)}"
-        raise ModelError(msg) from error
-    shapes = {tensor.name: tuple(tensor.dims) for tensor in graph.initializer}
-    for value in (*graph.value_info, *graph.input, *graph.output):
-        shapes[value.name] = tuple(axis.dim_value for axis in value.type.tensor_type.shape.dim)
-    return sum(_node_macs(node, shapes, model) for node in graph.node) // n_images
+        proto.ParseFromString(content)
+    except (DecodeError, ValueError) as error:
+        unknown = (
+            f"its {len(content):,} bytes cannot be decoded. If it was downloaded or copied, that "
+            "may have been cut short: fetch it again, or export it again"
+        )
+        reason = _lookalike(content) or unknown
+        raise ModelError(f"{path} is not an ONNX model: {reason}.") from error
+    if not proto.HasField("graph") and (found := _lookalike(content)):
+        raise ModelError(f"{path} is not an ONNX model: {found}.")
+    return proto
 
 
-def _fix_input(proto: "onnx.ModelProto", size: tuple[int, int] | None) -> int:
-    """Set an open batch to one and open spatial axes to *size*; return the batch size."""
-    constants = {tensor.name for tensor in proto.graph.initializer}
-    first = next(value for value in proto.graph.input if value.name not in constants)
-    axes = first.type.tensor_type.shape.dim
-    n_images = max(axes[0].dim_value, 1) if axes else 1
-    if axes:
-        axes[0].dim_value = n_images
-    open_axes = (axis for axis in axes[1:] if not axis.HasField("dim_value"))
-    for axis, value in zip(open_axes, size or (), strict=False):
-        axis.dim_value = value
-    for output in proto.graph.output:  # their shapes would be stale
-        output.type.tensor_type.ClearField("shape")
-    return n_images
+def messages(message: Any) -> Iterator[Any]:  # noqa: ANN401 - protobuf has no common type
+    """Yield a protobuf message and those inside it, at any depth, except for parts of tensors."""
+    import onnx
+
+    waiting = [message]
+    while waiting:
+        one = waiting.pop()
+        yield one
+        if isinstance(one, onnx.TensorProto):
+            continue  # its weights would be copied
+        for field, value in one.ListFields():
+            if field.message_type is not None:
+                is_single = hasattr(value, "ListFields")
+                waiting.extend([value] if is_single else value)
 
 
-def _node_macs(node: "onnx.NodeProto", shapes: dict[str, tuple[int, ...]], model: OnnxModel) -> int:
-    if node.op_type not in {"Conv", "Gemm", "MatMul"}:
-        return 0
-    # a damaged graph may lack even the weight
-    names = (*node.output[:1], *node.input[1:2])
-    output, weight = (shapes.get(name, ()) for name in names) if len(names) > 1 else ((), ())
-    if not output or not weight or 0 in (*output, *weight):
-        msg = f"The shape of {node.op_type} {node.name!r} in {model.path} cannot be inferred."
-        raise ModelError(msg)
-    if node.op_type == "Conv":  # weight: (out, in / groups, kernel...)
-        return math.prod(output) * math.prod(weight[1:])
-    if node.op_type == "Gemm":
-        is_transposed = any(a.name == "transB" and a.i for a in node.attribute)
-        return math.prod(output) * weight[1 if is_transposed else 0]
-    return math.prod(output) * weight[-2 if len(weight) > 1 else 0]
+def _outside(proto: "onnx.ModelProto") -> tuple[str, str] | None:
+    """Return what in the model, at any depth, refers to another file, and what to do about it."""
+    import onnx
+
+    for one in messages(proto):
+        if isinstance(one, onnx.TensorProto):
+            if one.data_location == onnx.TensorProto.EXTERNAL:
+                remedy = "Save it again with onnx.save(onnx.load(PATH), NEW_PATH)"
+                return "keeps its weights in other files", remedy
+        elif isinstance(one, onnx.NodeProto) and one.op_type == "EPContext":
+            attributes = {attribute.name: attribute.i for attribute in one.attribute}
+            if attributes.get("embed_mode", 1) == 0:
+                remedy = "Compile it again with the session option ep.context_embed_mode=1"
+                return "keeps a compiled network in another file", remedy
+    return None
+
+
+def _tensor_info(value: "onnx.ValueInfoProto") -> TensorInfo:
+    kind = value.type.WhichOneof("value")
+    if kind != "tensor_type":
+        return TensorInfo(value.name, _type_name(value.type), None)
+    shape = value.type.tensor_type.shape
+    axes = tuple(
+        # A negative length is an open axis, as for ONNX Runtime.
+        axis.dim_value
+        if axis.HasField("dim_value") and axis.dim_value >= 0
+        else (axis.dim_param or None)
+        for axis in shape.dim
+    )
+    has_shape = value.type.tensor_type.HasField("shape")
+    return TensorInfo(value.name, _type_name(value.type), axes if has_shape else None)
+
+
+def _type_name(kind: "onnx.TypeProto") -> str:
+    """Return numpy's name of a tensor's elements, and ``sequence(float32)`` and the like."""
+    import onnx
+
+    case = kind.WhichOneof("value")
+    if case in {"tensor_type", "sparse_tensor_type"}:
+        number = getattr(kind, case).elem_type
+        if number == onnx.TensorProto.STRING:
+            name = "string"
+        else:
+            try:
+                name = str(onnx.helper.tensor_dtype_to_np_dtype(number))
+            except (KeyError, ValueError):
+                name = "unknown"
+        return name if case == "tensor_type" else f"sparse({name})"
+    if case in {"sequence_type", "optional_type"}:
+        return f"{case.removesuffix('_type')}({_type_name(getattr(kind, case).elem_type)})"
+    if case == "map_type":
+        return f"map({_type_name(kind.map_type.value_type)})"
+    return "unknown"

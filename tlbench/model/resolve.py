@@ -122,11 +122,17 @@ def resolve_model(
         raise unknown_name("backbone", model, BACKBONES.names())
     options = replace(options, download_dir=cache_dir / "downloads")
     folder = cache_dir / "models"
-    source = _cached_or_made(
-        folder / f"{model}-{_export_key(BACKBONES.load(model), options)}.onnx",
-        lambda destination: export_backbone(model, options, destination, listener),
-        listener,
-    )
+    key = _export_key(BACKBONES.load(model), options)
+
+    def export(destination: Path) -> OnnxModel:
+        exported = export_backbone(model, options, destination, listener)
+        if _export_key(BACKBONES.load(model), options) != key:  # it would be served for the old one
+            destination.unlink(missing_ok=True)
+            msg = f"Weights {options.weights} changed while {model} was exported. Try again."
+            raise ModelError(msg)
+        return exported
+
+    source = _cached_or_made(folder / f"{model}-{key}.onnx", export, listener)
     if conversion is None:
         return source
     return _cached_or_made(
@@ -200,8 +206,8 @@ def _export_key(backbone: Backbone, options: ExportOptions) -> str:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions[distribution] = metadata.version(distribution)
     weights = options.weights
-    if weights not in {"imagenet", "random"} and Path(weights).is_file():
-        weights = sha256_file(Path(weights))
+    if weights not in {"imagenet", "random"} and (path := Path(weights).expanduser()).is_file():
+        weights = sha256_file(path)
     values = asdict(options) | {"weights": weights}
     del values["download_dir"]  # where a download is kept changes nothing
     return sha256_value([backbone.name, values, versions])[:16]

@@ -16,7 +16,7 @@ import msgspec
 
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ResultError
-from tlbench.core.files import atomic_folder
+from tlbench.core.files import atomic_folder, storage_errors
 from tlbench.records.accuracy import AccuracyResult
 from tlbench.records.codec import decode_run, encode_run
 from tlbench.records.run import RunResult
@@ -60,7 +60,8 @@ def save_run(run: RunResult, predictions: Mapping[str, NDArray[np.generic]], out
 
     folder = output / run.id
     content = encode_run(run)
-    with atomic_folder(folder, advice="Pass another folder: output=FOLDER.") as temporary:
+    advice = "Pass another folder: output=FOLDER."
+    with atomic_folder(folder, advice=advice) as temporary, storage_errors(folder, advice):
         (temporary / _RUN).write_bytes(content)
         if predictions:
             np.savez_compressed(temporary / _PREDICTIONS, allow_pickle=False, **predictions)

@@ -21,6 +21,10 @@ from tlbench.records import document_schema, plain_value
 DESCRIPTION_VERSION = 1
 
 
+# Below this many, multiply-accumulates are given in full: in billions they would read 0.000.
+_SMALL = 1_000_000
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDescription:
     """What is known of a model file without running it."""
@@ -29,27 +33,29 @@ class ModelDescription:
     path: str
     sha256: str
     size_bytes: int
-    macs: int | None  # multiply-accumulates for one image; None where shapes cannot be inferred
+    macs: int | None  # multiply-accumulates for one image; None where their number is not known
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     card: ModelCard | None  # None for a file that tlbench did not export
     classifier: ClassifierCard | None  # None for anything but a classifier file
 
 
-def _macs(model: OnnxModel) -> int | None:
+def _macs(model: OnnxModel) -> int | str:
+    """Return the multiply-accumulates for one image, or why their number is not known."""
     try:
         return count_macs(model)
-    except ModelError:  # a foreign graph whose shapes are open: everything else can still be shown
-        return None
+    except ModelError as error:  # of a foreign graph: everything else can still be shown
+        return str(error)
 
 
 def model_document(model: OnnxModel) -> str:
     """Return the description as JSON text."""
+    macs = _macs(model)
     description = ModelDescription(
         path=str(model.path),
         sha256=model.sha256,
         size_bytes=model.size_bytes,
-        macs=_macs(model),
+        macs=macs if isinstance(macs, int) else None,
         inputs=model.inputs,
         outputs=model.outputs,
         card=model.card,
@@ -61,11 +67,6 @@ def model_document(model: OnnxModel) -> str:
 def model_schema() -> dict[str, Any]:
     """Return the JSON Schema of a description, as published in the documentation."""
     return document_schema(ModelDescription, DESCRIPTION_VERSION)
-
-
-def _signature(tensor: TensorInfo) -> str:
-    axes = ", ".join("?" if axis is None else str(axis) for axis in tensor.shape)
-    return f"{tensor.name}: {tensor.dtype} ({axes})"
 
 
 def _conversion(conversion: Conversion) -> list[tuple[str, str]]:
@@ -129,13 +130,17 @@ def describe_model(model: OnnxModel) -> str:
     """Return the description for people, one fact per line."""
     macs = _macs(model)
     classifier = classifier_card(model)
-    unknown = "unknown: the graph's shapes are not fixed"
+    if isinstance(macs, str):
+        compute = f"unknown. {macs}"
+    else:
+        number = f"{macs:,} MACs" if macs < _SMALL else f"{macs / 1e9:.3f} GMACs"
+        compute = f"{number} per image"
     lines = [
         ("File", f"{model.path}, {format_bytes(model.size_bytes)}"),
         ("SHA-256", model.sha256),
-        *(("Input", _signature(tensor)) for tensor in model.inputs),
-        *(("Output", _signature(tensor)) for tensor in model.outputs),
-        ("Compute", unknown if macs is None else f"{macs / 1e9:.3f} GMACs per image"),
+        *(("Input", f"{tensor.name}: {tensor}") for tensor in model.inputs),
+        *(("Output", f"{tensor.name}: {tensor}") for tensor in model.outputs),
+        ("Compute", compute),
         *(_classifier(classifier) if classifier else ()),
         *(_card(model.card) if model.card else [("Card", "none: not exported by tlbench")]),
     ]

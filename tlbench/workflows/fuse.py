@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError, one_line
-from tlbench.core.files import atomic_path
+from tlbench.core.files import atomic_path, storage_errors
 from tlbench.core.progress import Listener, Silent, task
 from tlbench.engine import feature_output, runtime_version
 from tlbench.fusion import (
@@ -116,7 +116,8 @@ def fuse_run(
         reference = _Reference(test.index, labels, fitted.probabilities(test.features))
         fused, card = _verified(source, fitted, reference, context, part)
         attach_card(fused, card)
-        part.write_bytes(fused.SerializeToString())
+        with storage_errors(destination):
+            part.write_bytes(fused.SerializeToString())
     return OnnxModel(destination)
 
 
@@ -246,7 +247,8 @@ def _verified(
         if problem:
             context.listener.warn(f"In float32 {problem}; the head computes in float64.")
         fused = fuse_graphs(context.model, feature_output(context.model), fitted, arithmetic)
-        part.write_bytes(fused.SerializeToString())
+        with storage_errors(part):
+            part.write_bytes(fused.SerializeToString())
         problem, verification = _verify(OnnxModel(part), reference, context)
         if problem:
             continue

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from tlbench.core.arrays import FloatArray, LabelArray
-from tlbench.core.errors import ModelError, UnreadableImageError
+from tlbench.core.errors import DataError, ModelError, StorageError, UnreadableImageError
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener
-from tlbench.datasets import Dataset, HashedImages, Split
+from tlbench.datasets import HashedImages, Split
 from tlbench.engine import accepts_raw_images, extract_features, runtime_version
 from tlbench.features import (
     FeatureBaseline,
-    RowWriter,
     StoredArrays,
     check_npz_path,
     compute_baseline,
@@ -121,16 +120,23 @@ def _extract_split(context: RunContext, split: Split, split_name: str) -> SplitF
             "tlbench predict, time it with tlbench latency, or name the backbone itself."
         )
         raise ModelError(msg)
-    if not accepts_raw_images(model):
-        first = model.inputs[0]
+    if len(model.inputs) > 1:
+        names = ", ".join(tensor.name for tensor in model.inputs)
         msg = (
-            f"{model.path} takes {first.dtype} {first.shape}, not uint8 images (N, H, W, 3): its "
+            f"{model.path} has {len(model.inputs)} inputs ({names}); features are computed by "
+            "models with one input, the images."
+        )
+        raise ModelError(msg)
+    if not accepts_raw_images(model):
+        msg = (
+            f"{model.path} takes {model.inputs[0]}, not uint8 images (N, H, W, 3): its "
             "preprocessing is unknown, so only its latency can be measured (tlbench latency)."
         )
         raise ModelError(msg)
     parts = {
         "model": model.sha256,
         "images": split.images_fingerprint,
+        "pillow": metadata.version("pillow"),  # another version may decode other pixels
         "provider": config.provider,
         "provider_options": dict(config.provider_options),
         "precision": model.card.precision if model.card else "unknown",
@@ -144,7 +150,13 @@ def _extract_split(context: RunContext, split: Split, split_name: str) -> SplitF
     if stored is None:
         _compute(context, split, split_name, key, parts)
         stored = store.get("features", key)
-        assert stored is not None
+        if stored is None:
+            msg = (
+                f"The features of {split_name} disappeared from {store.root} as soon as they were "
+                "written: another program deletes files there. Run again, or choose another "
+                "cache_dir."
+            )
+            raise StorageError(msg)
     return _split_features(stored, split, split_name, from_store=from_store, strict=config.strict)
 
 
@@ -157,7 +169,7 @@ def _compute(
     pad_tail = session.provider != "cpu"
     images = HashedImages(split.images)
     with context.store.writing("features", key, parts) as entry:
-        with RowWriter(entry.folder / "features.npy", len(split)) as writer:
+        with entry.rows("features", len(split)) as writer:
             listener.start(f"extract {split_name}", len(split), "images")
             extraction = extract_features(
                 session.run,
@@ -248,29 +260,39 @@ def feature_sets(
             FeatureSet(
                 name=baseline.name,
                 identity=sha256_value([baseline.name, versions, *images, *rows]),
-                matrices=_baseline_matrices(context, dataset, baseline),
                 storable=baseline.name not in context.config.given.baselines,
+                matrices=_baseline_matrices(context, baseline, train, test),
             )
         )
     return sets
 
 
 def _baseline_matrices(
-    context: RunContext, dataset: Dataset, baseline: FeatureBaseline
+    context: RunContext, baseline: FeatureBaseline, train: SplitFeatures, test: SplitFeatures
 ) -> Callable[[], tuple[FloatArray, FloatArray]]:
     """Return a function that computes the features of *baseline* when they are first needed."""
 
+    def of_rows(split: Split, index: LabelArray) -> FloatArray:
+        """Return the features of the images that the labels belong to, in their order."""
+        found = compute_baseline(
+            baseline, split.images, strict=context.config.strict, listener=context.listener
+        )
+        missing = np.setdiff1d(index, found.index)
+        if len(missing):
+            reason = dict(found.skipped)[int(missing[0])]
+            msg = (
+                f"{len(missing)} images can no longer be read that could be when the backbone's "
+                f"features were computed. The first: {reason} Restore the files and run again."
+            )
+            raise DataError(msg)
+        if len(index) == len(found.index):
+            return found.features
+        # Some could not be read then: the features may come from the store, and be older.
+        return found.features[np.searchsorted(found.index, index)]
+
     @cache
     def matrices() -> tuple[FloatArray, FloatArray]:
-        train, test = (
-            compute_baseline(
-                baseline,
-                split.images,
-                strict=context.config.strict,
-                listener=context.listener,
-            ).features
-            for split in (dataset.train, dataset.test)
-        )
-        return train, test
+        dataset = context.dataset
+        return of_rows(dataset.train, train.index), of_rows(dataset.test, test.index)
 
     return matrices

@@ -37,7 +37,7 @@ from tlbench.latency import (
     tick_s,
 )
 from tlbench.machine import locate_gpu
-from tlbench.model import OnnxModel, count_macs
+from tlbench.model import OnnxModel, count_macs, is_full_precision
 from tlbench.records import LatencyResult
 
 # Inputs change from call to call: a result cached anywhere on the way would show otherwise.
@@ -80,7 +80,17 @@ def latency_inputs(model: OnnxModel, images: Images | None) -> LatencyInputs:
         )
         raise ModelError(msg)
     first = model.inputs[0]
-    batch_axis = first.shape[0] if first.shape else None
+    if first.dtype not in {"uint8", "float32", "float16"}:
+        raise ModelError(
+            f"{model.path} takes {first.dtype}; tlbench can make uint8, float32 and float16 inputs."
+        )
+    if not first.shape or 0 in first.shape:
+        msg = (
+            f"{model.path} takes {first}, and tlbench cannot make inputs of that. Give its input a "
+            "shape with an axis for the images, such as (N, 3, 224, 224)."
+        )
+        raise ModelError(msg)
+    batch_axis = first.shape[0]
     fixed_batch = batch_axis if isinstance(batch_axis, int) else None
     assumptions = []
     if fixed_batch is not None:
@@ -90,7 +100,7 @@ def latency_inputs(model: OnnxModel, images: Images | None) -> LatencyInputs:
     sizes = model.card.input_size if model.card else (_ASSUMED_SIZE, _ASSUMED_SIZE)
     open_axes = [axis for axis in first.shape[1:] if not isinstance(axis, int)]
     if len(open_axes) > len(sizes):
-        msg = f"{model.path} takes {first.dtype} {first.shape}: too many open axes for an image."
+        msg = f"{model.path} takes {first}: too many open axes for an image."
         raise ModelError(msg)
     filler = iter(sizes)
     shape = tuple(axis if isinstance(axis, int) else next(filler) for axis in first.shape[1:])
@@ -98,12 +108,8 @@ def latency_inputs(model: OnnxModel, images: Images | None) -> LatencyInputs:
     generator = np.random.default_rng(0)
     if first.dtype == "uint8":
         values = generator.integers(0, 256, (_N_DISTINCT, *shape), dtype=np.uint8)
-    elif first.dtype in {"float32", "float16"}:
-        values = generator.standard_normal((_N_DISTINCT, *shape)).astype(first.dtype)
     else:
-        raise ModelError(
-            f"{model.path} takes {first.dtype}; tlbench can make uint8, float32 and float16 inputs."
-        )
+        values = generator.standard_normal((_N_DISTINCT, *shape)).astype(first.dtype)
     return LatencyInputs(tuple(values), fixed_batch, tuple(assumptions))
 
 
@@ -228,9 +234,12 @@ class TimedModel:
 
     @cached_property
     def _peak(self) -> float | None:
-        # Half precision without a card to say so would be held against the peak of float32, which
-        # a GPU exceeds by far.
-        if self._macs is None or (self.session.cuda_device is not None and not self._has_card):
+        # A lower precision without a card to say so would be held against the peak of float32,
+        # which it may exceed: TF32 on a GPU, or 8 bits anywhere.
+        is_unsure = self.session.cuda_device is not None or not is_full_precision(
+            self.session.model
+        )
+        if self._macs is None or (is_unsure and not self._has_card):
             return None
         return arithmetic_ceiling(
             self.precision,

@@ -214,6 +214,7 @@ def measure_fresh(
         run_isolated(_FRESH_MODULE, request, timeout_s=_FRESH_TIMEOUT_S, libraries=_FRESH_LIBRARIES)
         for _ in range(processes)
     ]
+    session.model.check_unchanged()  # each process has read the file again
 
     def column(name: str) -> tuple[float, ...]:
         return tuple(answer[name] for answer in outputs)
