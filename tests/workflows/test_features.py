@@ -12,6 +12,7 @@ from tlbench.core.progress import Silent
 from tlbench.datasets import Split
 from tlbench.features import ArrayStore, FeatureBaseline
 from tlbench.model import CARD_KEY, OnnxModel, decode_card, encode_card
+from tlbench.workflows.steps import digests
 from tlbench.workflows.steps import features as step
 from tlbench.workflows.steps.context import RunContext
 
@@ -167,25 +168,25 @@ def store(tmp_path):
 
 def test_digests_come_from_the_store(store):
     split = _split(Photos(5))
-    digests = step.image_digests(store, split, "photos", Silent())
+    found = digests.image_digests(store, split, "photos", Silent())
     assert split.images.n_reads == 5
-    np.testing.assert_array_equal(step.image_digests(store, split, "photos", Silent()), digests)
+    np.testing.assert_array_equal(digests.image_digests(store, split, "photos", Silent()), found)
     assert split.images.n_reads == 5
 
 
 def test_digests_of_other_images_are_computed(store):
-    step.image_digests(store, _split(Photos(5)), "photos", Silent())
+    digests.image_digests(store, _split(Photos(5)), "photos", Silent())
     other = _split(Photos(5), name="others")
-    step.image_digests(store, other, "photos", Silent())
+    digests.image_digests(store, other, "photos", Silent())
     assert other.images.n_reads == 5
 
 
 def test_digests_are_computed_again_with_another_pillow(store, monkeypatch):
     """Another version may decode other pixels."""
     split = _split(Photos(5))
-    step.image_digests(store, split, "photos", Silent())
-    monkeypatch.setattr(step.metadata, "version", lambda name: f"{name} 99")
-    step.image_digests(store, split, "photos", Silent())
+    digests.image_digests(store, split, "photos", Silent())
+    monkeypatch.setattr(digests.metadata, "version", lambda name: f"{name} 99")
+    digests.image_digests(store, split, "photos", Silent())
     assert split.images.n_reads == 10
 
 

@@ -1,6 +1,7 @@
 """The application, and one table of the library's parameters and its options."""
 
 import ast
+import importlib
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -44,11 +45,17 @@ class OptionName:
     repeatable: bool = False
 
 
+def whole_command() -> Any:  # noqa: ANN401 - click's types are typer's business
+    """Return the application with all its commands."""
+    importlib.import_module("tlbench.cli.app")  # it adds them, and imports this module
+    return typer.main.get_command(app)
+
+
 @cache
 def option_names() -> Mapping[str, OptionName]:
     """Return the option of each parameter, from the parameters of the commands themselves."""
     found: dict[str, OptionName] = {}
-    for parameter in _parameters(typer.main.get_command(app)):
+    for parameter in _parameters(whole_command()):
         if parameter.param_type_name == "option":
             text = next((opt for opt in parameter.opts if opt.startswith("--")), parameter.opts[0])
             is_switch = parameter.is_flag

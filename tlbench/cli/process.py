@@ -1,7 +1,6 @@
 """The process around a command: its streams, what ends it, and the code that it exits with."""
 
 import errno
-import importlib
 import io
 import os
 import sys
@@ -36,14 +35,12 @@ def _run_command() -> int:
     # Here, so that a library that cannot be imported is an error like any other.
     import typer
 
-    from tlbench.cli.names import app
-
-    importlib.import_module("tlbench.cli.app")  # adds the commands
+    from tlbench.cli.names import whole_command
 
     # typer brings its own click, in which this class has no public name.
     usage_error: Any = typer.BadParameter.__bases__[0]
     # Not `app()`, which makes its own exit codes of errors: 1 of a pipe that is closed.
-    command = typer.main.get_command(app)
+    command = whole_command()
     try:
         with command.make_context("tlbench", sys.argv[1:]) as context:
             command.invoke(context)
