@@ -3,7 +3,9 @@
 import numpy as np
 import onnx
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import RidgeClassifier, SGDClassifier
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
@@ -222,6 +224,27 @@ def test_equal_votes_go_to_the_first_class(tiny_path, ask, tmp_path):
     model = fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
     labels, _ = ask(model, np.zeros((2, 8, 8, 3), np.uint8))
     assert labels.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize(("smallest", "n_folds"), [(30, 5), (5, 5), (4, 4), (2, 2)])
+def test_a_calibration_is_that_of_its_seed_and_folds(
+    photos, tiny_features, seed, smallest, n_folds
+):
+    """Five folds, or as many as the smallest class has images, dealt by the seed."""
+    kept = np.flatnonzero((photos[1] != 0) | (np.cumsum(photos[1] == 0) <= smallest))
+    features, labels = tiny_features[kept], photos[1][kept]
+    build = built("svm-linear-fast")
+    head = fit_classifier("svm", lambda: build(labels), features, labels, n_classes=10, seed=seed)
+
+    def calibrated(random_state):
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+        own = CalibratedClassifierCV(build(labels), cv=folds, ensemble=False)
+        return own.fit(features, labels).predict_proba(features)
+
+    np.testing.assert_array_equal(head.probabilities(features), calibrated(seed))
+    assert np.abs(head.probabilities(features) - calibrated(seed + 1)).max() > 1e-4
+    assert f"sigmoid, {n_folds} folds" in head.probabilities_are
 
 
 def test_a_class_of_one_image_cannot_be_calibrated(photos, tiny_features):
