@@ -44,6 +44,7 @@ MISMATCHES = {
     "preprocessing": (lambda run: {"model": _card(run, preprocessing="x / 255")}, "127", "255"),
     "layer": (lambda run: {"model": _card(run, layer="blocks.3")}, "head", "blocks.3"),
     "pooling": (lambda run: {"model": _card(run, pooling="max")}, "avg", "max"),
+    "features": (lambda run: {"model": _card(run, feature_shape=(7, 640))}, "1280", "7x640"),
     "classes": (lambda run: {"model": _card(run, n_classes=1000)}, "none", "1000"),
     "model file": (
         lambda run: {"model": replace(run.model, sha256="e" * 64, card=None)},
@@ -59,6 +60,10 @@ MISMATCHES = {
     "test images": (lambda run: {"accuracy": {"n_test": 500}}, "1017", "500"),
     "parameter C": (lambda run: {"accuracy": {"params": {"C": 0.5}}}, "1.0", "0.5"),
 }
+
+
+# The parameters that the golden run has besides C.
+ABSENT = {"parameter max_iter", "parameter standardise", "parameter kernel"}
 
 
 @pytest.mark.parametrize(("name", "case"), MISMATCHES.items(), ids=MISMATCHES)
@@ -88,6 +93,28 @@ def test_each_mismatch_can_be_allowed(saved_run, vary, compared, name, case):
     assert name in {difference.name for pair in pairs for difference in pair.mismatches}
     assert len(found.speed_ups) == 2
     assert len(found.accuracy) == 4
+
+
+@pytest.mark.parametrize(("name", "case"), MISMATCHES.items(), ids=MISMATCHES)
+def test_no_other_mismatch_is_named(saved_run, vary, compared, name, case):
+    """Each property is compared by itself."""
+    change, _, _ = case
+    found = compare_runs(
+        compared(saved_run, vary(saved_run, **change(saved_run))), allow_unlike=True
+    )
+    pairs = (*found.speed_ups, *found.accuracy)
+    # A file without a card does not say its precision; other parameters are absent.
+    others = {"model file": {"precision"}, "parameter C": ABSENT}.get(name, set())
+    assert {difference.name for pair in pairs for difference in pair.mismatches} == {name} | others
+
+
+@pytest.mark.parametrize(("kind", "sha256"), [("imagenet", "d" * 64), ("file", None)])
+def test_weights_are_their_kind_and_their_digest(saved_run, vary, compared, kind, sha256):
+    """Either alone makes other weights."""
+    digest = sha256 or saved_run.model.card.weights.sha256
+    other = vary(saved_run, model=_weights(saved_run, kind=kind, sha256=digest))
+    found = compare_runs(compared(saved_run, other), allow_unlike=True)
+    assert {one.name for pair in found.speed_ups for one in pair.mismatches} == {"weights"}
 
 
 def test_one_message_names_every_difference_once(saved_run, vary, compared):
