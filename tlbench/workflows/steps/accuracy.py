@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tlbench.compare import paired_difference
-from tlbench.core.arrays import FloatArray
+from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.hashing import sha256_array
 from tlbench.core.progress import task
 from tlbench.features import content_key
@@ -169,14 +169,16 @@ def _hold_out(
     test = fitting.test
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
+    ours: dict[str, LabelArray] = {}  # by head, on the backbone's own features
     for features in fitting.sets:
         for head in fitting.heads_on(features):
             evaluation = _evaluate(fitting, features, head)
             result = replace(evaluation.result, fitted_on=features.fitted_on)
-            predicted = predictions[entry_name(result)] = evaluation.predictions
-            ours = predictions.get(f"{BACKBONE}.{head.name}")
-            if features.baseline and ours is not None:  # some heads fit no vector of pixels
-                paired = paired_difference(test.labels, predicted, ours)
+            predictions[entry_name(result)] = evaluation.predictions
+            if features.name == BACKBONE and features.fitted_on is None:
+                ours[head.name] = evaluation.predictions
+            elif features.baseline and head.name in ours:  # some heads fit no vector of pixels
+                paired = paired_difference(test.labels, evaluation.predictions, ours[head.name])
                 result = replace(result, to_backbone=paired)
             results.append(result)
     return tuple(results), predictions
