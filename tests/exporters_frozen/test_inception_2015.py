@@ -7,6 +7,8 @@ import io
 import sys
 import tarfile
 from dataclasses import replace
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 
 import graphs
 import numpy as np
@@ -80,7 +82,11 @@ def test_download_is_kept_and_used_again(publish, tmp_path):
 def test_nothing_is_downloaded_for_an_export_that_cannot_follow(
     publish, tmp_path, monkeypatch, name
 ):
-    monkeypatch.setitem(sys.modules, name, None)  # as where it is not installed
+    # As where this one is not installed, and the others are, whether or not they are here.
+    for other in ("keras", "tensorflow", "tf2onnx"):
+        found = ModuleType(other)
+        found.__spec__ = ModuleSpec(other, None)
+        monkeypatch.setitem(sys.modules, other, None if other == name else found)
     requested = []
     backbone = replace(INCEPTIONV3_2015, url=publish(b"archive", requested=requested))
     with pytest.raises(MissingDependencyError, match=f"'{name}'.*tlbench\\[export\\]"):
