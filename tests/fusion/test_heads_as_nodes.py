@@ -135,19 +135,20 @@ def test_labels_and_probabilities_are_scikit_learns(
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        make_pipeline(StandardScaler(), RidgeClassifier()),
-        make_pipeline(StandardScaler(with_mean=False), Normalizer(), RidgeClassifier()),
-        make_pipeline(StandardScaler(with_std=False), SVC(kernel="linear")),
-        make_pipeline(make_pipeline(StandardScaler(), "passthrough"), SVC(kernel="linear")),
-        MLPClassifier((8, 5), activation="tanh", max_iter=20, random_state=0),
-        MLPClassifier((), activation="identity", max_iter=20, random_state=0),
-        MLPClassifier((8,), activation="logistic", max_iter=20, random_state=0),
-    ],
-    ids=str,
-)
+PLUGINS = {
+    "ridge": make_pipeline(StandardScaler(), RidgeClassifier()),
+    "ridge, normalised": make_pipeline(
+        StandardScaler(with_mean=False), Normalizer(), RidgeClassifier()
+    ),
+    "svc": make_pipeline(StandardScaler(with_std=False), SVC(kernel="linear")),
+    "nested": make_pipeline(make_pipeline(StandardScaler(), "passthrough"), SVC(kernel="linear")),
+    "tanh": MLPClassifier((8, 5), activation="tanh", max_iter=20, random_state=0),
+    "identity": MLPClassifier((), activation="identity", max_iter=20, random_state=0),
+    "logistic": MLPClassifier((8,), activation="logistic", max_iter=20, random_state=0),
+}
+
+
+@pytest.mark.parametrize("estimator", PLUGINS.values(), ids=PLUGINS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_plugins_estimator_is_known_by_what_it_learnt(
     estimator, tiny_path, photos, tiny_features, ask, tmp_path
@@ -166,7 +167,7 @@ def test_a_plugins_estimator_is_known_by_what_it_learnt(
         (make_pipeline(MaxAbsScaler(), RidgeClassifier()), "MaxAbsScaler"),
         (make_pipeline(Normalizer("l1"), RidgeClassifier()), "Normalizer"),
     ],
-    ids=str,
+    ids=["kernel", "scaler", "norm"],
 )
 def test_what_has_no_form_is_named(estimator, named, tiny_path, photos, tiny_features, tmp_path):
     head = fit_classifier(
