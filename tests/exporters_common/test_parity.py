@@ -245,3 +245,6 @@ def test_probe_images_reveal_swapped_axes_and_channels():
     assert np.abs(values - values[..., ::-1]).mean() > 20
     assert values.min() < 30
     assert values.max() > 225
+    # noise that leaves the range of a byte ends at its limits, and does not wrap around
+    spread = np.abs(patches - np.median(patches, axis=(2, 4), keepdims=True))
+    assert spread.max() < 6 * 20

@@ -112,6 +112,7 @@ def test_every_image_is_tested_once(data):
     """Train and test of a fold are all images."""
     found = validate(HEADS.load("centroid"), data)
     assert sum(fold.n_test for fold in found.folds) == 130
+    assert {fold.search for fold in found.folds} == {None}
     assert {fold.n_train + fold.n_test for fold in found.folds} == {130}
 
 
