@@ -7,7 +7,7 @@ import pytest
 
 from tlbench.compare import compare_runs
 from tlbench.core.errors import ComparisonError
-from tlbench.records import ServerLoad
+from tlbench.records import Mismatch, ServerLoad
 
 replace = dataclasses.replace
 
@@ -106,6 +106,36 @@ def test_no_other_mismatch_is_named(saved_run, vary, compared, name, case):
     # A file without a card does not say its precision; other parameters are absent.
     others = {"model file": {"precision"}, "parameter C": ABSENT}.get(name, set())
     assert {difference.name for pair in pairs for difference in pair.mismatches} == {name} | others
+
+
+EXACT = {
+    "classes": ({"n_classes": 1000}, ("none", "1000")),
+    "input size": ({"input_size": (128, 96)}, ("224x224", "128x96")),
+    "pooling": ({"pooling": "max"}, ("avg", "max")),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), EXACT.items(), ids=EXACT)
+def test_a_mismatch_has_the_values_of_both_cards(saved_run, vary, compared, name, case):
+    changes, (one, two) = case
+    other = vary(saved_run, model=_card(saved_run, **changes))
+    first, *_ = compare_runs(compared(saved_run, other), allow_unlike=True).speed_ups
+    assert first.mismatches == (Mismatch(name=name, reference=one, other=two),)
+
+
+def test_a_file_without_a_card_is_named_by_its_digest(saved_run, vary, compared):
+    bare = replace(saved_run.model, path_name="mine.onnx", sha256="e" * 64, card=None)
+    first, *_ = compare_runs(
+        compared(saved_run, vary(saved_run, model=bare)), allow_unlike=True
+    ).speed_ups
+    digest = saved_run.model.sha256[:12]
+    assert first.mismatches == (
+        Mismatch(
+            name="model file",
+            reference=f"{saved_run.model.path_name} {digest} with a card",
+            other="mine.onnx eeeeeeeeeeee without a card",
+        ),
+    )
 
 
 @pytest.mark.parametrize(("kind", "sha256"), [("imagenet", "d" * 64), ("file", None)])
