@@ -163,8 +163,13 @@ def test_a_class_of_one_image_is_said(data):
 def test_a_fold_that_leaves_one_class_to_learn_is_refused(counts):
     """All but one class have a single image, and it lies in the fold that is tested."""
     labels = np.repeat([0, 1], counts)
-    with pytest.raises(ConfigError, match=f"only images of class {np.argmax(counts)} outside fold"):
+    with pytest.raises(ConfigError) as refused:
         check_folds(labels, 3, 0)
+    single = assign_folds(labels, 3, 0)[np.argmin(np.array(counts)[labels])]
+    assert str(refused.value) == (
+        f"folds=3 leaves only images of class {np.argmax(counts)} outside fold {single + 1}, "
+        "because every other class has a single image. Add images, or do without cross-validation."
+    )
     check_folds(np.append(labels, [0, 1]), 3, 0)
 
 

@@ -1,0 +1,154 @@
+"""What each check says, word for word: reports show these sentences as they are."""
+
+import math
+
+import pytest
+
+TEXTS = {
+    "finished": ("finished", "pass", {}, "the measurement ran to its end"),
+    "interrupted": (
+        "finished",
+        "fail",
+        {"complete": False},
+        "interrupted before its end: measure again",
+    ),
+    "samples": ("samples", "pass", {}, "200 samples"),
+    "few samples": (
+        "samples",
+        "fail",
+        {"samples": [0.004] * 9},
+        "9 samples are too few for a median, which needs 11: raise max_duration_s",
+    ),
+    "trend of few": (
+        "trend",
+        "unknown",
+        {"samples": [0.004] * 11},
+        "needs at least 12 samples, got 11",
+    ),
+    "trend of nothing": (
+        "trend",
+        "unknown",
+        {"samples": [0.0] * 20},
+        "some calls took no time that the clock shows",
+    ),
+    "dependence of few": (
+        "autocorrelation",
+        "unknown",
+        {"samples": [0.004] * 11},
+        "needs at least 12 samples, got 11",
+    ),
+    "no dependence": (
+        "autocorrelation",
+        "pass",
+        {"samples": [0.004, 0.005] * 50},
+        "neighbouring samples are independent (rank correlation -0.99)",
+    ),
+    "timer": (
+        "timer",
+        "pass",
+        {"tick_s": 1e-6, "samples": [0.004] * 20},
+        "a call lasts 4,000 clock ticks",
+    ),
+    "coarse timer": (
+        "timer",
+        "fail",
+        {"tick_s": 1e-3, "samples": [0.004] * 20},
+        "timer too coarse: a call lasts 4 clock ticks (1.00 ms); use a larger batch",
+    ),
+    "no timer": (
+        "timer",
+        "fail",
+        {"tick_s": math.inf},
+        (
+            "timer too coarse: a call lasts 0 clock ticks (which was never seen to move); use a "
+            "larger batch"
+        ),
+    ),
+    "batch": ("batch", "pass", {"batch_size": 7, "n_outputs": 7}, "7 rows for 7 images"),
+    "wrong batch": (
+        "batch",
+        "fail",
+        {"batch_size": 8},
+        (
+            "8 images went in and 1 rows came out: the effective batch size is not the requested "
+            "one, so images/s would be wrong"
+        ),
+    ),
+    "placement": ("placement", "pass", {}, "all operators ran on the requested provider"),
+    "elsewhere": (
+        "placement",
+        "note",
+        {"elsewhere": ("Gather", "Shape")},
+        "Gather, Shape ran on another provider: data may cross the bus",
+    ),
+    "caching": (
+        "caching",
+        "pass",
+        {"repeated_ratio": 0.99},
+        "a repeated input takes 0.99 of the time of changing inputs",
+    ),
+    "cached": (
+        "caching",
+        "fail",
+        {"repeated_ratio": 0.31},
+        (
+            "result caching: a repeated input takes 0.31 of the time of changing inputs; turn the "
+            "cache off"
+        ),
+    ),
+    "caching of changing inputs": (
+        "caching",
+        "unknown",
+        {"repeated_ratio": None},
+        "not checked: the input changed with every call",
+    ),
+    "caching of one input": (
+        "caching",
+        "unknown",
+        {"repeated_ratio": None, "inputs_change": False},
+        "not checked: a captured graph was given a single input",
+    ),
+    "arithmetic": (
+        "arithmetic",
+        "pass",
+        {"macs_per_s": 0.5e9},
+        "50.0 % of the arithmetic ceiling measured on this machine",
+    ),
+    "impossible": (
+        "arithmetic",
+        "fail",
+        {"macs_per_s": 7e9},
+        (
+            "impossible: 7.0 times the arithmetic ceiling measured on this machine; the model "
+            "cannot have run as the file describes it"
+        ),
+    ),
+    "unknown arithmetic": (
+        "arithmetic",
+        "unknown",
+        {"macs_per_s": None},
+        "the graph's arithmetic or the machine's arithmetic ceiling is not known",
+    ),
+    "unknown load": (
+        "other load",
+        "unknown",
+        {"other_cpus": None},
+        "this machine does not report what else runs on it",
+    ),
+    "other load": (
+        "other load",
+        "fail",
+        {"other_cpus": 1.5},
+        (
+            "other load on the machine: others kept 1.50 of 4 processors busy; stop it and measure "
+            "again"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS.values(), ids=TEXTS)
+def test_what_a_check_says(case, check_of):
+    name, outcome, changes, text = case
+    check = check_of(name, **changes)
+    assert (check.outcome, check.text) == (outcome, text)
