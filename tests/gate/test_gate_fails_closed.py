@@ -67,7 +67,8 @@ def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
     (folder / "predictions.npz").unlink()
     verdict = judge_run(open_compared_run("a", output), baseline)
     assert not verdict.passed
-    assert "no predictions.npz" in text_of(verdict, "same data")
+    expected = "there is no predictions.npz beside the run's run.json"
+    assert text_of(verdict, "same data") == expected
 
 
 def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
@@ -76,7 +77,28 @@ def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
     compared = open_compared_run("a", output)
     bare = replace(compared.run, accuracy=(), dataset=None)
     verdict = judge_run(replace(compared, run=bare), make_baseline(compared))
-    assert "the run has no accuracy" in text_of(verdict, "same data")
+    assert text_of(verdict, "same data") == (
+        "the run has no accuracy: make it with `tlbench evaluate` or `tlbench run`"
+    )
+
+
+def test_a_baseline_that_does_not_name_its_data_fails(save, images, tmp_path, outcomes, text_of):
+    """Its predictions cannot be compared with any."""
+    output = tmp_path / "work" / "runs"
+    save("a", images, {"backbone.softmax": images.first})
+    compared = open_compared_run("a", output)
+    verdict = judge_run(compared, replace(make_baseline(compared), data=None))
+    assert outcomes(verdict, "same data") == {"predictions": "fail"}
+    assert text_of(verdict, "same data") == (
+        "the baseline has predictions but does not say for what data"
+    )
+
+
+def test_the_same_data_are_named(gated, images, outcomes, text_of):
+    verdict = gated(images.first)
+    assert outcomes(verdict, "same data") == {"cifar10": "pass"}
+    expected = "1,017 test images, the same in the same order"
+    assert text_of(verdict, "same data") == expected
 
 
 def test_a_damaged_baseline_is_an_error(save, images, tmp_path):

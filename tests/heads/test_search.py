@@ -1,6 +1,7 @@
 """The choice of a parameter on held-out training images."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -197,3 +198,24 @@ def test_a_warm_search_works_without_steps_before_the_last(blobs):
     )
     space = SearchSpace(parameter="C", values=(1e-4, 1e-2), warm_argument="C")
     assert len(search(head, space, blobs).n_correct) == 2
+
+
+def test_a_head_adapts_to_the_images_that_a_value_is_fitted_on():
+    """Without those that are held out: a limit by their number would be that of other images."""
+    seen = []
+
+    def adapt(params, labels):
+        seen.append(np.asarray(labels))
+        return params, ()
+
+    softmax = HEADS.load("softmax")
+    labels = np.arange(40) % 2
+    features = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    space = SearchSpace(parameter="C", values=(0.1, 1.0))
+    params = resolve_params(softmax, {})
+    search_parameter(replace(softmax, adapt=adapt), space, params, features, labels, seed=3)
+    rest = np.setdiff1d(np.arange(40), validation_rows(labels, 3))
+    assert 0 < len(rest) < 40
+    for found in seen:
+        np.testing.assert_array_equal(found, labels[rest])
+    assert seen
