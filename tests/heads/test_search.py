@@ -18,6 +18,7 @@ from tlbench.heads import (
     search_parameter,
     validation_rows,
 )
+from tlbench.records import Search
 
 
 @pytest.fixture(scope="module")
@@ -219,3 +220,21 @@ def test_a_head_adapts_to_the_images_that_a_value_is_fitted_on():
     for found in seen:
         np.testing.assert_array_equal(found, labels[rest])
     assert seen
+
+
+@pytest.mark.parametrize(("n_validation", "is_said"), [(100, False), (99, True)])
+def test_a_hundred_held_out_images_are_enough(n_validation, is_said):
+    search = Search(
+        parameter="C",
+        values=(0.1, 1.0, 10.0),
+        n_correct=(50, 60, 55),
+        n_validation=n_validation,
+        n_unconverged=0,
+        chosen=1.0,
+        at_edge=False,
+        elapsed_s=1.0,
+    )
+    expected = "Values were compared on 99 held-out images: chance decides between close ones."
+    assert search_notes([search]) == (expected,) * is_said
+    unconverged = search_notes([replace(search, n_unconverged=1), search])
+    assert unconverged[0] == "The solver did not converge for 1 of 6 values tried."
