@@ -177,6 +177,41 @@ def test_what_has_no_form_is_named(estimator, named, tiny_path, photos, tiny_fea
         fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
 
 
+def test_an_estimator_that_does_not_know_its_classes_is_named(tiny_path, tiny_features, tmp_path):
+    """A plugin's object that only looks like a classifier."""
+
+    class Odd:
+        predict = predict_proba = staticmethod(lambda features: np.zeros(len(features), int))
+        fit = staticmethod(lambda features, labels: None)
+
+    head = fit_classifier("odd", Odd, tiny_features, np.arange(300) % 2, n_classes=2, seed=0)
+    with pytest.raises(ConfigError, match="^Head 'odd' cannot be fused: Odd has no ONNX form here"):
+        fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
+
+
+@pytest.mark.parametrize("dtype", [onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16])
+def test_features_of_another_type_are_cast(dtype, tiny_path, photos, tiny_features, ask, tmp_path):
+    """Half-precision features differ from the float32 ones that the head was fitted on."""
+    model = onnx.load(tiny_path)
+    (output,) = model.graph.output
+    output.type.tensor_type.elem_type = dtype
+    for node in model.graph.node:
+        node.output[:] = ["plain" if name == output.name else name for name in node.output]
+    model.graph.node.append(onnx.helper.make_node("Cast", ["plain"], [output.name], to=dtype))
+    onnx.save(model, tmp_path / "typed.onnx")
+    images, labels = photos
+    build = built("softmax")
+    head = fit_classifier(
+        "softmax", lambda: build(labels), tiny_features, labels, n_classes=10, seed=0
+    )
+    found, probabilities = ask(
+        fused(tmp_path / "typed.onnx", head, "float32", tmp_path / "f"), images
+    )
+    assert (found.dtype, probabilities.dtype) == (np.int64, np.float32)
+    # half precision has 11 bits
+    np.testing.assert_allclose(probabilities, head.probabilities(tiny_features), atol=0.02)
+
+
 def test_an_estimator_with_other_probabilities_is_not_taken_for_equal(
     tiny_path, photos, tiny_features, ask, tmp_path
 ):

@@ -110,6 +110,10 @@ def test_a_gate_that_could_not_have_found_enough_fails_if_asked(
     verdict = gated(images.second(lost=13, gained=13), Policy(accuracy=rules))
     assert verdict.passed is passed
     assert outcomes(verdict, "fine enough")["backbone.softmax"] == ("pass" if passed else "fail")
+    (check,) = [check for check in verdict.checks if check.rule == "fine enough"]
+    assert check.text == (
+        f"finds drops from 1.9 points with 95 % power; must find {points:g} points"
+    )
 
 
 def test_the_verdict_says_what_it_could_have_found(gated, images):

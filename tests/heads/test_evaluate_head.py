@@ -232,3 +232,19 @@ def test_a_head_is_fitted_with_what_it_adapts():
         adapt=lambda params, labels: ({"shrink_threshold": 0.25 * len(labels)}, ("Changed.",)),
     )
     assert fit_head(head, {"shrink_threshold": 9.0}, X, Y, seed=0)[-1].shrink_threshold == 1.0
+
+
+@pytest.mark.parametrize("row", [0, 1023, 1024, 1400])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_value_that_is_no_number_is_found_wherever_it_is(row, split):
+    features = {name: np.random.default_rng(1).random((1500, 2)) for name in ("train", "test")}
+    features = {name: found.astype(np.float32) for name, found in features.items()}
+    features[split][row, 1] = np.nan
+    features[split][1450, 0] = np.inf
+    labels = np.arange(1500) % 2
+    message = (
+        f"^The {split} split's backbone features contain NaN or infinity, first in row {row}\\. "
+        "Check the model's precision and preprocessing with `tlbench inspect`\\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        evaluate(arrays=(features["train"], labels, features["test"], labels))
