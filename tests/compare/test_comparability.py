@@ -173,6 +173,21 @@ def test_machine_provider_and_threads_may_differ(saved_run, vary, compared):
     }
 
 
+def test_runs_without_timings_have_the_properties_of_their_extraction(saved_run, vary, compared):
+    """Provider and threads decide about features as well."""
+    first = vary(saved_run, "a", latency=())
+    passes = tuple(replace(one, provider="cuda") for one in saved_run.extraction)
+    config = replace(saved_run.config, effective=saved_run.config.effective | {"threads": 9})
+    second = vary(saved_run, "b", latency=(), extraction=passes, config=config)
+    found = compare_runs(compared(first, second)).properties
+    differing = {one.name: one.values for one in found if one.differs}
+    assert differing == {"provider": ("CPUExecutionProvider", "cuda"), "threads": ("2", "9")}
+    unknown = replace(saved_run.config, effective={})
+    third = vary(saved_run, "c", latency=(), extraction=(), config=unknown)
+    found = {one.name: one.values[1] for one in compare_runs(compared(first, third)).properties}
+    assert (found["provider"], found["threads"], found["settings"]) == ("unknown",) * 3
+
+
 def test_files_of_one_network_match(saved_run, vary, compared):
     """An export with another version of the exporter has other bytes and the same card."""
     found = compare_runs(compared(saved_run, vary(saved_run, model=_card(saved_run, opset=18))))

@@ -4,6 +4,8 @@ import math
 
 import pytest
 
+from tlbench.latency import GpuState
+
 TEXTS = {
     "finished": ("finished", "pass", {}, "the measurement ran to its end"),
     "interrupted": (
@@ -151,4 +153,44 @@ TEXTS = {
 def test_what_a_check_says(case, check_of):
     name, outcome, changes, text = case
     check = check_of(name, **changes)
+    assert (check.outcome, check.text) == (outcome, text)
+
+
+FREE = GpuState(temperature_c=41.0, sm_clock_hz=1.98e9)
+COUNTED = GpuState(at_s=100.0, clocked_down_s={"power cap": 0.0, "heat": 0.0})
+GPU_TEXTS = {
+    "free": (
+        "pass",
+        (FREE, FREE),
+        (
+            "the GPU was not throttled at either end; its driver does not count what lies between "
+            "(41 °C, 1980 MHz)"
+        ),
+    ),
+    "throttled at an end": (
+        "fail",
+        (GpuState(reasons=("power cap", "heat")), FREE),
+        "the GPU was throttled (power cap, heat): cool it or lock its clocks (41 °C, 1980 MHz)",
+    ),
+    "throttled in between": (
+        "fail",
+        (COUNTED, GpuState(at_s=110.0, clocked_down_s={"power cap": 5.0, "heat": 0.05})),
+        "the GPU was throttled for 50.0 % of the time (power cap): cool it or lock its clocks",
+    ),
+    "hardly throttled": (
+        "pass",
+        (COUNTED, GpuState(at_s=110.0, clocked_down_s={"power cap": 0.0, "heat": 0.05})),
+        "the GPU was throttled for 0.5 % of the time at most (heat)",
+    ),
+    "silent": (
+        "unknown",
+        (GpuState(unknown="no driver"), FREE),
+        "not checked: no driver; the GPU may have been throttled",
+    ),
+}
+
+
+@pytest.mark.parametrize(("outcome", "states", "text"), GPU_TEXTS.values(), ids=GPU_TEXTS)
+def test_what_the_check_of_a_gpu_says(outcome, states, text, check_of):
+    check = check_of("gpu clock", gpu=states)
     assert (check.outcome, check.text) == (outcome, text)
