@@ -173,6 +173,61 @@ def test_machine_provider_and_threads_may_differ(saved_run, vary, compared):
     }
 
 
+def _machine(**changes):
+    return lambda run: {"environment": replace(run.environment, **changes)}
+
+
+def _library(name, version):
+    return lambda run: {
+        "environment": replace(
+            run.environment, libraries=run.environment.libraries | {name: version}
+        )
+    }
+
+
+PROPERTIES = {
+    "CPU": (_machine(cpu="Other CPU"), "Other CPU"),
+    "processors": (_machine(cpus_usable=3, cpus_total=48), "3 of 48"),
+    "GPU": (_machine(gpus=()), "none"),
+    "provider": (lambda run: {"timing": {"provider": "cuda"}}, "cuda"),
+    "threads": (lambda run: {"timing": {"threads": 8}}, "8"),
+    "settings": (
+        lambda run: {"timing": {"settings": {"spin": "0", "arena": "1"}}},
+        "arena=1; spin=0",
+    ),
+    "ONNX Runtime": (
+        _library("onnxruntime", "9.9.9"),
+        "onnxruntime-gpu 1.31.1; onnxruntime 9.9.9",
+    ),
+    "governor": (_machine(governor=None), "unknown"),
+    "mains power": (_machine(on_ac_power=False), "no"),
+    "OS": (_machine(os="Plan 9"), "Plan 9"),
+    "Python": (_machine(python="3.99"), "3.99"),
+    "model file": (
+        lambda run: {"model": replace(run.model, path_name="copy.onnx")},
+        "copy.onnx 5c5c5c5c5c5c",
+    ),
+    "tlbench": (lambda run: {"tlbench_version": "9.9"}, "9.9"),
+    "scikit-learn": (_library("scikit-learn", "9.9"), "9.9"),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), PROPERTIES.items(), ids=PROPERTIES)
+def test_each_property_is_listed_and_differs_alone(saved_run, vary, compared, name, case):
+    """Machine and settings may explain a difference: every one of them, under its own name."""
+    change, value = case
+    found = compare_runs(compared(saved_run, vary(saved_run, **change(saved_run)))).properties
+    assert [one.name for one in found] == list(PROPERTIES)
+    assert {one.name: one.values[1] for one in found if one.differs} == {name: value}
+
+
+@pytest.mark.parametrize(("power", "said"), [(True, "yes"), (False, "no"), (None, "unknown")])
+def test_mains_power_may_be_unknown(saved_run, vary, compared, power, said):
+    other = vary(saved_run, **_machine(on_ac_power=power)(saved_run))
+    found = {one.name: one.values[1] for one in compare_runs(compared(saved_run, other)).properties}
+    assert found["mains power"] == said
+
+
 def test_runs_without_timings_have_the_properties_of_their_extraction(saved_run, vary, compared):
     """Provider and threads decide about features as well."""
     first = vary(saved_run, "a", latency=())
