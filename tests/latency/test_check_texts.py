@@ -66,6 +66,46 @@ TEXTS = {
             "larger batch"
         ),
     ),
+    "timer without a step": (
+        "timer",
+        "fail",
+        {"tick_s": 0.0},
+        "timer too coarse: a call lasts 0 clock ticks (0 s); use a larger batch",
+    ),
+    "speed": (
+        "clock speed",
+        "pass",
+        {"slowdown": 1.25, "temperatures_c": (45.0, 71.2)},
+        (
+            "the same arithmetic took 25.0 % more time after the measurement than before "
+            "(processor at 45 to 71 °C)"
+        ),
+    ),
+    "speed of one end": (
+        "clock speed",
+        "note",
+        {"slowdown": 0.7, "samples": [0.004] * 20},
+        (
+            "the same arithmetic took 30.0 % less time after the measurement than before, which "
+            "the calls do not show"
+        ),
+    ),
+    "speed of both": (
+        "clock speed",
+        "fail",
+        {"slowdown": 1.3, "samples": [0.004] * 10 + [0.005] * 10},
+        (
+            "the same arithmetic took 30.0 % more time after the measurement than before, and the "
+            "second half of the calls 25.0 % more (heat, power or clock): let the machine cool "
+            "down and measure again"
+        ),
+    ),
+    "speed beside other load": (
+        "clock speed",
+        "unknown",
+        {"other_cpus": 1.0},
+        "cannot be determined while other load is on the machine",
+    ),
     "batch": ("batch", "pass", {"batch_size": 7, "n_outputs": 7}, "7 rows for 7 images"),
     "wrong batch": (
         "batch",
