@@ -294,3 +294,8 @@ def test_equal_parameters_in_another_order_match(saved_run, vary, compared):
         ),
     )
     assert not any(pair.mismatches for pair in compare_runs(compared(saved_run, other)).accuracy)
+    nested = [
+        vary(saved_run, f"run-{number}", accuracy={"params": {"layers": layers}})
+        for number, layers in enumerate(({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    ]
+    assert not any(pair.mismatches for pair in compare_runs(compared(*nested)).accuracy)

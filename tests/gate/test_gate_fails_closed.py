@@ -21,9 +21,11 @@ def test_a_missing_entry_fails(gated, images, outcomes, text_of):
 
 
 def test_an_entry_more_is_said_and_passes(gated, images):
-    verdict = gated(entries={"backbone.softmax": images.first, "backbone.knn": images.first})
+    entries = dict.fromkeys(("backbone.softmax", "backbone.knn", "backbone.mlp"), images.first)
+    verdict = gated(entries=entries)
     assert verdict.passed
-    assert any("not in the baseline, so not judged: backbone.knn" in c for c in verdict.warnings)
+    expected = "not in the baseline, so not judged: backbone.knn, backbone.mlp"
+    assert verdict.warnings == (expected,)
 
 
 def test_other_data_fail(gated, images, text_of):
@@ -69,6 +71,19 @@ def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
     assert not verdict.passed
     expected = "there is no predictions.npz beside the run's run.json"
     assert text_of(verdict, "same data") == expected
+
+
+def test_a_floor_fails_without_predictions(save, images, tmp_path, text_of):
+    """Nothing says how many images were right."""
+    output = tmp_path / "work" / "runs"
+    folder = save("a", images, {"backbone.softmax": images.first})
+    baseline = make_baseline(open_compared_run("a", output))
+    (folder / "predictions.npz").unlink()
+    policy = Policy(accuracy=AccuracyPolicy(floors_percent={"backbone.softmax": 10.0}))
+    verdict = judge_run(open_compared_run("a", output), baseline, policy)
+    assert text_of(verdict, "floor") == (
+        "must be at least 10 %, but the run has no such entry, only: none"
+    )
 
 
 def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
@@ -129,5 +144,13 @@ def test_changed_parameters_are_said(save, images, tmp_path):
     environment = replace(compared.run.environment, libraries={"numpy": "9.9"})
     run = replace(compared.run, accuracy=(result,), environment=environment)
     verdict = judge_run(replace(compared, run=run), make_baseline(compared))
-    assert any("C 1.0 -> 0.5" in warning for warning in verdict.warnings)
-    assert any("-> 9.9" in warning for warning in verdict.warnings)
+    assert verdict.warnings == (
+        (
+            "backbone.softmax: parameters changed: C 1.0 -> 0.5, max_iter 1000 -> none, standardise "
+            "True -> none"
+        ),
+        (
+            "libraries changed since the baseline: numpy 2.4.6 -> 9.9, onnx 1.23.2 -> none, "
+            "onnxruntime-gpu 1.31.1 -> none, scikit-learn 1.9.0 -> none"
+        ),
+    )

@@ -47,6 +47,7 @@ def test_only_a_whole_interval_above_the_limit_fails(timed):
     just_outside = LatencyPolicy(max_ratio=interval.low * 0.9999)
     assert just_inside.max_ratio < 1.2
     assert timed(1.2, just_inside).passed
+    assert timed(1.2, LatencyPolicy(max_ratio=interval.low)).passed  # above it is above
     assert not timed(1.2, just_outside).passed
 
 
