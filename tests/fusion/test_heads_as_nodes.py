@@ -102,6 +102,9 @@ def test_a_refusal_names_what_can_be_fused(tiny_path, photos, tiny_features):
     with pytest.raises(ConfigError, match="Head 'knn' cannot be fused") as refused:
         fuse_graphs(backbone, feature_output(backbone), head, "float32")
     assert all(name in str(refused.value) for name in FUSABLE)
+    assert str(refused.value).endswith(
+        "trained networks, and plugins with linear classifiers behind StandardScaler or Normalizer."
+    )
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)

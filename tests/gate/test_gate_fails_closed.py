@@ -146,8 +146,8 @@ def test_changed_parameters_are_said(save, images, tmp_path):
     verdict = judge_run(replace(compared, run=run), make_baseline(compared))
     assert verdict.warnings == (
         (
-            "backbone.softmax: parameters changed: C 1.0 -> 0.5, max_iter 1000 -> none, standardise "
-            "True -> none"
+            "backbone.softmax: parameters changed: C 1.0 -> 0.5, max_iter 1000 -> none, "
+            "standardise True -> none"
         ),
         (
             "libraries changed since the baseline: numpy 2.4.6 -> 9.9, onnx 1.23.2 -> none, "

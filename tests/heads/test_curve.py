@@ -173,3 +173,14 @@ def test_a_point_without_anything_to_learn_is_named(data):
     features = np.zeros((90, 6), np.float32)
     with pytest.raises(DataError, match="^1 image per class, seed 0: All 3 training images have"):
         curve(HEADS.load("centroid"), (features, labels), test, sizes=(1,))
+
+
+@pytest.mark.parametrize(("features", "baseline"), [("backbone", False), ("hog", True)])
+def test_the_record_says_what_was_drawn_and_fitted(data, features, baseline):
+    head = HEADS.load("centroid")
+    found = curve(head, *data, features=features, baseline=baseline, sizes=(3, 2), seed=4)
+    assert (found.features, found.head, found.baseline) == (features, "centroid", baseline)
+    assert found.params == resolve_params(head, {})
+    drawn = [(one.seed, one.images_per_class, one.n_train, one.n_test) for one in found.points]
+    assert drawn == [(4, 2, 6, 60), (4, 3, 9, 60), (5, 2, 6, 60), (5, 3, 9, 60)]
+    assert {one.search for one in found.points} == {None}
