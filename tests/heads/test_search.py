@@ -223,7 +223,7 @@ def test_a_head_adapts_to_the_images_that_a_value_is_fitted_on():
 
 
 @pytest.mark.parametrize(("n_validation", "is_said"), [(100, False), (99, True)])
-def test_a_hundred_held_out_images_are_enough(n_validation, is_said):
+def test_notes_of_one_search_and_of_several(n_validation, is_said):
     search = Search(
         parameter="C",
         values=(0.1, 1.0, 10.0),
@@ -236,5 +236,10 @@ def test_a_hundred_held_out_images_are_enough(n_validation, is_said):
     )
     expected = "Values were compared on 99 held-out images: chance decides between close ones."
     assert search_notes([search]) == (expected,) * is_said
+    at_edge = replace(search, n_validation=100, chosen=10.0, at_edge=True)
+    said = "is the last of those tried{}: a better one may lie beyond."
+    assert search_notes([at_edge]) == (f"The best value, C=10, {said.format('')}",)
+    several = search_notes([at_edge, replace(search, n_validation=100)])
+    assert several == (f"The best value, C=10, {said.format(' in 1 of 2 searches')}",)
     unconverged = search_notes([replace(search, n_unconverged=1), search])
     assert unconverged[0] == "The solver did not converge for 1 of 6 values tried."
