@@ -7,7 +7,7 @@ import pytest
 
 from tlbench.compare import compare_runs
 from tlbench.core.errors import ComparisonError
-from tlbench.records import ServerLoad
+from tlbench.records import Mismatch, ServerLoad
 
 replace = dataclasses.replace
 
@@ -44,6 +44,7 @@ MISMATCHES = {
     "preprocessing": (lambda run: {"model": _card(run, preprocessing="x / 255")}, "127", "255"),
     "layer": (lambda run: {"model": _card(run, layer="blocks.3")}, "head", "blocks.3"),
     "pooling": (lambda run: {"model": _card(run, pooling="max")}, "avg", "max"),
+    "features": (lambda run: {"model": _card(run, feature_shape=(7, 640))}, "1280", "7x640"),
     "classes": (lambda run: {"model": _card(run, n_classes=1000)}, "none", "1000"),
     "model file": (
         lambda run: {"model": replace(run.model, sha256="e" * 64, card=None)},
@@ -59,6 +60,10 @@ MISMATCHES = {
     "test images": (lambda run: {"accuracy": {"n_test": 500}}, "1017", "500"),
     "parameter C": (lambda run: {"accuracy": {"params": {"C": 0.5}}}, "1.0", "0.5"),
 }
+
+
+# The parameters that the golden run has besides C.
+ABSENT = {"parameter max_iter", "parameter standardise", "parameter kernel"}
 
 
 @pytest.mark.parametrize(("name", "case"), MISMATCHES.items(), ids=MISMATCHES)
@@ -90,6 +95,58 @@ def test_each_mismatch_can_be_allowed(saved_run, vary, compared, name, case):
     assert len(found.accuracy) == 4
 
 
+@pytest.mark.parametrize(("name", "case"), MISMATCHES.items(), ids=MISMATCHES)
+def test_no_other_mismatch_is_named(saved_run, vary, compared, name, case):
+    """Each property is compared by itself."""
+    change, _, _ = case
+    found = compare_runs(
+        compared(saved_run, vary(saved_run, **change(saved_run))), allow_unlike=True
+    )
+    pairs = (*found.speed_ups, *found.accuracy)
+    # A file without a card does not say its precision; other parameters are absent.
+    others = {"model file": {"precision"}, "parameter C": ABSENT}.get(name, set())
+    assert {difference.name for pair in pairs for difference in pair.mismatches} == {name} | others
+
+
+EXACT = {
+    "classes": ({"n_classes": 1000}, ("none", "1000")),
+    "input size": ({"input_size": (128, 96)}, ("224x224", "128x96")),
+    "pooling": ({"pooling": "max"}, ("avg", "max")),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), EXACT.items(), ids=EXACT)
+def test_a_mismatch_has_the_values_of_both_cards(saved_run, vary, compared, name, case):
+    changes, (one, two) = case
+    other = vary(saved_run, model=_card(saved_run, **changes))
+    first, *_ = compare_runs(compared(saved_run, other), allow_unlike=True).speed_ups
+    assert first.mismatches == (Mismatch(name=name, reference=one, other=two),)
+
+
+def test_a_file_without_a_card_is_named_by_its_digest(saved_run, vary, compared):
+    bare = replace(saved_run.model, path_name="mine.onnx", sha256="e" * 64, card=None)
+    first, *_ = compare_runs(
+        compared(saved_run, vary(saved_run, model=bare)), allow_unlike=True
+    ).speed_ups
+    digest = saved_run.model.sha256[:12]
+    assert first.mismatches == (
+        Mismatch(
+            name="model file",
+            reference=f"{saved_run.model.path_name} {digest} with a card",
+            other="mine.onnx eeeeeeeeeeee without a card",
+        ),
+    )
+
+
+@pytest.mark.parametrize(("kind", "sha256"), [("imagenet", "d" * 64), ("file", None)])
+def test_weights_are_their_kind_and_their_digest(saved_run, vary, compared, kind, sha256):
+    """Either alone makes other weights."""
+    digest = sha256 or saved_run.model.card.weights.sha256
+    other = vary(saved_run, model=_weights(saved_run, kind=kind, sha256=digest))
+    found = compare_runs(compared(saved_run, other), allow_unlike=True)
+    assert {one.name for pair in found.speed_ups for one in pair.mismatches} == {"weights"}
+
+
 def test_one_message_names_every_difference_once(saved_run, vary, compared):
     """Two timings of one precision are one difference, with both places."""
     other = vary(saved_run, timing={"precision": "fp16"}, accuracy={"n_train": 7})
@@ -114,6 +171,76 @@ def test_machine_provider_and_threads_may_differ(saved_run, vary, compared):
         "threads": ("2", "8"),
         "governor": ("performance", "powersave"),
     }
+
+
+def _machine(**changes):
+    return lambda run: {"environment": replace(run.environment, **changes)}
+
+
+def _library(name, version):
+    return lambda run: {
+        "environment": replace(
+            run.environment, libraries=run.environment.libraries | {name: version}
+        )
+    }
+
+
+PROPERTIES = {
+    "CPU": (_machine(cpu="Other CPU"), "Other CPU"),
+    "processors": (_machine(cpus_usable=3, cpus_total=48), "3 of 48"),
+    "GPU": (_machine(gpus=()), "none"),
+    "provider": (lambda run: {"timing": {"provider": "cuda"}}, "cuda"),
+    "threads": (lambda run: {"timing": {"threads": 8}}, "8"),
+    "settings": (
+        lambda run: {"timing": {"settings": {"spin": "0", "arena": "1"}}},
+        "arena=1; spin=0",
+    ),
+    "ONNX Runtime": (
+        _library("onnxruntime", "9.9.9"),
+        "onnxruntime-gpu 1.31.1; onnxruntime 9.9.9",
+    ),
+    "governor": (_machine(governor=None), "unknown"),
+    "mains power": (_machine(on_ac_power=False), "no"),
+    "OS": (_machine(os="Plan 9"), "Plan 9"),
+    "Python": (_machine(python="3.99"), "3.99"),
+    "model file": (
+        lambda run: {"model": replace(run.model, path_name="copy.onnx")},
+        "copy.onnx 5c5c5c5c5c5c",
+    ),
+    "tlbench": (lambda run: {"tlbench_version": "9.9"}, "9.9"),
+    "scikit-learn": (_library("scikit-learn", "9.9"), "9.9"),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), PROPERTIES.items(), ids=PROPERTIES)
+def test_each_property_is_listed_and_differs_alone(saved_run, vary, compared, name, case):
+    """Machine and settings may explain a difference: every one of them, under its own name."""
+    change, value = case
+    found = compare_runs(compared(saved_run, vary(saved_run, **change(saved_run)))).properties
+    assert [one.name for one in found] == list(PROPERTIES)
+    assert {one.name: one.values[1] for one in found if one.differs} == {name: value}
+
+
+@pytest.mark.parametrize(("power", "said"), [(True, "yes"), (False, "no"), (None, "unknown")])
+def test_mains_power_may_be_unknown(saved_run, vary, compared, power, said):
+    other = vary(saved_run, **_machine(on_ac_power=power)(saved_run))
+    found = {one.name: one.values[1] for one in compare_runs(compared(saved_run, other)).properties}
+    assert found["mains power"] == said
+
+
+def test_runs_without_timings_have_the_properties_of_their_extraction(saved_run, vary, compared):
+    """Provider and threads decide about features as well."""
+    first = vary(saved_run, "a", latency=())
+    passes = tuple(replace(one, provider="cuda") for one in saved_run.extraction)
+    config = replace(saved_run.config, effective=saved_run.config.effective | {"threads": 9})
+    second = vary(saved_run, "b", latency=(), extraction=passes, config=config)
+    found = compare_runs(compared(first, second)).properties
+    differing = {one.name: one.values for one in found if one.differs}
+    assert differing == {"provider": ("CPUExecutionProvider", "cuda"), "threads": ("2", "9")}
+    unknown = replace(saved_run.config, effective={})
+    third = vary(saved_run, "c", latency=(), extraction=(), config=unknown)
+    found = {one.name: one.values[1] for one in compare_runs(compared(first, third)).properties}
+    assert (found["provider"], found["threads"], found["settings"]) == ("unknown",) * 3
 
 
 def test_files_of_one_network_match(saved_run, vary, compared):
@@ -167,3 +294,8 @@ def test_equal_parameters_in_another_order_match(saved_run, vary, compared):
         ),
     )
     assert not any(pair.mismatches for pair in compare_runs(compared(saved_run, other)).accuracy)
+    nested = [
+        vary(saved_run, f"run-{number}", accuracy={"params": {"layers": layers}})
+        for number, layers in enumerate(({"a": 1, "b": 2}, {"b": 2, "a": 1}))
+    ]
+    assert not any(pair.mismatches for pair in compare_runs(compared(*nested)).accuracy)

@@ -178,3 +178,11 @@ def test_a_result_twice_is_damage(saved_run, vary, compared):
     other = vary(saved_run, latency=saved_run.latency[:1] * 2)
     with pytest.raises(ResultError, match="holds single, batch 1, numpy->numpy twice"):
         compare_runs(compared(saved_run, other))
+
+
+def test_more_runs_than_letters_are_numbered(saved_run, vary, compared):
+    """The first is A, the twenty-sixth Z, and then the position counts."""
+    others = [vary(saved_run, f"run-{number}") for number in range(27)]
+    found = compare_runs(compared(saved_run, *others))
+    assert [one.letter for one in found.runs][:2] == ["A", "B"]
+    assert [one.letter for one in found.runs][24:] == ["Y", "Z", "26", "27"]

@@ -190,6 +190,16 @@ def test_differing_images_need_predictions(tlbench, two_runs, tmp_path):
     assert not Path("differing.csv").exists()
 
 
+def test_the_error_names_both_runs(two_runs, tmp_path, opened):
+    (tmp_path / "work" / "runs" / "b" / "predictions.npz").unlink()
+    with pytest.raises(ComparisonError) as refused:
+        differing_images(opened("a", "b"))
+    assert str(refused.value) == (
+        "The images on which b and a differ cannot be listed: there is no predictions.npz beside "
+        "the run.json of B. Evaluate both on the same data, and copy the whole folders."
+    )
+
+
 def test_a_candidate_keeps_its_folder(tmp_path):
     """RUN#LABEL knows where its predictions would be."""
     golden = Path(__file__).parents[1] / "golden" / "run-candidates.json"

@@ -1,207 +1,261 @@
-"""The verification of every export: how far each image's features are from the reference's."""
+"""Comparing a graph with its reference: image by image, output by output, at the tolerance."""
 
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
-from exporters.common.parity import TOLERANCE, measure_parity, probe_batches
+from exporters.common.parity import TOLERANCE, measure_parity, open_session, probe_batches
 from tlbench.core.errors import ExportError
 
-FLOAT, UINT8 = TensorProto.FLOAT, TensorProto.UINT8
+# Mean colours: a strong and a weak image, then one more batch.
+STRONG, WEAK, OTHER = (200.0, 100.0, 40.0), (2.0, 1.0, 0.0), (8.0, 80.0, 16.0)
 
 
-@pytest.fixture(scope="module")
-def model():
-    """A graph whose features are the pixels of the first row of each image: (N, W x 3)."""
+def of_colours(*colours):
+    """Return images of one colour each, uint8 (N, 4, 4, 3)."""
+    return np.ones((len(colours), 4, 4, 1), np.uint8) * np.array(colours, np.uint8)[:, None, None]
+
+
+NOT_FINITE = r"^Output 'features' or its reference is not finite\. Nothing was written\.$"
+BATCHES = (of_colours(STRONG, WEAK), of_colours(OTHER))
+
+
+def save_graph(last=(), outputs=("features",)):
+    """Build a graph whose every output is the mean colour of each image, float32 (N, 3)."""
     nodes = [
-        helper.make_node("Cast", ["images"], ["pixels"], to=FLOAT),
-        helper.make_node("Gather", ["pixels", "first"], ["row"], axis=1),
-        helper.make_node("Flatten", ["row"], ["features"]),
+        helper.make_node("Cast", ["images"], ["values"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["values", "axes"], ["mean"], keepdims=0),
+        *(helper.make_node("Identity", ["mean"], [name]) for name in outputs if not last),
+        *last,
     ]
     graph = helper.make_graph(
         nodes,
-        "pixels",
-        [helper.make_tensor_value_info("images", UINT8, ["N", "H", "W", 3])],
-        [helper.make_tensor_value_info("features", FLOAT, ["N", "C"])],
-        [onnx.numpy_helper.from_array(np.array(0), "first")],
+        "mean colour",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", "H", "W", 3])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(np.array([1, 2], np.int64), "axes")],
     )
-    opsets = [helper.make_opsetid("", 18)]
-    made = helper.make_model(graph, opset_imports=opsets, ir_version=8)
-    return made.SerializeToString()
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return model.SerializeToString()
 
 
 @pytest.fixture(scope="module")
-def two_outputs(model):
-    """The same, with its negative as ``logits``."""
-    made = onnx.load_from_string(model)
-    made.graph.node.append(helper.make_node("Neg", ["features"], ["logits"]))
-    made.graph.output.append(helper.make_tensor_value_info("logits", FLOAT, ["N", "C"]))
-    return made.SerializeToString()
+def graph():
+    return save_graph()
 
 
-def images(*strengths):
-    """One image of two pixels for each strength, the value of its brightest channel."""
-    batch = np.zeros((len(strengths), 1, 2, 3), np.uint8)
-    for image, strength in zip(batch, strengths, strict=True):
-        image[0] = [[strength, strength // 2, 0], [0, 0, strength // 4]]
-    return batch
+def means(images):
+    return images.mean(axis=(1, 2), dtype=np.float64)
 
 
-def features(batch):
-    return batch[:, 0].reshape(len(batch), -1).astype(np.float32)
+def measure(model, reference=means, *, batches=BATCHES, n_outputs=1, **options):
+    """Measure with a reference of one array, which stands for every output."""
+    return measure_parity(
+        model,
+        reference=lambda images: [np.float32(reference(images))] * n_outputs,
+        reference_name="plain numpy",
+        batches=batches,
+        **options,
+    )
 
 
-def off_by(*errors):
-    """A reference whose first feature of image i is off by errors[i]."""
+def off_by(errors):
+    """Return a reference that adds an error to the first colour of the images that have it."""
 
-    def reference(batch):
-        expected = features(batch)
-        expected[:, 1] += np.array(errors, np.float32)[: len(batch)]
-        return [expected]
+    def reference(images):
+        found = means(images)
+        for colour, error in errors.items():
+            found[(found == colour).all(axis=1), 0] += error
+        return found
 
     return reference
 
 
-def measure(model, reference, *batches, **options):
-    return measure_parity(
-        model, reference=reference, reference_name="the tests", batches=batches, **options
+def off_by_second(error):
+    """Return a reference that adds an error to the second colour of all images."""
+    return lambda images: means(images) + np.array([0, error, 0])
+
+
+def test_a_graph_that_computes_the_same_has_no_difference(graph):
+    found = measure(graph)
+    assert (found.reference, found.n_images) == ("plain numpy", 3)
+    assert (found.max_abs, found.max_rel) == (0.0, 0.0)
+    assert found.min_cosine == pytest.approx(1.0)
+
+
+def test_a_difference_is_relative_to_the_images_own_largest_feature(graph):
+    """2e-4 is 1e-4 of the weak image's largest feature, and 1e-6 of the strong one's."""
+    found = measure(graph, off_by({WEAK: 2**-13}), tolerance=1e-3)
+    assert found.max_abs == 2**-13
+    assert found.max_rel == pytest.approx(2**-13 / (2 + 2**-13))
+    with pytest.raises(ExportError, match="differs from plain numpy by 0.0005 of the largest"):
+        measure(graph, off_by({WEAK: 1e-3}))  # it would hide behind the strong image's scale
+    assert measure(graph, off_by({STRONG: 1e-3})).max_rel == pytest.approx(1e-3 / 200, rel=0.05)
+
+
+@pytest.mark.parametrize("colour", [STRONG, WEAK, OTHER], ids=["first", "second", "last batch"])
+def test_the_worst_image_counts_wherever_it_is(graph, colour):
+    """Later images and batches neither replace nor average what was found before."""
+    errors = {STRONG: 2**-12, WEAK: 2**-16, OTHER: 2**-12}
+    errors[colour] = 1.0
+    found = measure(graph, off_by(errors), tolerance=1)
+    assert found.max_abs == 1
+    scales = {STRONG: 201, WEAK: 3, OTHER: 80}
+    assert found.max_rel == pytest.approx(1 / scales[colour], rel=1e-6)
+    theirs = np.add(colour, (1, 0, 0))
+    cosine = theirs @ colour / np.linalg.norm(theirs) / np.linalg.norm(colour)
+    assert found.min_cosine == pytest.approx(cosine, abs=1e-6)
+
+
+def test_every_output_is_compared():
+    """An error in the second of two outputs is one of the graph."""
+    model = save_graph(outputs=("features", "logits"))
+    assert measure(model, n_outputs=2).n_images == 3
+    with pytest.raises(ExportError, match="differs"):
+        measure_parity(
+            model,
+            reference=lambda images: [np.float32(means(images)), np.float32(means(images) + 1)],
+            reference_name="plain numpy",
+            batches=BATCHES,
+        )
+    with pytest.raises(ValueError, match="zip"):
+        measure(model, n_outputs=1)  # a reference that lacks an output is a mistake of ours
+
+
+def test_the_tolerance_itself_is_allowed(graph):
+    """An error of 1/64 of the largest feature, exactly, and the next smaller tolerance."""
+    batches = (of_colours((64, 0, 0)),)
+    found = measure(graph, off_by_second(1), batches=batches, tolerance=1 / 64)
+    assert found.max_rel == 1 / 64
+    message = (
+        r"^The exported graph differs from plain numpy by 0\.016 of the largest feature \(cosine "
+        r"0\.999878, 1 images\); at most 0\.015625 is allowed\. Nothing was written\.$"
     )
+    with pytest.raises(ExportError, match=message):
+        measure(graph, off_by_second(1), batches=batches, tolerance=np.nextafter(1 / 64, 0))
 
 
-def test_equal_features_are_at_parity(model):
-    parity = measure(model, lambda batch: [features(batch)], *probe_batches())
-    assert (parity.max_abs, parity.max_rel) == (0.0, 0.0)
-    assert parity.min_cosine == pytest.approx(1.0)
-    assert (parity.reference, parity.n_images) == ("the tests", 6)
-
-
-def test_the_difference_is_relative_to_the_same_image(model):
-    """An error on a weak image must not hide behind a strong one of the batch."""
-    parity = measure(model, off_by(0.0, 0.5), images(200, 4), tolerance=1.0)
-    assert parity.max_abs == 0.5
-    assert parity.max_rel == 0.5 / 4
-    with pytest.raises(ExportError, match=r"differs from the tests by 0\.12 of the largest"):
-        measure(model, off_by(0.0, 0.5), images(200, 4), tolerance=0.5 / 200)
-
-
-def test_the_order_of_the_images_does_not_matter(model):
-    first = measure(model, off_by(0.0, 0.5, 0.25), images(200, 4, 8), tolerance=1.0)
-    second = measure(model, off_by(0.25, 0.0, 0.5), images(8, 200, 4), tolerance=1.0)
-    assert first == second
-
-
-def test_the_scale_is_the_largest_magnitude(model):
-    """Of negative features, too, and of the reference, not of the graph."""
-
-    def reference(batch):
-        expected = features(batch)
-        expected[:, 0] = -400.0
-        return [expected]
-
-    parity = measure(model, reference, images(100), tolerance=10.0)
-    assert parity.max_abs == 500.0
-    assert parity.max_rel == 500 / 400
-
-
-def test_a_weak_image_in_a_later_batch_counts(model):
-    parity = measure(model, off_by(0.5), images(200), images(4), tolerance=1.0)
-    assert parity.max_rel == 0.5 / 4
-    assert parity.n_images == 2
-    parity = measure(model, off_by(0.5), images(4), images(200), tolerance=1.0)
-    assert parity.max_rel == 0.5 / 4
-
-
-def test_every_output_counts(two_outputs):
-    """The logits of a wrong classifier are no better than wrong features."""
-
-    def reference(batch):
-        return [features(batch), -features(batch) + np.float32(0.5)]
-
-    limit = 0.5 / 99.5  # the largest logit is half a step from the reference's
-    assert measure(two_outputs, reference, images(100), tolerance=limit).max_abs == 0.5
-    with pytest.raises(ExportError, match="differs from the tests"):
-        measure(two_outputs, reference, images(100), tolerance=0.99 * limit)
-
-
-@pytest.mark.parametrize(("tolerance", "passes"), [(0.125, True), (np.nextafter(0.125, 0), False)])
-def test_the_tolerance_is_the_largest_difference_allowed(model, tolerance, passes):
-    """At the limit an export is written, just above it is not."""
-    if passes:
-        assert measure(model, off_by(0.5), images(4), tolerance=tolerance).max_rel == tolerance
-    else:
-        with pytest.raises(ExportError, match="at most 0.125 is allowed. Nothing was written"):
-            measure(model, off_by(0.5), images(4), tolerance=tolerance)
-
-
-@pytest.mark.parametrize(("factor", "passes"), [(0.9, True), (1.1, False)])
-def test_the_default_tolerance(model, factor, passes):
-    """A ten-thousandth, on both sides: float32 rounding passes, a wrong scale does not."""
+def test_the_tolerance_is_the_promised_one(graph):
+    """1e-4 of the largest feature, which the documents promise of every export."""
     assert TOLERANCE == 1e-4
-
-    def reference(batch):
-        expected = features(batch)
-        expected[0, 0] *= 1 + factor * 1e-4
-        return [expected]
-
-    if passes:
-        # the product is rounded to float32, by up to 6e-8 of it
-        assert measure(model, reference, images(128)).max_rel == pytest.approx(9e-5, abs=2e-7)
-    else:
-        with pytest.raises(ExportError, match="differs from the tests"):
-            measure(model, reference, images(128))
+    batches = (of_colours((100, 0, 0)),)
+    assert measure(graph, off_by_second(0.0099), batches=batches)
+    with pytest.raises(ExportError, match="1 images"):
+        measure(graph, off_by_second(0.0101), batches=batches)
 
 
-def test_the_smallest_cosine_is_that_of_the_worst_image(model):
-    def reference(batch):
-        expected = features(batch)
-        expected[1] = np.roll(expected[1], 1)
-        return [expected]
+def test_features_of_any_shape_are_compared_as_a_whole():
+    """Maps are flattened: one scale for each image, over all positions."""
+    model = save_graph(
+        last=[helper.make_node("Cast", ["images"], ["features"], to=TensorProto.FLOAT)]
+    )
+    images = of_colours(STRONG, WEAK)
+    images[1, 0, 0, 0] = 50
 
-    batch = images(100, 100, 100)
-    ours = features(batch)[1].astype(np.float64)
-    cosine = ours @ np.roll(ours, 1) / (ours @ ours)
-    assert measure(model, reference, batch, tolerance=2.0).min_cosine == pytest.approx(cosine)
+    def reference(images):
+        found = images.astype(np.float64)
+        found[1, 3, 3, 2] += 1
+        return found
 
-
-@pytest.mark.parametrize(
-    ("change", "match"),
-    [
-        (lambda found: found[:, :-1], r"shape \(2, 6\), but the reference has shape \(2, 5\)"),
-        (lambda found: found[:1], r"shape \(2, 6\), but the reference has shape \(1, 6\)"),
-        (lambda found: found * np.float32(np.nan), "is not finite"),
-        (lambda found: found + np.float32(np.inf), "is not finite"),
-        (lambda found: found * [[1], [0]], "all zero for an image"),
-    ],
-    ids=["columns", "rows", "nan", "infinite", "zero"],
-)
-def test_what_cannot_be_compared_is_no_parity(model, change, match):
-    with pytest.raises(ExportError, match=f"{match}.*Nothing was written"):
-        measure(model, lambda batch: [change(features(batch))], images(9, 7), tolerance=100.0)
+    found = measure(model, reference, batches=(images,), tolerance=1)
+    assert found.max_rel == pytest.approx(1 / 50)
 
 
-def test_a_graph_that_does_not_run_is_no_parity(model):
-    made = onnx.load_from_string(model)
-    made.graph.initializer[0].CopyFrom(onnx.numpy_helper.from_array(np.array(7), "first"))
-    with pytest.raises(ExportError, match=r"cannot run the exported graph on images of shape \(1,"):
-        measure(made.SerializeToString(), lambda batch: [features(batch)], images(9))
-
-
-def test_a_graph_that_does_not_load_is_no_parity():
-    with pytest.raises(ExportError, match="cannot load the exported graph"):
-        measure(b"no graph", lambda batch: [features(batch)], images(9))
-
-
-def test_probe_images_have_two_sizes_and_are_always_the_same():
-    """One is not square, and all pixels of an image differ from those of the next."""
-    shapes = [batch.shape for batch in probe_batches()]
-    assert shapes == [(4, 32, 32, 3), (2, 96, 80, 3)]
-    assert [batch.shape for batch in probe_batches(odd_sizes=True)] == [
-        (4, 31, 31, 3),
-        (2, 95, 79, 3),
-    ]
-    for first, again, other in zip(
-        probe_batches(3), probe_batches(3), probe_batches(4), strict=True
+def test_another_shape_is_refused(graph):
+    with pytest.raises(
+        ExportError,
+        match=r"^Output 'features' has shape \(2, 3\), but the reference has shape \(2, 4\)\. "
+        r"Nothing was written\.$",
     ):
-        np.testing.assert_array_equal(first, again)
-        assert (first != other).mean() > 0.9
+        measure(graph, lambda images: np.ones((len(images), 4)))
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_a_reference_that_is_not_finite_is_refused(graph, wrong):
+    """NaN would pass every comparison."""
+    with pytest.raises(ExportError, match=NOT_FINITE):
+        measure(graph, off_by({WEAK: wrong}))
+
+
+def test_a_graph_that_is_not_finite_is_refused():
+    """0 / 0, in one feature of one image."""
+    model = save_graph(last=[helper.make_node("Div", ["mean", "mean"], ["features"])])
+    with pytest.raises(ExportError, match=NOT_FINITE):
+        measure(model, lambda images: np.ones((len(images), 3)))
+
+
+def test_an_image_without_any_feature_is_refused(graph):
+    """There is no scale to compare with, also if another image has one."""
+    message = (
+        "^The reference's 'features' are all zero for an image, so that there is nothing to "
+        r"compare with\. Nothing was written\.$"
+    )
+    with pytest.raises(ExportError, match=message):
+        measure(graph, batches=(of_colours(STRONG, (0, 0, 0)),))
+
+
+def test_a_graph_that_onnx_runtime_refuses_says_why():
+    with pytest.raises(ExportError, match="ONNX Runtime cannot load the exported graph: .*\\S"):
+        measure(b"no graph")
+    with pytest.raises(ExportError, match="ONNX Runtime cannot load the folded graph"):
+        open_session(b"no graph", "folded graph")
+
+
+def test_a_graph_that_fails_on_the_images_says_why():
+    """A reshape to 7 columns is valid until it runs."""
+    shape = numpy_helper.from_array(np.array([-1, 7], np.int64))
+    last = [
+        helper.make_node("Constant", [], ["shape"], value=shape),
+        helper.make_node("Reshape", ["mean", "shape"], ["features"]),
+    ]
+    with pytest.raises(ExportError, match=r"images of shape \(2, 4, 4, 3\): .*[Rr]eshape"):
+        measure(save_graph(last=last))
+
+
+def test_a_model_may_be_given_as_bytes_or_not(graph):
+    """The session of either is one and the same."""
+    for model in (graph, onnx.load_from_string(graph)):
+        (found,) = open_session(model).run(None, {"images": of_colours(WEAK)})
+        np.testing.assert_array_equal(found, [WEAK])
+
+
+@pytest.mark.parametrize("odd_sizes", [False, True])
+def test_probe_images_are_of_two_shapes(odd_sizes):
+    """Small square and large oblong ones, which no network has as its input; the seed decides."""
+    batches = probe_batches(3, odd_sizes=odd_sizes)
+    less = int(odd_sizes)
+    assert [batch.shape for batch in batches] == [
+        (4, 32 - less, 32 - less, 3),
+        (2, 96 - less, 80 - less, 3),
+    ]
+    for batch, again, other, default in zip(
+        batches,
+        probe_batches(3, odd_sizes=odd_sizes),
+        probe_batches(4, odd_sizes=odd_sizes),
+        probe_batches(odd_sizes=odd_sizes),
+        strict=True,
+    ):
+        assert batch.dtype == np.uint8
+        assert batch.flags["C_CONTIGUOUS"]
+        np.testing.assert_array_equal(batch, again)
+        assert (batch != other).any()
+        assert (batch != default).any()
+
+
+def test_probe_images_reveal_swapped_axes_and_channels():
+    """Neighbours are alike, as in a photograph, and no two patches, axes or channels are."""
+    square, _ = probe_batches()
+    values = square.astype(np.float64)
+    patches = values.reshape(4, 4, 8, 4, 8, 3)
+    within, between = patches.std(axis=(2, 4)).mean(), patches.mean(axis=(2, 4)).std()
+    # noise of deviation 20 in patches that are uniform from 30 to 225, of deviation 56
+    assert 15 < within < 25
+    assert 40 < between < 70
+    assert np.abs(values - values.transpose(0, 2, 1, 3)).mean() > 20
+    assert np.abs(values - values[..., ::-1]).mean() > 20
+    assert values.min() < 30
+    assert values.max() > 225
+    # noise that leaves the range of a byte ends at its limits, and does not wrap around
+    spread = np.abs(patches - np.median(patches, axis=(2, 4), keepdims=True))
+    assert spread.max() < 6 * 20

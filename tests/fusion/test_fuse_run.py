@@ -10,6 +10,8 @@ from onnx import TensorProto, helper
 
 from tlbench.core.errors import ConfigError, DataError, ModelError, ResultError, StorageError
 from tlbench.core.progress import Silent
+from tlbench.fusion import PROBABILITY_TOLERANCE, fit_classifier
+from tlbench.heads import HEADS, resolve_params
 from tlbench.model import CLASSES_KEY, OnnxModel, classifier_card
 from tlbench.records import decode_run, encode_run, read_run
 from tlbench.workflows import (
@@ -21,6 +23,7 @@ from tlbench.workflows import (
 )
 from tlbench.workflows import fuse as fusing
 from tlbench.workflows.fuse import saved_config
+from tlbench.workflows.steps.context import load_limited_dataset
 
 
 class Heard(Silent):
@@ -40,6 +43,30 @@ def rewrite(folder, **changes):
 
 def nothing_beside(destination):
     return not destination.exists() and not list(destination.parent.glob(".*.part"))
+
+
+@pytest.mark.parametrize("head", ["mlp", "svm-linear"])
+def test_another_seed_is_that_of_the_run(head, measure, ask, tmp_path):
+    """The weights of a network, and the folds of a calibration, come from the run's own seed."""
+    folder = measure(heads=(head,), seed=5)
+    model = fuse_run(str(folder), head=head, destination=tmp_path / "c.onnx")
+    config = saved_config(read_run(str(folder), tmp_path))
+    assert config.seed == 5
+    train, test = (extract_dataset_split(config, one, Silent()) for one in ("train", "test"))
+    images = load_limited_dataset(config, Silent()).test.images
+    labels, probabilities = ask(model, np.stack([images[i] for i in range(len(images))]))
+    np.testing.assert_array_equal(labels, np.load(folder / "predictions.npz")[f"backbone.{head}"])
+
+    def fitted(seed):
+        build = HEADS.load(head).build
+        params = resolve_params(HEADS.load(head), {})
+        return fit_classifier(
+            head, lambda: build(params, seed), train.features, train.labels, n_classes=10, seed=seed
+        ).probabilities(test.features)
+
+    # the promise of tlbench fuse
+    np.testing.assert_allclose(probabilities, fitted(5), rtol=0, atol=PROBABILITY_TOLERANCE)
+    assert np.abs(probabilities - fitted(0)).max() > 10 * PROBABILITY_TOLERANCE
 
 
 @pytest.mark.parametrize("head", ["softmax", "svm-linear", "mlp"])

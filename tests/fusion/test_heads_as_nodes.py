@@ -3,7 +3,9 @@
 import numpy as np
 import onnx
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import RidgeClassifier, SGDClassifier
+from sklearn.model_selection import StratifiedKFold
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, Normalizer, StandardScaler
@@ -100,6 +102,9 @@ def test_a_refusal_names_what_can_be_fused(tiny_path, photos, tiny_features):
     with pytest.raises(ConfigError, match="Head 'knn' cannot be fused") as refused:
         fuse_graphs(backbone, feature_output(backbone), head, "float32")
     assert all(name in str(refused.value) for name in FUSABLE)
+    assert str(refused.value).endswith(
+        "trained networks, and plugins with linear classifiers behind StandardScaler or Normalizer."
+    )
 
 
 @pytest.mark.parametrize("arithmetic", ARITHMETICS)
@@ -133,19 +138,20 @@ def test_labels_and_probabilities_are_scikit_learns(
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "estimator",
-    [
-        make_pipeline(StandardScaler(), RidgeClassifier()),
-        make_pipeline(StandardScaler(with_mean=False), Normalizer(), RidgeClassifier()),
-        make_pipeline(StandardScaler(with_std=False), SVC(kernel="linear")),
-        make_pipeline(make_pipeline(StandardScaler(), "passthrough"), SVC(kernel="linear")),
-        MLPClassifier((8, 5), activation="tanh", max_iter=20, random_state=0),
-        MLPClassifier((), activation="identity", max_iter=20, random_state=0),
-        MLPClassifier((8,), activation="logistic", max_iter=20, random_state=0),
-    ],
-    ids=str,
-)
+PLUGINS = {
+    "ridge": make_pipeline(StandardScaler(), RidgeClassifier()),
+    "ridge, normalised": make_pipeline(
+        StandardScaler(with_mean=False), Normalizer(), RidgeClassifier()
+    ),
+    "svc": make_pipeline(StandardScaler(with_std=False), SVC(kernel="linear")),
+    "nested": make_pipeline(make_pipeline(StandardScaler(), "passthrough"), SVC(kernel="linear")),
+    "tanh": MLPClassifier((8, 5), activation="tanh", max_iter=20, random_state=0),
+    "identity": MLPClassifier((), activation="identity", max_iter=20, random_state=0),
+    "logistic": MLPClassifier((8,), activation="logistic", max_iter=20, random_state=0),
+}
+
+
+@pytest.mark.parametrize("estimator", PLUGINS.values(), ids=PLUGINS)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 def test_a_plugins_estimator_is_known_by_what_it_learnt(
     estimator, tiny_path, photos, tiny_features, ask, tmp_path
@@ -164,7 +170,7 @@ def test_a_plugins_estimator_is_known_by_what_it_learnt(
         (make_pipeline(MaxAbsScaler(), RidgeClassifier()), "MaxAbsScaler"),
         (make_pipeline(Normalizer("l1"), RidgeClassifier()), "Normalizer"),
     ],
-    ids=str,
+    ids=["kernel", "scaler", "norm"],
 )
 def test_what_has_no_form_is_named(estimator, named, tiny_path, photos, tiny_features, tmp_path):
     head = fit_classifier(
@@ -172,6 +178,41 @@ def test_what_has_no_form_is_named(estimator, named, tiny_path, photos, tiny_fea
     )
     with pytest.raises(ConfigError, match=f"'plugin' cannot be fused: {named} has no ONNX form"):
         fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
+
+
+def test_an_estimator_that_does_not_know_its_classes_is_named(tiny_path, tiny_features, tmp_path):
+    """A plugin's object that only looks like a classifier."""
+
+    class Odd:
+        predict = predict_proba = staticmethod(lambda features: np.zeros(len(features), int))
+        fit = staticmethod(lambda features, labels: None)
+
+    head = fit_classifier("odd", Odd, tiny_features, np.arange(300) % 2, n_classes=2, seed=0)
+    with pytest.raises(ConfigError, match="^Head 'odd' cannot be fused: Odd has no ONNX form here"):
+        fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
+
+
+@pytest.mark.parametrize("dtype", [onnx.TensorProto.DOUBLE, onnx.TensorProto.FLOAT16])
+def test_features_of_another_type_are_cast(dtype, tiny_path, photos, tiny_features, ask, tmp_path):
+    """Half-precision features differ from the float32 ones that the head was fitted on."""
+    model = onnx.load(tiny_path)
+    (output,) = model.graph.output
+    output.type.tensor_type.elem_type = dtype
+    for node in model.graph.node:
+        node.output[:] = ["plain" if name == output.name else name for name in node.output]
+    model.graph.node.append(onnx.helper.make_node("Cast", ["plain"], [output.name], to=dtype))
+    onnx.save(model, tmp_path / "typed.onnx")
+    images, labels = photos
+    build = built("softmax")
+    head = fit_classifier(
+        "softmax", lambda: build(labels), tiny_features, labels, n_classes=10, seed=0
+    )
+    found, probabilities = ask(
+        fused(tmp_path / "typed.onnx", head, "float32", tmp_path / "f"), images
+    )
+    assert (found.dtype, probabilities.dtype) == (np.int64, np.float32)
+    # half precision has 11 bits
+    np.testing.assert_allclose(probabilities, head.probabilities(tiny_features), atol=0.02)
 
 
 def test_an_estimator_with_other_probabilities_is_not_taken_for_equal(
@@ -222,6 +263,27 @@ def test_equal_votes_go_to_the_first_class(tiny_path, ask, tmp_path):
     model = fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
     labels, _ = ask(model, np.zeros((2, 8, 8, 3), np.uint8))
     assert labels.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 7])
+@pytest.mark.parametrize(("smallest", "n_folds"), [(30, 5), (5, 5), (4, 4), (2, 2)])
+def test_a_calibration_is_that_of_its_seed_and_folds(
+    photos, tiny_features, seed, smallest, n_folds
+):
+    """Five folds, or as many as the smallest class has images, dealt by the seed."""
+    kept = np.flatnonzero((photos[1] != 0) | (np.cumsum(photos[1] == 0) <= smallest))
+    features, labels = tiny_features[kept], photos[1][kept]
+    build = built("svm-linear-fast")
+    head = fit_classifier("svm", lambda: build(labels), features, labels, n_classes=10, seed=seed)
+
+    def calibrated(random_state):
+        folds = StratifiedKFold(n_folds, shuffle=True, random_state=random_state)
+        own = CalibratedClassifierCV(build(labels), cv=folds, ensemble=False)
+        return own.fit(features, labels).predict_proba(features)
+
+    np.testing.assert_array_equal(head.probabilities(features), calibrated(seed))
+    assert np.abs(head.probabilities(features) - calibrated(seed + 1)).max() > 1e-4
+    assert f"sigmoid, {n_folds} folds" in head.probabilities_are
 
 
 def test_a_class_of_one_image_cannot_be_calibrated(photos, tiny_features):

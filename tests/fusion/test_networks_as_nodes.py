@@ -161,9 +161,10 @@ def test_a_network_predicts_what_its_layers_say(layers, shape, arithmetic, ident
     )
 
 
-def test_a_layer_that_is_not_known_is_refused(identity):
+@pytest.mark.parametrize("layer", [Softsign(), Dense(8, "softmax")], ids=["plugin", "softmax"])
+def test_a_layer_that_is_not_known_is_refused(identity, layer):
     network = Network((), (192,), 4)
-    network.layers = (Softsign(),)
+    network.layers = (layer,)
     head = FittedHead(name="odd", estimator=network, calibrated=None, n_classes=4)
     backbone = identity(192)
     with pytest.raises(ConfigError, match="Head 'odd' cannot be fused: a layer of Network"):

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from tlbench.compare import open_compared_run
 from tlbench.core.errors import GateError, ResultError, StorageError
 from tlbench.gate import make_baseline
-from tlbench.records import pack_labels, read_baseline, save_baseline, unpack_labels
+from tlbench.records import ServerLoad, pack_labels, read_baseline, save_baseline, unpack_labels
 from tlbench.records.baseline import BASELINE_VERSION, decode_baseline
 from tlbench.records.codec import encode_document
+
+replace = dataclasses.replace
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / f"baseline-v{BASELINE_VERSION}.json"
@@ -98,6 +100,29 @@ def test_timings_keep_medians_and_no_samples(compared):
     found = make_baseline(compared).latency
     assert [(one.scenario, one.batch_size) for one in found] == [("single", 1), ("batch", 32)]
     assert [one.median_s for one in found] == [one.median_s for one in compared.timings]
+
+
+def test_a_model_is_its_card_or_its_file(compared):
+    """A verdict names it, and claims no weights that no card states."""
+    model = compared.run.model
+    found = make_baseline(compared).model
+    assert (found.name, found.precision) == ("efficientnet-lite0", "fp32")
+    assert found.weights == f"imagenet: {model.card.weights.origin}"
+    bare = replace(compared.run, model=replace(model, card=None, path_name="mine.onnx"))
+    found = make_baseline(replace(compared, run=bare)).model
+    assert (found.name, found.precision, found.weights) == ("mine.onnx", "unknown", "unknown")
+    assert found.sha256 == model.sha256
+
+
+def test_a_server_keeps_its_load(compared):
+    """Times under another load are not comparable."""
+    load = ServerLoad(
+        qps=40.5, latency_bound_s=0.1, over_fraction=0.0, over_high=0.01, allowed_fraction=0.01
+    )
+    timing = replace(compared.run.latency[0], scenario="server", server=load)
+    served = replace(compared, run=replace(compared.run, latency=(timing,)))
+    assert make_baseline(served).latency[0].load == "40.5/s within 0.1 s"
+    assert {one.load for one in make_baseline(compared).latency} == {None}
 
 
 def test_an_entry_that_matches_nothing_is_an_error(compared):

@@ -3,7 +3,8 @@
 import pytest
 from msgspec.structs import replace
 
-from tlbench.gate import AccuracyPolicy, Policy
+from tlbench.compare import open_compared_run
+from tlbench.gate import AccuracyPolicy, Policy, judge_run, make_baseline
 
 
 def test_the_same_predictions_pass(gated, images, outcomes):
@@ -110,6 +111,25 @@ def test_a_gate_that_could_not_have_found_enough_fails_if_asked(
     verdict = gated(images.second(lost=13, gained=13), Policy(accuracy=rules))
     assert verdict.passed is passed
     assert outcomes(verdict, "fine enough")["backbone.softmax"] == ("pass" if passed else "fail")
+    (check,) = [check for check in verdict.checks if check.rule == "fine enough"]
+    assert check.text == (
+        f"finds drops from 1.9 points with 95 % power; must find {points:g} points"
+    )
+
+
+def test_six_images_can_find_no_drop(save, few_images, tmp_path, text_of):
+    """All six lost has a probability of 1/64 by chance: more than 1 %."""
+    few, output = few_images(6, 5), tmp_path / "work" / "runs"
+    save("few", few, {"backbone.softmax": few.first})
+    compared = open_compared_run("few", output)
+    rules = Policy(accuracy=AccuracyPolicy(must_find_points=99))
+    verdict = judge_run(compared, make_baseline(compared), rules)
+    assert not verdict.passed
+    assert text_of(verdict, "fine enough") == ("finds no drop with 95 % power; must find 99 points")
+    assert text_of(verdict, "no significant drop") == (
+        "+0.0 points, p 1.000 (one-sided); fails if p is at most 0.01 and more than 0.5 points are "
+        "lost"
+    )
 
 
 def test_the_verdict_says_what_it_could_have_found(gated, images):

@@ -21,9 +21,11 @@ def test_a_missing_entry_fails(gated, images, outcomes, text_of):
 
 
 def test_an_entry_more_is_said_and_passes(gated, images):
-    verdict = gated(entries={"backbone.softmax": images.first, "backbone.knn": images.first})
+    entries = dict.fromkeys(("backbone.softmax", "backbone.knn", "backbone.mlp"), images.first)
+    verdict = gated(entries=entries)
     assert verdict.passed
-    assert any("not in the baseline, so not judged: backbone.knn" in c for c in verdict.warnings)
+    expected = "not in the baseline, so not judged: backbone.knn, backbone.mlp"
+    assert verdict.warnings == (expected,)
 
 
 def test_other_data_fail(gated, images, text_of):
@@ -67,7 +69,21 @@ def test_a_run_without_predictions_fails(save, images, tmp_path, text_of):
     (folder / "predictions.npz").unlink()
     verdict = judge_run(open_compared_run("a", output), baseline)
     assert not verdict.passed
-    assert "no predictions.npz" in text_of(verdict, "same data")
+    expected = "there is no predictions.npz beside the run's run.json"
+    assert text_of(verdict, "same data") == expected
+
+
+def test_a_floor_fails_without_predictions(save, images, tmp_path, text_of):
+    """Nothing says how many images were right."""
+    output = tmp_path / "work" / "runs"
+    folder = save("a", images, {"backbone.softmax": images.first})
+    baseline = make_baseline(open_compared_run("a", output))
+    (folder / "predictions.npz").unlink()
+    policy = Policy(accuracy=AccuracyPolicy(floors_percent={"backbone.softmax": 10.0}))
+    verdict = judge_run(open_compared_run("a", output), baseline, policy)
+    assert text_of(verdict, "floor") == (
+        "must be at least 10 %, but the run has no such entry, only: none"
+    )
 
 
 def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
@@ -76,7 +92,28 @@ def test_a_run_without_accuracy_fails(save, images, tmp_path, text_of):
     compared = open_compared_run("a", output)
     bare = replace(compared.run, accuracy=(), dataset=None)
     verdict = judge_run(replace(compared, run=bare), make_baseline(compared))
-    assert "the run has no accuracy" in text_of(verdict, "same data")
+    assert text_of(verdict, "same data") == (
+        "the run has no accuracy: make it with `tlbench evaluate` or `tlbench run`"
+    )
+
+
+def test_a_baseline_that_does_not_name_its_data_fails(save, images, tmp_path, outcomes, text_of):
+    """Its predictions cannot be compared with any."""
+    output = tmp_path / "work" / "runs"
+    save("a", images, {"backbone.softmax": images.first})
+    compared = open_compared_run("a", output)
+    verdict = judge_run(compared, replace(make_baseline(compared), data=None))
+    assert outcomes(verdict, "same data") == {"predictions": "fail"}
+    assert text_of(verdict, "same data") == (
+        "the baseline has predictions but does not say for what data"
+    )
+
+
+def test_the_same_data_are_named(gated, images, outcomes, text_of):
+    verdict = gated(images.first)
+    assert outcomes(verdict, "same data") == {"cifar10": "pass"}
+    expected = "1,017 test images, the same in the same order"
+    assert text_of(verdict, "same data") == expected
 
 
 def test_a_damaged_baseline_is_an_error(save, images, tmp_path):
@@ -107,5 +144,13 @@ def test_changed_parameters_are_said(save, images, tmp_path):
     environment = replace(compared.run.environment, libraries={"numpy": "9.9"})
     run = replace(compared.run, accuracy=(result,), environment=environment)
     verdict = judge_run(replace(compared, run=run), make_baseline(compared))
-    assert any("C 1.0 -> 0.5" in warning for warning in verdict.warnings)
-    assert any("-> 9.9" in warning for warning in verdict.warnings)
+    assert verdict.warnings == (
+        (
+            "backbone.softmax: parameters changed: C 1.0 -> 0.5, max_iter 1000 -> none, "
+            "standardise True -> none"
+        ),
+        (
+            "libraries changed since the baseline: numpy 2.4.6 -> 9.9, onnx 1.23.2 -> none, "
+            "onnxruntime-gpu 1.31.1 -> none, scikit-learn 1.9.0 -> none"
+        ),
+    )

@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 from tlbench.gate import LatencyPolicy, Policy
+from tlbench.records import ServerLoad
 
 replace = dataclasses.replace
 
@@ -46,15 +47,23 @@ def test_only_a_whole_interval_above_the_limit_fails(timed):
     just_outside = LatencyPolicy(max_ratio=interval.low * 0.9999)
     assert just_inside.max_ratio < 1.2
     assert timed(1.2, just_inside).passed
+    assert timed(1.2, LatencyPolicy(max_ratio=interval.low)).passed  # above it is above
     assert not timed(1.2, just_outside).passed
 
 
+LOAD = ServerLoad(
+    qps=50.0, latency_bound_s=0.1, over_fraction=0.0, over_high=0.01, allowed_fraction=0.01
+)
 MISMATCHES = {
     "cpu": ({"environment": {"cpu": "Other CPU"}}, "another machine (cpu Example CPU @ 2.00GHz"),
     "cpus": ({"environment": {"cpus_usable": 99}}, "cpus_usable"),
     "governor": ({"environment": {"governor": "powersave"}}, "governor"),
     "gpu": ({"environment": {"gpus": ()}}, "gpus"),
+    "machine": ({"environment": {"machine": "riscv64"}}, "machine x86_64 against riscv64"),
+    "mains power": ({"environment": {"on_ac_power": False}}, "on_ac_power True against False"),
     "threads": ({"threads": 7}, "threads 2 against 7"),
+    "pause": ({"pause_s": 0.5}, "pause_s None against 0.5"),
+    "load": ({"server": LOAD}, "load None against 50/s within 0.1 s"),
     "provider": ({"provider": "CUDAExecutionProvider"}, "provider"),
     "shape": ({"input_shape": (9, 9, 3)}, "input_shape"),
     "invalid": ({"verdict": "INVALID"}, "the timing of the run is INVALID"),
@@ -73,6 +82,30 @@ def test_what_cannot_be_compared_is_not_judged_and_said(timed, changes, said, ou
     strict = timed(3, LatencyPolicy(not_judged="fail"), **changes)
     assert not strict.passed
     assert said in text_of(strict, "latency")
+
+
+def test_a_check_has_the_times_the_ratio_and_the_limit(timed):
+    """Word for word: reports and JUnit files show it as it is."""
+    verdict = timed(1.4, LatencyPolicy(max_ratio=1.25))
+    (check,) = [check for check in verdict.checks if check.rule == "latency"]
+    interval = verdict.timings[0].interval
+    low, high = f"{interval.low:.2f}", f"{interval.high:.2f}"
+    assert (check.subject, check.outcome) == ("single batch 1", "fail")
+    assert check.text == (
+        f"14.7 ms against 10.5 ms: 1.40 times [{low}, {high}]; fails if the whole interval is "
+        "above 1.25"
+    )
+
+
+def test_the_boundary_of_the_device_is_in_the_name(timed, outcomes):
+    """The usual boundary is not named."""
+    assert outcomes(timed(samples=STEADY), "latency") == {"single batch 1": "pass"}
+    missing = timed(boundary="device->device")
+    assert outcomes(missing, "present") == {"single batch 1": "fail"}
+    (check,) = [check for check in missing.checks if check.rule == "present"]
+    assert check.text == (
+        "in the baseline but not in the run, which has: single batch 1 device->device"
+    )
 
 
 def test_the_precision_may_differ(timed):

@@ -117,3 +117,47 @@ def test_values_are_checked_in_python_too(rules, values, said):
     """A policy that was made without a file is as strict."""
     with pytest.raises(ConfigError, match=said):
         rules(**values)
+
+
+RANGES = {
+    "accuracy.alpha": (AccuracyPolicy, "alpha", "above 0", 1e-9, 0.5),
+    "accuracy.negligible_points": (AccuracyPolicy, "negligible_points", "at least 0", 0, 99),
+    "accuracy.max_drop_points": (AccuracyPolicy, "max_drop_points", "at least 0", 0, 100),
+    "accuracy.must_find_points": (AccuracyPolicy, "must_find_points", "above 0", 1e-9, 100),
+    "latency.max_ratio": (LatencyPolicy, "max_ratio", "at least 1", 1, 1000),
+    "drift.smallest_cosine": (DriftPolicy, "smallest_cosine", "at least -1", -1, 1),
+}
+
+
+@pytest.mark.parametrize(("name", "case"), RANGES.items(), ids=RANGES)
+def test_each_rule_has_its_range(name, case):
+    """Both ends are allowed; what lies beyond is refused by the rule's own name."""
+    rules, field, bound, lowest, highest = case
+    for allowed in (lowest, highest):
+        assert getattr(rules(**{field: allowed}), field) == allowed
+    below = 0 if bound == "above 0" else lowest - 0.25
+    for refused in (below, highest + 0.25):
+        message = f"{name} must be {bound} and at most {highest:g}, got {refused:g}."
+        with pytest.raises(ConfigError) as caught:
+            rules(**{field: refused})
+        assert str(caught.value) == message
+
+
+@pytest.mark.parametrize("floor", [0, 1.01, 100])
+def test_a_floor_is_a_percentage(floor):
+    assert AccuracyPolicy(floors_percent={"a.b": floor}).floors_percent == {"a.b": floor}
+
+
+@pytest.mark.parametrize(
+    ("floor", "said"),
+    [
+        (1, 'accuracy.floors_percent."a.b" must be a percentage, got 1. Did you mean 100?'),
+        (0.9, 'accuracy.floors_percent."a.b" must be a percentage, got 0.9. Did you mean 90?'),
+        (-1, 'accuracy.floors_percent."a.b" must be at least 0 and at most 100, got -1.'),
+        (100.5, 'accuracy.floors_percent."a.b" must be at least 0 and at most 100, got 100.5.'),
+    ],
+)
+def test_a_floor_that_is_no_percentage_is_refused(floor, said):
+    with pytest.raises(ConfigError) as caught:
+        AccuracyPolicy(floors_percent={"c.d": 50, "a.b": floor})
+    assert str(caught.value) == said

@@ -8,7 +8,7 @@ import pytest
 from threadpoolctl import threadpool_info
 
 from tlbench.core.errors import ConfigError, DataError
-from tlbench.heads import HEADS, Head, evaluate_head, resolve_params
+from tlbench.heads import HEADS, Head, evaluate_head, fit_head, resolve_params
 from tlbench.stats import wilson_interval
 
 X = np.array([[0, 1], [1, 0], [0, 2], [2, 0]], dtype=np.float32)
@@ -206,3 +206,45 @@ def test_features_that_differ_only_far_down_are_usable():
     features[1400] = 2
     labels = np.arange(1500) % 2
     assert evaluate(arrays=(features, labels, X, Y)).result.n_train == 1500
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_a_fitted_head_is_the_one_that_is_evaluated(seed):
+    """The same parameters, adapted to the same labels, the same seed, and no warning."""
+    head = HEADS.load("mlp")
+    rng = np.random.default_rng(5)
+    labels = np.arange(60) % 3
+    features = rng.normal(size=(60, 4)).astype(np.float32) + labels[:, None]
+    params = resolve_params(head, {"max_iter": 5})  # it does not converge
+    evaluated = evaluate(head, (features, labels, features, labels), params, seed=seed)
+    fitted = fit_head(head, params, features, labels, seed=seed)
+    other = fit_head(head, params, features, labels, seed=seed + 1)
+    np.testing.assert_array_equal(fitted.predict(features), evaluated.predictions)
+    assert np.abs(fitted.predict_proba(features) - other.predict_proba(features)).max() > 1e-3
+
+
+def test_a_head_is_fitted_with_what_it_adapts():
+    head = Head(
+        name="noted",
+        summary="",
+        defaults={"shrink_threshold": 9.0},
+        build=lambda params, _seed: HEADS.load("centroid").build(params, 0),
+        adapt=lambda params, labels: ({"shrink_threshold": 0.25 * len(labels)}, ("Changed.",)),
+    )
+    assert fit_head(head, {"shrink_threshold": 9.0}, X, Y, seed=0)[-1].shrink_threshold == 1.0
+
+
+@pytest.mark.parametrize("row", [0, 1023, 1024, 1400])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_value_that_is_no_number_is_found_wherever_it_is(row, split):
+    features = {name: np.random.default_rng(1).random((1500, 2)) for name in ("train", "test")}
+    features = {name: found.astype(np.float32) for name, found in features.items()}
+    features[split][row, 1] = np.nan
+    features[split][1450, 0] = np.inf
+    labels = np.arange(1500) % 2
+    message = (
+        f"^The {split} split's backbone features contain NaN or infinity, first in row {row}\\. "
+        "Check the model's precision and preprocessing with `tlbench inspect`\\.$"
+    )
+    with pytest.raises(DataError, match=message):
+        evaluate(arrays=(features["train"], labels, features["test"], labels))

@@ -90,10 +90,29 @@ def test_mean_and_deviation_are_those_of_the_folds(data):
     assert found.interval.method == "corrected resampled t"
 
 
+def test_the_interval_is_that_of_nadeau_and_bengio():
+    """By hand: three folds of ten, each tested by a head that was fitted on the other twenty."""
+    found = scores_of_folds(5, 6, 5)
+    # Student's t with 2 degrees of freedom at 97.5 %; a deviation of 1 / 30 * sqrt(3)
+    half = 4.302652729911275 * np.sqrt(1 / 3 + 10 / 20) * np.sqrt(3) / 30
+    assert found.interval.low == pytest.approx(16 / 30 - half)
+    assert found.interval.high == pytest.approx(16 / 30 + half)
+    assert found.interval.confidence_fraction == 0.95
+
+
+def test_folds_of_unequal_size_count_with_their_mean_ratio(data):
+    """130 images in four folds: two of 33, tested after 97, and two of 32, tested after 98."""
+    found = validate(HEADS.load("centroid"), data, n_folds=4)
+    ratio = (33 / 97 + 32 / 98) / 2
+    half = 3.182446305284263 * np.sqrt(1 / 4 + ratio) * found.deviation_fraction  # t(3)
+    assert found.interval.high - found.interval.low == pytest.approx(2 * half)
+
+
 def test_every_image_is_tested_once(data):
     """Train and test of a fold are all images."""
     found = validate(HEADS.load("centroid"), data)
     assert sum(fold.n_test for fold in found.folds) == 130
+    assert {fold.search for fold in found.folds} == {None}
     assert {fold.n_train + fold.n_test for fold in found.folds} == {130}
 
 
@@ -144,8 +163,13 @@ def test_a_class_of_one_image_is_said(data):
 def test_a_fold_that_leaves_one_class_to_learn_is_refused(counts):
     """All but one class have a single image, and it lies in the fold that is tested."""
     labels = np.repeat([0, 1], counts)
-    with pytest.raises(ConfigError, match=f"only images of class {np.argmax(counts)} outside fold"):
+    with pytest.raises(ConfigError) as refused:
         check_folds(labels, 3, 0)
+    single = assign_folds(labels, 3, 0)[np.argmin(np.array(counts)[labels])]
+    assert str(refused.value) == (
+        f"folds=3 leaves only images of class {np.argmax(counts)} outside fold {single + 1}, "
+        "because every other class has a single image. Add images, or do without cross-validation."
+    )
     check_folds(np.append(labels, [0, 1]), 3, 0)
 
 

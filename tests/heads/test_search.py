@@ -1,6 +1,7 @@
 """The choice of a parameter on held-out training images."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from tlbench.heads import (
     search_parameter,
     validation_rows,
 )
+from tlbench.records import Search
 
 
 @pytest.fixture(scope="module")
@@ -197,3 +199,47 @@ def test_a_warm_search_works_without_steps_before_the_last(blobs):
     )
     space = SearchSpace(parameter="C", values=(1e-4, 1e-2), warm_argument="C")
     assert len(search(head, space, blobs).n_correct) == 2
+
+
+def test_a_head_adapts_to_the_images_that_a_value_is_fitted_on():
+    """Without those that are held out: a limit by their number would be that of other images."""
+    seen = []
+
+    def adapt(params, labels):
+        seen.append(np.asarray(labels))
+        return params, ()
+
+    softmax = HEADS.load("softmax")
+    labels = np.arange(40) % 2
+    features = np.random.default_rng(0).normal(size=(40, 3)).astype(np.float32)
+    space = SearchSpace(parameter="C", values=(0.1, 1.0))
+    params = resolve_params(softmax, {})
+    search_parameter(replace(softmax, adapt=adapt), space, params, features, labels, seed=3)
+    rest = np.setdiff1d(np.arange(40), validation_rows(labels, 3))
+    assert 0 < len(rest) < 40
+    for found in seen:
+        np.testing.assert_array_equal(found, labels[rest])
+    assert seen
+
+
+@pytest.mark.parametrize(("n_validation", "is_said"), [(100, False), (99, True)])
+def test_notes_of_one_search_and_of_several(n_validation, is_said):
+    search = Search(
+        parameter="C",
+        values=(0.1, 1.0, 10.0),
+        n_correct=(50, 60, 55),
+        n_validation=n_validation,
+        n_unconverged=0,
+        chosen=1.0,
+        at_edge=False,
+        elapsed_s=1.0,
+    )
+    expected = "Values were compared on 99 held-out images: chance decides between close ones."
+    assert search_notes([search]) == (expected,) * is_said
+    at_edge = replace(search, n_validation=100, chosen=10.0, at_edge=True)
+    said = "is the last of those tried{}: a better one may lie beyond."
+    assert search_notes([at_edge]) == (f"The best value, C=10, {said.format('')}",)
+    several = search_notes([at_edge, replace(search, n_validation=100)])
+    assert several == (f"The best value, C=10, {said.format(' in 1 of 2 searches')}",)
+    unconverged = search_notes([replace(search, n_unconverged=1), search])
+    assert unconverged[0] == "The solver did not converge for 1 of 6 values tried."

@@ -17,6 +17,7 @@ from tlbench.latency import (
     summarise_percentiles,
     tick_s,
 )
+from tlbench.stats import autocorrelation_time
 
 
 def test_the_first_call_is_kept_apart(clock):
@@ -377,4 +378,7 @@ def test_slow_phases_widen_the_interval_and_the_method_says_so():
     shuffled = random.Random(1).sample(phases, len(phases))
     wide, narrow = summarise_median(phases), summarise_median(shuffled)
     assert wide.high - wide.low > narrow.high - narrow.low
-    assert "effective samples" in wide.method
+    effective = 200 / autocorrelation_time(phases)
+    assert 20 < effective < 60  # of twenty phases
+    assert wide.method == f"order statistics, {effective:.0f} effective samples"
+    assert narrow.method == "order statistics"

@@ -267,3 +267,14 @@ def test_a_search_without_end_or_beginning_is_refused(ceiling_qps, tolerance):
         find_highest_rate(
             lambda qps: fake_served(qps, over_high=0), ceiling_qps=ceiling_qps, tolerance=tolerance
         )
+
+
+@pytest.mark.parametrize("scale", [0.01, 1e4])
+def test_slow_and_fast_models_are_searched_alike(scale):
+    """A model of minutes serves less than one request a second."""
+    found = find_highest_rate(
+        lambda qps: fake_served(qps, over_high=0.5 if qps > 42 * scale else 0.0),
+        ceiling_qps=100 * scale,
+        tolerance=0.01,
+    )
+    assert 41 * scale <= found.load.qps <= 42 * scale

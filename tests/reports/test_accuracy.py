@@ -7,7 +7,9 @@ import pytest
 from tlbench.records import ClassScore, Metrics
 from tlbench.reports.accuracy import (
     accuracy_table,
+    answer_lines,
     answer_table,
+    baseline_table,
     grouped_table,
     lowest_recall,
     metrics_table,
@@ -114,8 +116,8 @@ def test_title_of_a_foreign_model_is_its_file(golden_run):
     assert "weights" not in " ".join(parts)
 
 
-def test_answer_compares_the_best_head_with_its_baseline(golden_run):
-    """The answer is the best head on the backbone; the baseline beside it has the same head."""
+def test_answer_compares_the_first_head_with_its_baseline(golden_run):
+    """The answer is the first head on the backbone; the baseline beside it has the same head."""
     ours, pixels, time = answer_table(golden_run).rows
     assert ours[0] == "softmax on backbone"
     assert "87.0 %" in ours[1]
@@ -127,32 +129,91 @@ def test_answer_compares_the_best_head_with_its_baseline(golden_run):
 
 def test_a_backbone_that_is_worse_than_its_baseline_is_below_it(golden_run):
     """The figure has no sign to be misread."""
-    accuracy = tuple(
-        dataclasses.replace(result, baseline=not result.baseline, features=features)
-        for result, features in zip(
-            golden_run.accuracy, ("hog", "hog", "backbone", "backbone"), strict=True
-        )
+    ours, _, pixels, _ = golden_run.accuracy
+    accuracy = (
+        dataclasses.replace(pixels, baseline=False, features="backbone", to_backbone=None),
+        dataclasses.replace(ours, baseline=True, features="hog", to_backbone=pixels.to_backbone),
     )
     ours, *_ = answer_table(dataclasses.replace(golden_run, accuracy=accuracy)).rows
     assert ours[2] == "49.5 points below HOG features"
 
 
-def test_answer_picks_the_most_accurate_head(golden_run):
-    """The order of the heads on the command line does not decide."""
-    turned = dataclasses.replace(golden_run, accuracy=golden_run.accuracy[::-1])
-    assert answer_table(turned) == answer_table(golden_run)
+def _answer(run, **changes):
+    """Return the rows of the answer for the golden run with changes to its first baseline."""
+    paired = dataclasses.replace(run.accuracy[2].to_backbone, **changes)
+    pixels = dataclasses.replace(run.accuracy[2], to_backbone=paired)
+    return answer_table(dataclasses.replace(run, accuracy=(run.accuracy[0], pixels))).rows
 
 
-def test_answer_does_not_claim_what_the_intervals_do_not_show(golden_run):
-    """Where the intervals overlap, no winner is named."""
-    ours = golden_run.accuracy[0]
+def test_the_test_images_choose_no_head(golden_run):
+    """The first head on the backbone is the answer, also where another one is more accurate."""
+    first, second, *baselines = golden_run.accuracy
+    assert first.accuracy_fraction > second.accuracy_fraction
+    turned = dataclasses.replace(golden_run, accuracy=(second, first, *baselines))
+    ours, pixels, _ = answer_table(turned).rows
+    assert ours[:2] == ("svm-linear on backbone", "85.6 % [83.4, 87.7]")
+    assert ours[2] == "48.8 points above raw pixels"
+    assert pixels[0] == "svm-linear on raw pixels"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "remark"),
+    [(0.05, "49.5 points above raw pixels"), (0.0501, "no clear difference from raw pixels")],
+)
+def test_the_answer_names_a_winner_where_the_paired_test_does(golden_run, p_value, remark):
+    """McNemar's test at 5 % decides, and the intervals of the two accuracies do not."""
+    (row, *_) = _answer(golden_run, p_value=p_value)
+    assert row[2].startswith(remark)
+
+
+def test_a_clear_difference_needs_no_separate_intervals(golden_run):
+    """On the same images two accuracies can differ clearly although their intervals overlap."""
+    ours, _, pixels, _ = golden_run.accuracy
     near = dataclasses.replace(
-        golden_run.accuracy[2],
+        pixels,
         accuracy_fraction=ours.accuracy_fraction - 0.01,
         interval=ours.interval,
+        to_backbone=dataclasses.replace(pixels.to_backbone, p_value=0.002),
     )
     (row, *_) = answer_table(dataclasses.replace(golden_run, accuracy=(ours, near))).rows
+    assert row[2] == "1.0 points above raw pixels"
+    unclear = dataclasses.replace(
+        near, to_backbone=dataclasses.replace(pixels.to_backbone, p_value=0.3)
+    )
+    (row, *_) = answer_table(dataclasses.replace(golden_run, accuracy=(ours, unclear))).rows
     assert row[2] == "no clear difference from raw pixels (+1.0 points)"
+
+
+def test_what_was_not_tested_is_not_judged(golden_run):
+    """A run without the paired difference gives the points, and no verdict."""
+    ours, _, pixels, _ = golden_run.accuracy
+    untested = dataclasses.replace(pixels, to_backbone=None)
+    (row, *_) = answer_table(dataclasses.replace(golden_run, accuracy=(ours, untested))).rows
+    assert row[2] == "+49.5 points from raw pixels, not tested on the same images"
+
+
+def test_every_head_is_compared_with_its_baseline(golden_run):
+    """Gain in points with its interval, images that only one of the two has right, and p."""
+    found = baseline_table(golden_run.accuracy)
+    assert found.columns == ("over", "head", "points", "95 % interval", "lost / gained", "p")
+    assert [row[:3] for row in found.rows] == [
+        ("pixels", "softmax", "+49.5"),
+        ("pixels", "svm-linear", "+48.8"),
+    ]
+    interval = golden_run.accuracy[2].to_backbone.interval
+    low, high = f"{100 * interval.low:+.1f}", f"{100 * interval.high:+.1f}"
+    assert found.rows[0][3:] == (f"[{low}, {high}]", "40 / 543", "< 0.001")
+    assert baseline_table(golden_run.accuracy[:2]).rows == ()
+
+
+def test_the_report_says_how_the_answer_was_made(golden_run):
+    """One head needs no choice; a run without a paired difference made no test."""
+    chosen, tested = answer_lines(golden_run.accuracy)
+    assert chosen == "softmax was named first: the test images did not choose it."
+    assert "McNemar's exact test on the same images has p of at most 0.05" in tested
+    assert answer_lines(golden_run.accuracy[::2]) == [tested]
+    assert answer_lines(golden_run.accuracy[:2]) == [chosen]
+    assert answer_lines(()) == []
 
 
 def test_answer_of_a_latency_run_is_empty(golden_run):
@@ -217,13 +278,14 @@ def test_groups_have_their_interval(golden_run):
     )
 
 
-def test_worst_classes_are_those_of_the_best_head(results):
+def test_worst_classes_are_those_of_the_first_head(results):
     """Lowest first, five of them; a class without images is none of them."""
-    (line,) = lowest_recall(results, ("ant", "bee", "cat", "dog", "eel", "fox", "gnu"))
-    best = max(results, key=lambda result: result.accuracy_fraction)
-    found = {"bee": "10.0", "fox": "30.0", "cat": "50.0", "dog": "70.0", "eel": "80.0"}
-    expected = ", ".join(f"class {name}: {percent} %" for name, percent in found.items())
-    assert line == f"{expected} ({best.head})"
+    first, second = results
+    for ours in ((first, second), (second, first)):
+        (line,) = lowest_recall(ours, ("ant", "bee", "cat", "dog", "eel", "fox", "gnu"))
+        found = {"bee": "10.0", "fox": "30.0", "cat": "50.0", "dog": "70.0", "eel": "80.0"}
+        expected = ", ".join(f"class {name}: {percent} %" for name, percent in found.items())
+        assert line == f"{expected} ({ours[0].head})"
 
 
 def test_few_classes_have_no_worst_five(results):

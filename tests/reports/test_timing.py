@@ -109,7 +109,10 @@ def test_a_check_of_little_weight_is_a_note(single):
     assert verdict_lines([result]) == []
 
 
-@pytest.mark.parametrize(("idle_cpu_s", "is_told"), [(1.9, True), (0.04, False), (None, False)])
+@pytest.mark.parametrize(
+    ("idle_cpu_s", "is_told"),
+    [(1.9, True), (0.11, True), (0.1, False), (0.04, False), (None, False)],
+)
 def test_threads_that_spin_are_told(single, idle_cpu_s, is_told):
     """Processor time after the last call is a cost that no latency shows."""
     result = dataclasses.replace(single, idle_cpu_s=idle_cpu_s, percentiles=())

@@ -37,6 +37,29 @@ def test_counts_intervals_and_predictions_agree(config):
         assert result.interval.low <= result.accuracy_fraction <= result.interval.high
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["first run", "heads from the store"])
+def test_each_baseline_is_compared_with_the_backbone_image_by_image(config, again):
+    """The same head on both, counted from the stored predictions; none for the backbone itself."""
+    config = replace(config, heads=("centroid", "knn"), baselines=("pixels", "hog"))
+    outcome = run_benchmark(config)
+    if again:
+        outcome = run_benchmark(config)
+        assert all(one.from_store for one in outcome.result.accuracy)
+    labels = outcome.predictions["labels"]
+    right = {entry: outcome.predictions[entry] == labels for entry in outcome.predictions}
+    for one in outcome.result.accuracy:
+        if not one.baseline:
+            assert one.to_backbone is None
+            continue
+        pair = right[f"{one.features}.{one.head}"], right[f"backbone.{one.head}"]
+        found = one.to_backbone
+        assert found.only_first_correct == int((pair[0] & ~pair[1]).sum())
+        assert found.only_second_correct == int((pair[1] & ~pair[0]).sum())
+        assert found.difference_fraction == pytest.approx(pair[1].mean() - pair[0].mean())
+        assert found.n_images == 100
+        assert found.interval.low <= found.difference_fraction <= found.interval.high
+
+
 def test_limits_are_effective_and_said(config):
     result = run_benchmark(config).result
     assert (result.dataset.n_train, result.dataset.n_test) == (200, 100)

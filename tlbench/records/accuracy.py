@@ -82,6 +82,18 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PairedDifference:
+    """Two sets of predictions on the same images; the first is the reference."""
+
+    n_images: int
+    only_first_correct: int
+    only_second_correct: int
+    difference_fraction: float  # accuracy of the second minus that of the first
+    interval: Interval  # of the difference
+    p_value: float  # exact McNemar test, two-sided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AccuracyResult:
     """Accuracy of one head on one feature set.
 
@@ -96,6 +108,7 @@ class AccuracyResult:
     fitted_on : precision of the features that the head was fitted on, where it differs from that
         of the features it was tested on: ``"fp32"`` for a head that meets a converted backbone
     curve : of heads that are trained in epochs
+    to_backbone : of a baseline: what the backbone gains over it with the same head
     """
 
     features: str
@@ -117,6 +130,7 @@ class AccuracyResult:
     grouped: tuple[GroupedScore, ...] = ()
     search: Search | None = None
     curve: tuple[Epoch, ...] = ()
+    to_backbone: PairedDifference | None = None
 
     def __repr__(self) -> str:
         low, high = map(format_percent, self.interval)
@@ -176,18 +190,6 @@ class LearningCurve:
     points: tuple[LearningPoint, ...]
     baseline: bool
     notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PairedDifference:
-    """Two sets of predictions on the same images; the first is the reference."""
-
-    n_images: int
-    only_first_correct: int
-    only_second_correct: int
-    difference_fraction: float  # accuracy of the second minus that of the first
-    interval: Interval  # of the difference
-    p_value: float  # exact McNemar test, two-sided
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,8 @@ def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:
         yield protocols.reproduction_lines(run, run.reproduction)
     yield accuracy.answer_table(run)
     yield accuracy.accuracy_table(run.accuracy)
+    yield accuracy.baseline_table(run.accuracy)
+    yield {"Answer": accuracy.answer_lines(run.accuracy)}
     yield accuracy.search_table(run.accuracy)
     yield accuracy.metrics_table(run.accuracy)
     yield accuracy.grouped_table(run.accuracy)

@@ -14,7 +14,7 @@ from tlbench.workflows.compare_models import compare_models, compare_with_full_p
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.drift import measure_drift
 from tlbench.workflows.steps.accuracy import NOT_MEASURED, MeasuredAccuracy, measure_accuracy
-from tlbench.workflows.steps.breakdown import breakdown_with_best_head
+from tlbench.workflows.steps.breakdown import breakdown_with_first_head
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.heads import ChosenHeads
 from tlbench.workflows.steps.record import make_record, model_info
@@ -125,7 +125,7 @@ def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy
             latency.append(timed)  # noqa: PERF402 - one by one: Ctrl-C keeps those before
         complete = all(timed.complete for timed in latency)
         if config.breakdown and complete:
-            breakdown = breakdown_with_best_head(context, accuracy)
+            breakdown = breakdown_with_first_head(context, accuracy)
         if config.precision != FULL_PRECISION and complete:
             context.close_session()
             ratios = compare_with_full_precision(config, listener, context.cache_dir)

@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from tlbench.core.arrays import FloatArray
+from tlbench.compare import paired_difference
+from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.hashing import sha256_array
 from tlbench.core.progress import task
 from tlbench.features import content_key
@@ -33,10 +34,12 @@ from tlbench.records import (
     ExtractionResult,
     LearningCurve,
     Search,
+    entry_name,
     plain_value,
 )
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.features import (
+    BACKBONE,
     FeatureSet,
     SplitFeatures,
     extract_split,
@@ -169,15 +172,22 @@ def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccura
 def _hold_out(
     fitting: _Task,
 ) -> tuple[tuple[AccuracyResult, ...], dict[str, NDArray[np.generic]]]:
-    """Fit every head on each feature set and score it on the test split."""
+    """Fit every head on each feature set, score it, and compare the sets image by image."""
     test = fitting.test
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
+    ours: dict[str, LabelArray] = {}  # by head, on the backbone's own features
     for features in fitting.sets:
         for head in fitting.heads_on(features):
             evaluation = _evaluate(fitting, features, head)
-            results.append(replace(evaluation.result, fitted_on=features.fitted_on))
-            predictions[f"{features.title}.{head.name}"] = evaluation.predictions
+            result = replace(evaluation.result, fitted_on=features.fitted_on)
+            predictions[entry_name(result)] = evaluation.predictions
+            if features.name == BACKBONE and features.fitted_on is None:
+                ours[head.name] = evaluation.predictions
+            elif features.baseline and head.name in ours:  # some heads fit no vector of pixels
+                paired = paired_difference(test.labels, evaluation.predictions, ours[head.name])
+                result = replace(result, to_backbone=paired)
+            results.append(result)
     return tuple(results), predictions
 
 
