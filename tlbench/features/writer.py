@@ -129,9 +129,9 @@ def check_npz_path(path: Path) -> Path:
         raise ConfigError(
             f"Features are written as .npz files, got {path.name!r}. Use a name like features.npz."
         )
+    check_file(path)
     if not path.parent.is_dir():
         raise ConfigError(f"The folder {path.parent} does not exist. Create it first.")
-    check_file(path)
     return path
 
 
