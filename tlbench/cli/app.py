@@ -15,8 +15,6 @@ from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
 
-__all__ = ["app"]
-
 _COMMANDS = (
     run,
     evaluate,

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 import typer
@@ -47,10 +48,9 @@ class OptionName:
 @cache
 def option_names() -> Mapping[str, OptionName]:
     """Return the option of each parameter, from the parameters of the commands themselves."""
-    from tlbench.cli.app import app as all_commands
-
+    import_module("tlbench.cli.app")
     found: dict[str, OptionName] = {}
-    for parameter in _parameters(typer.main.get_command(all_commands)):
+    for parameter in _parameters(typer.main.get_command(app)):
         if parameter.param_type_name == "option":
             text = next((opt for opt in parameter.opts if opt.startswith("--")), parameter.opts[0])
             is_switch = parameter.is_flag
