@@ -7,7 +7,7 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli import protocols as p
-from tlbench.cli.process import INTERRUPTED, interrupts_held
+from tlbench.cli.terminal import INTERRUPTED, interrupts_held
 from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from tlbench.core.errors import ConfigError
-from tlbench.core.files import check_folder
 
 OutputFormat = StrEnum("OutputFormat", ["CONSOLE", "JSON"])
 
@@ -181,6 +180,8 @@ class SavingOptions:
 
     def check(self) -> None:
         """Raise StorageError if a run cannot be saved, before it is measured."""
+        from tlbench.core.files import check_folder
+
         check_folder(self.output, advice="Pass another folder: --output FOLDER.")
 
 

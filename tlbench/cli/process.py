@@ -4,14 +4,13 @@ import errno
 import io
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import Any
 
+from tlbench.cli.terminal import INTERRUPTED
 from tlbench.core.errors import StorageError, TlbenchError, one_line
 
 ERROR = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main() -> None:
@@ -96,28 +95,6 @@ def _tell(text: str) -> None:
     with suppress(BaseException):  # the exit code says the rest
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-
-
-@contextmanager
-def interrupts_held() -> Iterator[None]:
-    """Let Ctrl-C wait for the end of the block, which saves work; a second one does not wait."""
-    import signal
-
-    pressed = False
-    before = signal.getsignal(signal.SIGINT)
-
-    def hold(*_: object) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, before)
-
-    signal.signal(signal.SIGINT, hold)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-    if pressed:
-        raise KeyboardInterrupt
 
 
 class _ReaderGoneError(BrokenPipeError):

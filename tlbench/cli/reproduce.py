@@ -6,7 +6,7 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config, save_and_show
-from tlbench.cli.process import INTERRUPTED, interrupts_held
+from tlbench.cli.terminal import INTERRUPTED, interrupts_held
 
 if TYPE_CHECKING:
     from tlbench.records import RunResult

@@ -1,4 +1,4 @@
-"""Where text goes: reports to stdout or a file, progress and warnings to stderr."""
+"""Where text goes: reports to stdout or a file, progress and warnings to stderr; and Ctrl-C."""
 
 import os
 import sys
@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tlbench.core.errors import StorageError
-from tlbench.core.files import check_file
 from tlbench.core.progress import Listener, Silent
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def stdout_layout() -> tuple[int, bool]:
@@ -25,6 +26,8 @@ def stdout_layout() -> tuple[int, bool]:
 
 def check_text_files(*paths: Path | None, parents: bool = False) -> None:
     """Raise StorageError if `write_text` cannot write one of these files."""
+    from tlbench.core.files import check_file
+
     for path in paths:
         if path is not None and not (path.is_file() and os.access(path, os.W_OK)):
             check_file(path)
@@ -70,3 +73,25 @@ def listening(*, quiet: bool) -> Iterator[Listener]:
         yield listener
     finally:
         listener.finish()
+
+
+@contextmanager
+def interrupts_held() -> Iterator[None]:
+    """Let Ctrl-C wait for the end of the block, which saves work; a second one does not wait."""
+    import signal
+
+    pressed = False
+    before = signal.getsignal(signal.SIGINT)
+
+    def hold(*_: object) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if pressed:
+        raise KeyboardInterrupt
