@@ -180,6 +180,15 @@ def test_what_has_no_form_is_named(estimator, named, tiny_path, photos, tiny_fea
         fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
 
 
+def test_labels_are_int64_whatever_the_estimator_gives(tiny_features):
+    """scikit-learn answers in the type of the labels that it learnt."""
+    labels = (np.arange(300) % 3).astype(np.int32)
+    head = fit_classifier("r", RidgeClassifier, tiny_features, labels, n_classes=4, seed=0)
+    assert head.estimator.predict(tiny_features).dtype == np.int32
+    assert head.predict(tiny_features).dtype == np.int64
+    assert head.probabilities(tiny_features).shape == (300, 4)
+
+
 def test_an_estimator_that_does_not_know_its_classes_is_named(tiny_path, tiny_features, tmp_path):
     """A plugin's object that only looks like a classifier."""
 
