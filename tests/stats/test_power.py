@@ -15,6 +15,7 @@ TESTS = {
     "margin": DropTest(alpha=0.05, negligible_fraction=0.1),
     # Of the tables below, some are significant and have 4 lost images more or fewer: not above it.
     "binding margin": DropTest(alpha=0.2, negligible_fraction=0.1),
+    "one image": DropTest(alpha=0.5),  # a single lost image has p = 1/2
 }
 
 
