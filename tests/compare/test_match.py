@@ -169,7 +169,11 @@ def test_a_candidate_without_a_model_is_damage(interleaved):
 def test_impossible_samples_are_damage(saved_run, vary, compared, samples):
     """No ratio is made of times that no clock can show."""
     other = vary(saved_run, timing={"samples_s": samples})
-    with pytest.raises(ResultError, match="beef is damaged"):
+    wrong = "samples that are not times" if samples else "no samples"
+    with pytest.raises(
+        ResultError,
+        match=rf"^Run {other.id} is damaged: single, batch 1, numpy->numpy has {wrong}\.$",
+    ):
         compare_runs(compared(saved_run, other))
 
 

@@ -180,6 +180,30 @@ def test_what_has_no_form_is_named(estimator, named, tiny_path, photos, tiny_fea
         fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
 
 
+def test_labels_are_int64_whatever_the_estimator_gives(
+    tiny_path, photos, tiny_features, ask, tmp_path
+):
+    """scikit-learn answers in the type of the labels that it learnt."""
+    labels = (np.arange(300) % 3).astype(np.int32)
+    head = fit_classifier("r", RidgeClassifier, tiny_features, labels, n_classes=4, seed=0)
+    assert head.estimator.predict(tiny_features).dtype == np.int32
+    assert head.predict(tiny_features).dtype == np.int64
+    assert head.probabilities(tiny_features).shape == (300, 4)
+    model = fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
+    assert_equal_to_scikit_learn(ask, model, head, tiny_features, photos[0])
+
+
+def test_a_network_with_an_unknown_activation_is_named(tiny_path, photos, tiny_features, tmp_path):
+    build = built("mlp")
+    head = fit_classifier(
+        "odd", lambda: build(photos[1]), tiny_features, photos[1], n_classes=10, seed=0
+    )
+    network = head.estimator[-1] if hasattr(head.estimator, "steps") else head.estimator
+    network.activation = "softsign"
+    with pytest.raises(ConfigError, match="^Head 'odd' cannot be fused: softsign with softmax has"):
+        fused(tiny_path, head, "float32", tmp_path / "fused.onnx")
+
+
 def test_an_estimator_that_does_not_know_its_classes_is_named(tiny_path, tiny_features, tmp_path):
     """A plugin's object that only looks like a classifier."""
 
@@ -317,5 +341,9 @@ def test_an_old_opset_is_refused(tiny_path, photos, tiny_features, tmp_path):
     old.opset_import[0].version = 11
     onnx.save(old, tmp_path / "old.onnx")
     backbone = OnnxModel(tmp_path / "old.onnx")
-    with pytest.raises(ModelError, match=r"has opset 11; a head needs 13"):
+    with pytest.raises(ModelError) as refused:
         fuse_graphs(backbone, feature_output(backbone), head, "float32")
+    assert str(refused.value) == (
+        f"{backbone.path} has opset 11; a head needs 13 or later. Export the backbone again with a "
+        "later opset, and repeat the run."
+    )

@@ -131,8 +131,25 @@ def test_a_damaged_baseline_is_an_error(save, images, tmp_path):
 def test_a_policy_that_judges_nothing_is_an_error(gated, images):
     """An empty gate would pass everything."""
     policy = Policy(accuracy=AccuracyPolicy(test="none"))
-    with pytest.raises(GateError, match="Nothing was judged"):
+    with pytest.raises(GateError) as refused:
         gated(images.first, policy)
+    assert str(refused.value) == (
+        "Nothing was judged, so there is no verdict: no rule applies. Save a baseline with "
+        "predictions, measure on the baseline's machine, or enable a rule."
+    )
+
+
+def test_a_verdict_names_its_run_its_baseline_and_its_policy(save, images, tmp_path):
+    output = tmp_path / "work" / "runs"
+    save("a", images, {"backbone.softmax": images.first})
+    compared = open_compared_run("a", output)
+    baseline = make_baseline(compared)
+    verdict = judge_run(compared, baseline)
+    assert (verdict.run, verdict.baseline_run) == ("a", "a")
+    assert (verdict.baseline_file, verdict.policy_source) == ("", "default")
+    assert verdict.model == verdict.baseline_model == baseline.model
+    named = judge_run(compared, baseline, baseline_file="b.json", policy_source="gate.toml")
+    assert (named.baseline_file, named.policy_source) == ("b.json", "gate.toml")
 
 
 def test_changed_parameters_are_said(save, images, tmp_path):

@@ -178,3 +178,10 @@ def test_an_edge_belongs_to_the_bin_below():
     confidences, correct = np.array([0.5, 0.25]), np.array([True, False])
     assert calibration_error(confidences, correct, 2) == pytest.approx(0.125)
     assert calibration_error(confidences + 1e-9, correct, 2) == pytest.approx(0.375)
+
+
+def test_a_confidence_that_rounding_puts_above_one_is_in_the_last_bin():
+    """A softmax in float32 can sum to more than 1."""
+    above = np.array([np.nextafter(np.float32(1), np.float32(2)), 0.95])
+    found = calibration_error(above, np.array([False, True]))
+    assert found == pytest.approx(abs(0.5 - above.mean()))

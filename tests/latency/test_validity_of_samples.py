@@ -147,3 +147,4 @@ def test_of_few_samples_nothing_can_be_told():
     assert looks_steady([1.0 + i for i in range(ORDERED - 1)])
     assert not trend([1.0 + i for i in range(ORDERED - 1)]).detected
     assert trend([1.0 + i for i in range(ORDERED)]).detected
+    assert not looks_steady([1.0 + i for i in range(ORDERED)])

@@ -15,6 +15,7 @@ TESTS = {
     "margin": DropTest(alpha=0.05, negligible_fraction=0.1),
     # Of the tables below, some are significant and have 4 lost images more or fewer: not above it.
     "binding margin": DropTest(alpha=0.2, negligible_fraction=0.1),
+    "one image": DropTest(alpha=0.5),  # a single lost image has p = 1/2
 }
 
 
@@ -125,22 +126,58 @@ def test_a_negligible_drop_passes_however_significant():
     assert test.rejects(6, 0, 1000)
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        lambda: DropTest(alpha=1),
+REFUSED = [
+    (lambda: DropTest(alpha=0), "alpha must be between 0 and 1, got 0."),
+    (lambda: DropTest(alpha=1), "alpha must be between 0 and 1, got 1."),
+    (
         lambda: DropTest(negligible_fraction=-0.1),
+        "negligible_fraction must be at least 0 and below 1, got -0.1.",
+    ),
+    (
+        lambda: DropTest(negligible_fraction=1),
+        "negligible_fraction must be at least 0 and below 1, got 1.",
+    ),
+    (
         lambda: DropTest(negligible_fraction=float("nan")),
+        "negligible_fraction must be at least 0 and below 1, got nan.",
+    ),
+    (
         lambda: drop_power(DropTest(), 0, 0.1, 0.1),
+        (
+            "No power for 0 images, disagreement 0.1, drop 0.1: need at least one image and "
+            "0 <= drop <= disagreement <= 1."
+        ),
+    ),
+    (
         lambda: drop_power(DropTest(), 10, 0.1, 0.2),
-        lambda: smallest_drop(DropTest(), 10, 1.1),
+        (
+            "No power for 10 images, disagreement 0.1, drop 0.2: need at least one image and "
+            "0 <= drop <= disagreement <= 1."
+        ),
+    ),
+    (lambda: smallest_drop(DropTest(), 10, 1.1), "disagreement must be from 0 to 1, got 1.1."),
+    (lambda: smallest_drop(DropTest(), 10, -0.1), "disagreement must be from 0 to 1, got -0.1."),
+    (
         lambda: smallest_drop(DropTest(), 10, 0.1, power=95),
-        lambda: images_needed(DropTest(), 0.1, 0),
-    ],
-)
-def test_values_that_make_no_sense_are_refused(call):
-    with pytest.raises(ConfigError, match="got|No power"):
+        "power must be between 0 and 1, got 95.",
+    ),
+    (lambda: images_needed(DropTest(), 0.1, 0), "drop must be above 0 and at most 1, got 0."),
+    (lambda: images_needed(DropTest(), 0.1, 1.1), "drop must be above 0 and at most 1, got 1.1."),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED, ids=[message for _, message in REFUSED])
+def test_values_that_make_no_sense_are_refused(call, message):
+    with pytest.raises(ConfigError) as refused:
         call()
+    assert str(refused.value) == message
+
+
+def test_the_ends_of_the_ranges_make_sense():
+    """No disagreement at all, or disagreement on every image; every image lost."""
+    for disagreement in (0.0, 1.0):
+        assert smallest_drop(DropTest(), 1017, disagreement) is not None
+    assert images_needed(DropTest(), 0.1, 1.0) == 7
 
 
 def test_impossible_counts_are_refused():

@@ -117,3 +117,21 @@ def test_what_makes_no_sense_is_refused(samples, options, message):
     """The message says what was found."""
     with pytest.raises(ConfigError, match=message):
         trend(samples, **options)
+
+
+def test_the_smallest_change_that_matters_may_be_none():
+    """With zero, significance alone decides; no change is as large as infinity."""
+    samples = [1.0 + 1e-4 * i for i in range(200)]
+    assert not trend(samples).detected
+    assert trend(samples, smallest_fraction=0).detected
+    with pytest.raises(ConfigError, match="smallest_fraction must be at least 0, got inf"):
+        trend(samples, smallest_fraction=math.inf)
+
+
+@pytest.mark.parametrize(("factor", "detected"), [(0.999, True), (1.001, False)])
+def test_a_change_must_be_as_large_as_is_asked_for(factor, detected):
+    samples = [1.0 + 1e-3 * i for i in range(200)]
+    found = trend(samples)
+    size = max(abs(found.half_change_fraction), abs(found.slope_fraction))
+    assert trend(samples, smallest_fraction=size).detected
+    assert trend(samples, smallest_fraction=factor * size).detected is detected
