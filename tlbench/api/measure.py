@@ -68,8 +68,9 @@ def run(
         ``"digits"``, ``"cifar10"``, ``"folder:PATH"``, ..., a folder with one subfolder per class,
         or a `Dataset`.
     heads : str, Head, scikit-learn classifier, or a sequence of these
-        Classifiers that are fitted on the features. A classifier becomes a head with the name of
-        its class; ``("name", classifier)`` gives another name.
+        Classifiers that are fitted on the features; the first is the answer of the report. A
+        classifier becomes a head with the name of its class; ``("name", classifier)`` gives another
+        name.
     head_params : mapping or None
         Parameters of all heads (``{"C": 0.01}``) or of one (``{"softmax.C": 0.01}``).
     baselines : str, FeatureBaseline, or a sequence of these

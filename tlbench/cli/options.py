@@ -26,7 +26,12 @@ DATASET_HELP = (
 )
 DatasetName = Annotated[str, typer.Option("--dataset", help=DATASET_HELP)]
 HeadNames = Annotated[
-    str, typer.Option("--heads", help="Classifier heads, separated by commas.", metavar="A,B")
+    str,
+    typer.Option(
+        "--heads",
+        help="Classifier heads, separated by commas; the first is the answer of the report.",
+        metavar="A,B",
+    ),
 ]
 HEAD_PARAM_HELP = "Parameter of all heads (C=0.01) or of one (softmax.C=0.01). Repeatable."
 HeadParams = Annotated[

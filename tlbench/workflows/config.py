@@ -225,7 +225,8 @@ class RunConfig:
     dataset : str
         Name of a dataset, with its argument after a colon.
     heads, baselines : tuple of str
-        Classifier heads, and the feature baselines on which each of them is fitted as well.
+        Classifier heads, and the feature baselines on which each of them is fitted as well. The
+        first head is the answer of the report: the test images choose none.
     head_params : tuple of str
         ``NAME=VALUE`` or ``HEAD.NAME=VALUE``.
     provider : str
