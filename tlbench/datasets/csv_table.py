@@ -1,10 +1,10 @@
 """The dataset of a CSV file that names image files, with a label in each row."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import DataError, one_line
@@ -36,6 +36,9 @@ class _Row(NamedTuple):
         return f"{self.path} (line {self.line})"
 
 
+_LeaveOut: TypeAlias = Callable[[str, _Row], None]
+
+
 def load(request: DatasetRequest, /) -> Dataset:
     """Return the dataset ``csv:FILE.csv``: a row for each image, with its path and label.
 
@@ -46,15 +49,22 @@ def load(request: DatasetRequest, /) -> Dataset:
     """
     file = _file(request.argument)
     quiet_pillow()
-    tally = UnusedTally()
-    columns, rows = _read(file, request, tally)
-    rows, how = _with_sides(file, columns, rows, request, tally)
+    tally, left_out = UnusedTally(), list[_Row]()
+
+    def leave_out(reason: str, row: _Row) -> None:
+        tally.add(reason, row.title)
+        left_out.append(row)
+
+    columns, rows = _read(file, request, tally, leave_out)
+    rows, how = _with_sides(file, columns, rows, request, leave_out)
     base = folder_of(file, [row.path for row in rows[:_PROBED_ROWS]])
     finder = NamedFiles(base)
     row_of = _find(file, rows, finder, tally)
     digests = digest_files(
         list(row_of), lambda reason, path: tally.add(reason, row_of[path].title), request.listener
     )
+    for row in left_out:
+        finder.find(row.path)  # named, though not used
     for path in finder.unnamed():
         tally.add(UNNAMED, finder.name_of(path))
     division = divide(
@@ -95,7 +105,7 @@ def _file(argument: str | None) -> Path:
 
 
 def _read(
-    file: Path, request: DatasetRequest, tally: UnusedTally
+    file: Path, request: DatasetRequest, tally: UnusedTally, leave_out: _LeaveOut
 ) -> tuple[FoundColumns, list[_Row]]:
     """Return the columns and rows of a file; count rows that lack something."""
     delimiter, names = _header(file)
@@ -105,15 +115,15 @@ def _read(
     rows = []
     for line, fields in islice(_records(file, delimiter), 1, None):
         if len(fields) != len(names):
-            reason = f"row of {len(fields)} fields instead of {len(names)}"
-            tally.add(reason, f"line {line}")
+            which = "fewer" if len(fields) < len(names) else "more"
+            tally.add(f"row with {which} fields than the header", f"line {line}")
             continue
         path, label = (fields[column] for column in columns)
         row = _Row(line, path, label.strip(), "" if split is None else fields[split].strip())
         if not path.strip():
             tally.add("row without a path", f"line {line}")
         elif not row.label:
-            tally.add("row without a label", row.title)
+            leave_out("row without a label", row)
         else:
             rows.append(row)
     if not rows:
@@ -172,7 +182,7 @@ def _with_sides(
     columns: FoundColumns,
     rows: list[_Row],
     request: DatasetRequest,
-    tally: UnusedTally,
+    leave_out: _LeaveOut,
 ) -> tuple[list[_Row], str]:
     """Return the rows that train or test, and how that was decided."""
     is_asked = request.columns.split_column is not None
@@ -186,7 +196,7 @@ def _with_sides(
             table=str(file),
             seed=request.seed,
             listener=request.listener,
-            leave_out=lambda reason, row: tally.add(reason, rows[row].title),
+            leave_out=lambda reason, index: leave_out(reason, rows[index]),
         )
     pairs = zip(rows, sides.of_row, strict=True)
     return [row._replace(side=side) for row, side in pairs if side is not None], sides.how
@@ -215,9 +225,9 @@ def _find(file: Path, rows: list[_Row], finder: NamedFiles, tally: UnusedTally) 
             else ("splits", first.split, row.split)
         )
         raise DataError(
-            f"{file} has {len(contradictions)} rows that contradict an earlier row of the same "
-            f"image; the first: {row.path} has the {kind} {one!r} (line {first.line}) and "
-            f"{other!r} (line {row.line}). Keep one row for each image."
+            f"{file}: {row.path} has the {kind} {one!r} (line {first.line}) and {other!r} (line "
+            f"{row.line}). Keep one row for each image; rows that contradict an earlier one: "
+            f"{len(contradictions)}."
         )
     if not found:
         raise DataError(
