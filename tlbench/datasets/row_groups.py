@@ -3,7 +3,7 @@
 import threading
 from bisect import bisect_right
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, islice
 from pathlib import Path
@@ -13,13 +13,15 @@ from tlbench.core.arrays import ImageArray, LabelArray
 from tlbench.core.errors import DataError, UnreadableImageError, one_line
 from tlbench.datasets.decode import decode_bytes
 
-# Row groups may hold gigabytes: they are read, and kept, in blocks of consecutive rows.
+# Most writers make row groups of some hundred images, which are read whole. Others hold gigabytes:
+# these are read in blocks of consecutive rows. A reader cannot hold less than a page of the file.
+_GROUP_BYTES: Final = 24 << 20
 _BLOCK_BYTES: Final = 4 << 20
-_KEPT_BYTES: Final = 64 << 20
+_KEPT_BYTES: Final = 96 << 20
 _READ_BYTES: Final = 1 << 20  # at once from a file
-# Threads that decode read at some distance from each other. Each place has its own open file, so
-# that none begins a row group again because of another.
-_MAX_CURSORS: Final = 8
+# Threads that decode read a large row group at some distance from each other. Each place has its
+# own open file, so that no thread begins the group again because of another.
+_MAX_CURSORS: Final = 4
 
 _Block = list[bytes | None]
 
@@ -37,7 +39,7 @@ class Shard:
 class _Cursor:
     group: int
     block: int  # that comes next
-    rows: Iterator[bytes | None]
+    rows: Generator[bytes | None]
 
 
 class ImageRows:
@@ -73,25 +75,30 @@ class ImageRows:
         if (group, block) in self._blocks:
             self._blocks.move_to_end((group, block))
             return self._blocks[group, block]
-        cursor = self._cursor(group, block)
-        while True:
-            rows = list(islice(cursor.rows, self._block_rows[group]))
+        cursor = self._take_cursor(group, block)
+        n_rows = self._block_rows[group]
+        rows: _Block = []
+        while cursor.block <= block:
+            rows = list(islice(cursor.rows, n_rows))
             self._keep((group, cursor.block), rows)
             cursor.block += 1
-            if cursor.block > block:
-                return rows
+        is_at_end = self._starts[group] + cursor.block * n_rows >= self._starts[group + 1]
+        if not is_at_end:
+            self._cursors.append(cursor)
+        # An open reader holds a page of its file, or more.
+        for unused in [cursor] if is_at_end else self._cursors[:-_MAX_CURSORS]:
+            unused.rows.close()
+        del self._cursors[:-_MAX_CURSORS]
+        return rows
 
-    def _cursor(self, group: int, block: int) -> _Cursor:
-        """Return the cursor nearest before a block; else a new one at the start of its group."""
+    def _take_cursor(self, group: int, block: int) -> _Cursor:
+        """Take out the cursor nearest before a block; else make one at the start of its group."""
         before = [one for one in self._cursors if one.group == group and one.block <= block]
         if before:
             cursor = max(before, key=lambda one: one.block)
             self._cursors.remove(cursor)
-        else:
-            cursor = _Cursor(group, 0, _read(*self._groups[group], self._block_rows[group]))
-        self._cursors.append(cursor)
-        del self._cursors[:-_MAX_CURSORS]
-        return cursor
+            return cursor
+        return _Cursor(group, 0, _read(*self._groups[group], self._block_rows[group]))
 
     def _keep(self, key: tuple[int, int], rows: _Block) -> None:
         self._n_bytes += _n_bytes(rows) - _n_bytes(self._blocks.pop(key, []))
@@ -105,15 +112,15 @@ def _n_bytes(rows: _Block) -> int:
 
 
 def _block_rows(shard: Shard, number: int) -> int:
-    """Return how many rows of a row group have about ``_BLOCK_BYTES`` of images."""
+    """Return how many rows of a row group are read at once."""
     group = shard.metadata.row_group(number)
     columns = map(group.column, range(group.num_columns))
     size = next(one for one in columns if one.path_in_schema == shard.column)
-    n_bytes = max(1, size.total_uncompressed_size)
-    return int(min(group.num_rows, max(1, _BLOCK_BYTES * group.num_rows // n_bytes)))
+    n_bytes, n_rows = int(size.total_uncompressed_size), int(group.num_rows)
+    return n_rows if n_bytes <= _GROUP_BYTES else max(1, _BLOCK_BYTES * n_rows // n_bytes)
 
 
-def _read(shard: Shard, number: int, n_rows: int) -> Iterator[bytes | None]:
+def _read(shard: Shard, number: int, n_rows: int) -> Generator[bytes | None]:
     """Yield the images of a row group, of which *n_rows* are in memory at a time."""
     import pyarrow as pa
     from pyarrow import parquet
