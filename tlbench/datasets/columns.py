@@ -16,7 +16,7 @@ _PATHS: Final = (
 )
 _LABELS: Final = (
     *("label", "labels", "class", "class_name", "classname", "category", "target", "label_name"),
-    *("category_name", "class_id", "label_id", "category_id", "y"),
+    *("category_name", "class_id", "label_id", "category_id"),
 )
 _SPLITS: Final = ("split", "set", "subset", "data_set", "dataset", "partition", "fold", "usage")
 _TWO: Final = 2

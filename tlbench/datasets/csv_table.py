@@ -232,7 +232,7 @@ def _find(file: Path, rows: list[_Row], finder: NamedFiles, tally: UnusedTally) 
     if not found:
         raise DataError(
             f"{file} names no image that can be used. Not used: {account(tally.result())}. Paths "
-            f"are relative to {finder.base}."
+            f"are relative to {finder.base.absolute()}."
         )
     return found
 
