@@ -11,10 +11,12 @@ from sklearn.svm import SVC
 
 import tlbench
 from tlbench.core.errors import ConfigError, ModelError, ResultError
+from tlbench.datasets import Columns
 from tlbench.features import FeatureBaseline
 from tlbench.heads import HEADS, as_head
 from tlbench.model import BACKBONES
 from tlbench.workflows import fuse_run
+from tlbench.workflows.fuse import saved_config
 
 
 class Always(ClassifierMixin, BaseEstimator):
@@ -226,6 +228,42 @@ def test_a_run_with_objects_says_so(evaluate):
     folder = run.save("runs")
     with pytest.raises(ResultError, match="dataset shades, head SVC"):
         fuse_run(str(folder), head="softmax", destination=folder / "fused.onnx")
+
+
+@pytest.fixture
+def table(files, tmp_path):
+    """A table of the image files, with columns of unusual names."""
+    rows = [f"{path.name},{'ab'[i % 2]},x\n" for i, path in enumerate(files)]
+    path = files[0].parent / "table.csv"
+    path.write_text("picture no,species,note\n" + "".join(rows))
+    return path
+
+
+def test_a_table_may_be_a_path_and_its_columns_be_named(table, tiny_path, monkeypatch):
+    """The record says it all: a head of the run can be fused from it."""
+    monkeypatch.chdir(table.parent)
+    run = tlbench.evaluate(
+        tiny_path,
+        dataset=table,
+        path_column="picture no",
+        label_column="species",
+        heads="centroid",
+        baselines=(),
+    )
+    assert run.record.dataset.name == f"csv:{table}"
+    assert run.record.dataset.classes == ("a", "b")
+    assert run.record.config.requested["columns"]["label_column"] == "species"
+    config = saved_config(run.record)
+    assert config.columns == Columns(path_column="picture no", label_column="species")
+    found = tlbench.extract(
+        tiny_path, f"csv:{table}", path_column="picture no", label_column="species"
+    )
+    assert len(found.features) == run.record.dataset.n_train
+
+
+def test_columns_of_a_dataset_without_any_are_refused(tiny_path):
+    with pytest.raises(ConfigError, match="label_column='x' does not apply to the dataset 'digits"):
+        tlbench.evaluate(tiny_path, dataset="digits", label_column="x")
 
 
 def test_a_folder_may_be_a_path(files, tmp_path, tiny_path):

@@ -45,11 +45,27 @@ def test_cuda_without_its_libraries(tiny_path, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_columns_that_are_not_there_are_named_by_their_options(fails):
+    Path("a.csv").write_text("x,y,path\n1,2,3\n")
+    line = fails("run", "--dataset", "csv:a.csv")
+    assert "its columns: 'x', 'y', 'path'. Name one with --label-column" in line
+    line = fails("run", "--dataset", "csv:a.csv", "--label-column", "yy")
+    assert "Unknown label column 'yy'. Did you mean 'y'? Known: x, y, path." in line
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
         (["run", "efficientnet-lite"], "Did you mean 'efficientnet-lite"),
         (["run", "--dataset", "cifar-10"], "Did you mean 'cifar10'"),
+        (["run", "--label-column", "x"], "--label-column x does not apply to the dataset 'digits'"),
+        (["run", "--dataset", "csv"], "Dataset 'csv' needs a file: write csv:FILE.csv"),
+        (["run", "--dataset", "csv:absent.csv"], "The file absent.csv does not exist"),
+        (["run", "--dataset", "parquet:*.pq"], "No file matches *.pq"),
+        (
+            ["run", "--path-column", "a", "--split-column", "a"],
+            "--path-column, --label-column and --split-column must differ, got 'a' twice",
+        ),
         (["run", "--heads", "svm"], "Did you mean 'svm-linear'"),
         (["run", "--provider", "cudda"], "Did you mean 'cuda'"),
         (["run", "--head-param", "c=1"], "Did you mean 'C'"),

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from tlbench.cli.measure import make_config
 from tlbench.cli.options import (
+    ColumnOptions,
     EngineOptions,
     FolderOptions,
     OptionGroup,
@@ -20,6 +21,7 @@ from tlbench.cli.options import (
     flatten_options,
 )
 from tlbench.cli.protocols import ProtocolOptions, ScenarioOptions, TimingOptions, make_timing
+from tlbench.datasets import Columns
 from tlbench.workflows import ProtocolConfig, RunConfig, TimingConfig
 
 
@@ -103,7 +105,7 @@ def test_an_option_in_two_groups_is_a_mistake_of_ours():
 def test_the_defaults_of_the_options_are_those_of_a_run():
     """Two places say them: what the help shows, and what the library does."""
     groups = [TaskOptions(), EngineOptions(), SampleOptions(), ProtocolOptions(), FolderOptions()]
-    assert make_config(groups) == RunConfig()
+    assert make_config([*groups, ColumnOptions()]) == RunConfig()
 
 
 def test_the_defaults_of_the_options_are_those_of_a_timing():
@@ -118,6 +120,10 @@ def test_the_defaults_of_the_options_are_those_of_a_timing():
             {"heads": ("knn", "mlp"), "baselines": ()},
         ),
         (TaskOptions(head_params=["C=1"]), {"head_params": ("C=1",)}),
+        (
+            ColumnOptions(path_column="id", label_column="breed"),
+            {"columns": Columns(path_column="id", label_column="breed")},
+        ),
         (ProviderOptions(provider_options=["a=b=c"]), {"provider_options": {"a": "b=c"}}),
         (FolderOptions(no_cache=True), {"cache": False}),
         (FolderOptions(data_dir=Path("~/x")), {"data_dir": Path.home() / "x", "cache": True}),

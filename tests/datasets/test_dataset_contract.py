@@ -1,7 +1,9 @@
 """What every built-in dataset promises, whatever it is made of."""
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from tlbench.datasets import DATASETS, DatasetRequest, load_dataset
 
@@ -13,12 +15,26 @@ def request_of(request, tmp_path, make_cifar10, make_cifar100, make_images):
     make_cifar100(tmp_path / "data")
     for name in ("ant", "bee"):
         make_images(tmp_path / "photos" / name, 5)
-    argument = f":{tmp_path / 'photos'}" if request.param == "folder" else ""
+    make_tables(tmp_path / "photos")
+    inside = {"folder": "", "csv": "labels.csv", "parquet": "images.parquet"}.get(request.param)
+    argument = "" if inside is None else f":{tmp_path / 'photos' / inside}"
     return DatasetRequest(
         name=request.param + argument,
         data_dir=tmp_path / "data",
         download_dir=tmp_path / "downloads",
     )
+
+
+def make_tables(folder):
+    """Write the images of a folder as the rows of tables as well."""
+    files = sorted(folder.glob("*/*.png"))
+    rows = [f"{path.relative_to(folder).as_posix()},{path.parent.name}\n" for path in files]
+    (folder / "labels.csv").write_text("path,label\n" + "".join(rows))
+    columns = {
+        "image": [{"bytes": path.read_bytes(), "path": path.name} for path in files],
+        "label": [path.parent.name for path in files],
+    }
+    parquet.write_table(pa.table(columns), folder / "images.parquet")
 
 
 @pytest.fixture

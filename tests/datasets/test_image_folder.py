@@ -160,7 +160,7 @@ def test_test_images_among_the_training_images_are_reported(two, request_for, re
     shutil.copy(two / "train" / "ant" / "00.png", two / "test" / "cat" / "copy.png")
     load(request_for(two))
     assert recorder.warnings == [
-        "1 of 5 test files are also training files, byte for byte: the accuracy will be too high."
+        "1 of 5 test images are also training images, byte for byte: the accuracy will be too high."
     ]
 
 
@@ -238,9 +238,41 @@ def test_images_without_class_folders_are_refused(tmp_path, make_images, request
 @pytest.mark.parametrize(("kept", "missing"), [("train", "test"), ("test", "train")])
 def test_half_a_dataset_is_refused(two, request_for, kept, missing):
     """A train folder without a test folder is not taken for a class, nor the other way round."""
-    (two / missing).rename(two / "validation")
-    with pytest.raises(DataError, match=f"no folder '{missing}', only {kept}, validation"):
+    (two / missing).rename(two / "zoo")
+    with pytest.raises(DataError, match=f"no folder '{missing}', only {kept}, zoo"):
         load(request_for(two))
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_validation_images_test_where_there_is_no_test_folder(two, request_for, recorder, name):
+    """And the user hears of it."""
+    before = load(request_for(two))
+    (two / "test").rename(two / name)
+    dataset = load(request_for(two))
+    assert dataset.fingerprint == before.fingerprint
+    assert dataset.test.names[0] == f"{name}/ant/00.png"
+    assert dataset.source.endswith(f"split: its own train and {name} folders")
+    assert recorder.warnings == [
+        f"{two} has no folder test: the images in {name} are used for testing."
+    ]
+
+
+def test_validation_images_beside_a_test_folder_are_counted(
+    two, make_images, request_for, recorder
+):
+    make_images(two / "val" / "ant", 2)
+    dataset = load(request_for(two))
+    assert recorder.warnings == []
+    assert [str(one) for one in dataset.unused] == [
+        "2 images outside the class folders: val/ant/00.png, val/ant/01.png"
+    ]
+
+
+def test_validation_images_beside_a_class_of_trains_are_a_class(tmp_path, make_images, request_for):
+    """The folder train has images, not classes."""
+    for name in ("train", "val"):
+        make_images(tmp_path / "words" / name, 2)
+    assert load(request_for(tmp_path / "words")).classes == ("train", "val")
 
 
 def test_unknown_class_in_test_is_named(two, make_images, request_for):

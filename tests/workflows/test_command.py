@@ -1,8 +1,11 @@
 """The command line that repeats a run."""
 
+from dataclasses import replace
+
 import pytest
 
 from tlbench.cli.repeat import repeat_command
+from tlbench.datasets import Columns
 from tlbench.model import ExportOptions
 from tlbench.workflows import ProtocolConfig, RunConfig
 
@@ -21,6 +24,19 @@ def test_protocols_are_repeated_by_their_options(protocol, options):
     config = RunConfig(latency=False, data_dir=None, protocol=ProtocolConfig(**protocol))
     command = repeat_command(config)
     assert command == f"tlbench evaluate efficientnet-lite0{options}"
+
+
+def test_columns_are_repeated_by_their_options():
+    columns = Columns(path_column="id", label_column="dog breed")
+    config = RunConfig(dataset="csv:a.csv", columns=columns, latency=False, data_dir=None)
+    options = "--path-column id --label-column 'dog breed'"
+    assert repeat_command(config) == (
+        f"tlbench evaluate efficientnet-lite0 --dataset csv:a.csv {options}"
+    )
+    exported = replace(config, precision="fp16", export=ExportOptions(input_size=32))
+    first, then = repeat_command(exported).split(" && ")
+    assert f"--calibrate csv:a.csv {options} " in first
+    assert then.endswith(options)
 
 
 def test_an_unusual_export_comes_first():

@@ -5,6 +5,7 @@ from typing import Literal
 
 from tlbench.api.backbone import LoadedBackbone
 from tlbench.api.progress import Progress, listener_of
+from tlbench.api.settings import columns_of
 from tlbench.datasets import Dataset
 from tlbench.model import Backbone, ExportOptions
 
@@ -25,6 +26,9 @@ def export(
     output_tensor: str | None = None,
     precision: str = "fp32",
     calibrate: str | Dataset | None = None,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
     n_calibration: int | None = None,
     min_cosine: float | None = None,
     data_dir: str | Path | None = None,
@@ -62,6 +66,8 @@ def export(
         ``"fp32"``, or ``"fp16"`` or ``"int8"`` to convert the file.
     calibrate : str, Dataset or None
         Dataset whose train images calibrate and check the conversion; None for ``digits``.
+    path_column, label_column, split_column : str or None
+        Columns of that dataset, if it is a table; as for `run`.
     n_calibration, min_cosine : int or None, float or None
         Number of calibration images, and the smallest cosine allowed between an image's converted
         and fp32 features.
@@ -111,6 +117,7 @@ def export(
         listener_of(progress),
         precision=precision,
         calibrate=calibrate,
+        columns=columns_of(path_column, label_column, split_column),
         n_calibration=n_calibration,
         min_cosine=min_cosine,
         data_dir=None if data_dir is None else Path(data_dir).expanduser(),

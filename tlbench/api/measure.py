@@ -14,6 +14,7 @@ from tlbench.api.settings import (
     Folder,
     HeadLike,
     accuracy_settings,
+    columns_of,
     folder_settings,
     named_dataset,
     names_of,
@@ -36,6 +37,9 @@ def run(
     model: Model = "efficientnet-lite0",
     *,
     dataset: DatasetLike = "digits",
+    path_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
     heads: HeadLike | Sequence[HeadLike] = DEFAULT_HEADS,
     head_params: Mapping[str, ParamValue] | None = None,
     baselines: BaselineLike | Sequence[BaselineLike] = ("pixels",),
@@ -66,7 +70,10 @@ def run(
         Name of a backbone, which is exported on first use, path of an ``.onnx`` file, or an object.
     dataset : str, Path or Dataset
         ``"digits"``, ``"cifar10"``, ``"folder:PATH"``, ..., a folder with one subfolder per class,
-        or a `Dataset`.
+        a ``.csv`` or ``.parquet`` file, or a `Dataset`.
+    path_column, label_column, split_column : str or None
+        Columns of ``"csv:FILE"`` and ``"parquet:PATH"``: the image or its path, the class, and
+        ``train`` or ``test``; None for one with a usual name.
     heads : str, Head, scikit-learn classifier, or a sequence of these
         Classifiers that are fitted on the features; the first is the answer of the report. A
         classifier becomes a head with the name of its class; ``("name", classifier)`` gives another
@@ -128,6 +135,7 @@ def run(
         model,
         progress,
         **accuracy_settings(dataset, heads, head_params, baselines),
+        columns=columns_of(path_column, label_column, split_column),
         protocol=ProtocolConfig(
             search=search, folds=folds, curve=tuple(curve), curve_seeds=curve_seeds
         ),
@@ -150,6 +158,9 @@ def evaluate(
     model: Model = "efficientnet-lite0",
     *,
     dataset: DatasetLike = "digits",
+    path_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
     heads: HeadLike | Sequence[HeadLike] = DEFAULT_HEADS,
     head_params: Mapping[str, ParamValue] | None = None,
     baselines: BaselineLike | Sequence[BaselineLike] = ("pixels",),
@@ -187,6 +198,7 @@ def evaluate(
         progress,
         latency=False,
         **accuracy_settings(dataset, heads, head_params, baselines),
+        columns=columns_of(path_column, label_column, split_column),
         protocol=ProtocolConfig(
             search=search, folds=folds, curve=tuple(curve), curve_seeds=curve_seeds
         ),
@@ -319,6 +331,9 @@ def extract(
     dataset: DatasetLike = "digits",
     split: Literal["train", "test"] = "train",
     *,
+    path_column: str | None = None,
+    label_column: str | None = None,
+    split_column: str | None = None,
     provider: str = "cpu",
     provider_options: Options | None = None,
     batch_size: int = 32,
@@ -342,6 +357,8 @@ def extract(
         Which split.
     limit : int or None
         Largest number of images, with the classes in proportion.
+    path_column, label_column, split_column
+        As for `run`.
     provider, provider_options, batch_size, threads, precision, seed, strict
         As for `run`.
     data_dir, cache_dir, cache, progress
@@ -374,6 +391,7 @@ def extract(
         config = RunConfig(
             model=model_name,
             dataset=name,
+            columns=columns_of(path_column, label_column, split_column),
             provider=provider,
             provider_options=plain_options(provider_options),
             batch_size=batch_size,

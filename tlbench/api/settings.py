@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.registry import Registry
-from tlbench.datasets import Dataset
+from tlbench.datasets import Columns, Dataset
 from tlbench.features import BASELINES, FeatureBaseline
 from tlbench.heads import HEADS, Classifier, Head, ParamValue, as_head
 from tlbench.workflows import GivenObjects, default_cache_dir, default_data_dir
@@ -99,13 +99,19 @@ def named_dataset(dataset: DatasetLike) -> tuple[str, dict[str, Dataset]]:
     if isinstance(dataset, Dataset):
         return dataset.name, {dataset.name: dataset}
     if isinstance(dataset, Path):
-        return f"folder:{dataset}", {}
+        kind = {".csv": "csv", ".parquet": "parquet"}.get(dataset.suffix.lower(), "folder")
+        return f"{kind}:{dataset}", {}
     if not isinstance(dataset, str):
         raise ConfigError(
             f"dataset must be a name, a folder or a Dataset, got {type(dataset).__name__}. "
             "tlbench.Dataset.from_arrays makes one of arrays."
         )
     return dataset, {}
+
+
+def columns_of(path: str | None, label: str | None, split: str | None) -> Columns:
+    """Return the columns of a table, as a configuration has them."""
+    return Columns(path_column=path, label_column=label, split_column=split)
 
 
 def names_of(given: str | Sequence[str]) -> tuple[str, ...]:

@@ -86,6 +86,7 @@ def export(
             metavar="DATASET",
         ),
     ] = None,
+    columns: o.ColumnOptions,
     calibrate_images: Annotated[
         int | None, typer.Option(help="Number of calibration images; default: 128.", metavar="N")
     ] = None,
@@ -118,6 +119,7 @@ def export(
             **graph.settings(),
             precision=precision,
             calibrate=calibrate,
+            **vars(columns),
             n_calibration=calibrate_images,
             min_cosine=min_cosine,
             data_dir=data_dir,
@@ -131,6 +133,7 @@ def extract(
     model: o.Model,
     *,
     dataset: o.DatasetName = "digits",
+    columns: o.ColumnOptions,
     split: Annotated[SplitName, typer.Option(help="Which split of the dataset.")] = SplitName.TRAIN,
     output: Annotated[
         Path | None,
@@ -155,7 +158,9 @@ def extract(
     at = "" if engine.precision == "fp32" else f"-{engine.precision}"
     stem = f"{Path(model).stem}{at}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"
     destination = check_npz_path(output or Path(f"{stem}.npz"))
-    config = make_config([engine, sample, folders], model=model, dataset=dataset, strict=strict)
+    config = make_config(
+        [columns, engine, sample, folders], model=model, dataset=dataset, strict=strict
+    )
     with listening(quiet=quiet) as listener:
         found = extract_dataset_split(config, split.value, listener)
         found.save(destination)

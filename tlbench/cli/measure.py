@@ -19,6 +19,7 @@ def run(
     model: o.Model = "efficientnet-lite0",
     *,
     task: o.TaskOptions,
+    columns: o.ColumnOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     protocol: p.ProtocolOptions,
@@ -41,7 +42,7 @@ def run(
     from tlbench.workflows import QUICK_TIMING
 
     config = make_config(
-        [task, engine, sample, protocol, folders],
+        [task, columns, engine, sample, protocol, folders],
         model=model,
         latency=not no_latency,
         breakdown=breakdown,
@@ -55,6 +56,7 @@ def evaluate(
     model: o.Model,
     *,
     task: o.TaskOptions,
+    columns: o.ColumnOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     protocol: p.ProtocolOptions,
@@ -68,7 +70,10 @@ def evaluate(
     features to beat.
     """
     config = make_config(
-        [task, engine, sample, protocol, folders], model=model, latency=False, strict=strict
+        [task, columns, engine, sample, protocol, folders],
+        model=model,
+        latency=False,
+        strict=strict,
     )
     measure_and_show(config, saving)
 
@@ -123,6 +128,7 @@ def drift(
     ],
     *,
     dataset: o.DatasetName = "digits",
+    columns: o.ColumnOptions,
     heads: o.HeadNames = "softmax,svm-linear",
     head_param: o.HeadParams = None,
     engine: o.EngineOptions,
@@ -140,7 +146,7 @@ def drift(
         msg = f"A drift needs two models, a reference and a candidate; only {models[0]!r} is given."
         raise ConfigError(msg)
     config = make_config(
-        [engine, sample, folders],
+        [columns, engine, sample, folders],
         model=models[0],
         candidates=tuple(models[1:]),
         dataset=dataset,

@@ -6,11 +6,14 @@ from dataclasses import dataclass, is_dataclass
 from enum import StrEnum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tlbench.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tlbench.datasets import Columns
 
 OutputFormat = StrEnum("OutputFormat", ["CONSOLE", "JSON"])
 
@@ -22,7 +25,8 @@ RunOrCandidate = Annotated[
 MODEL_HELP = "Name of a backbone (see tlbench list backbones), or path of an .onnx file."
 Model = Annotated[str, typer.Argument(help=f"{MODEL_HELP} A backbone is exported on first use.")]
 DATASET_HELP = (
-    "digits, cifar10, cifar100, cifar100-coarse, or folder:PATH (one subfolder per class)."
+    "digits, cifar10, cifar100, cifar100-coarse, folder:PATH (one subfolder per class), "
+    "csv:FILE (paths and labels), or parquet:PATH (images and labels)."
 )
 DatasetName = Annotated[str, typer.Option("--dataset", help=DATASET_HELP)]
 HeadNames = Annotated[
@@ -77,6 +81,42 @@ class OptionGroup:
     def settings(self) -> dict[str, Any]:
         """Return the fields of `tlbench.workflows.RunConfig` that the options mean."""
         return dict(vars(self))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ColumnOptions(OptionGroup):
+    """Which columns of a dataset that is a table are read."""
+
+    path_column: Annotated[
+        str | None,
+        typer.Option(
+            help="Of csv: and parquet: datasets: the column of the image paths, or of the images; "
+            "default: one with a usual name.",
+            metavar="NAME",
+        ),
+    ] = None
+    label_column: Annotated[
+        str | None, typer.Option(help="The column of the labels.", metavar="NAME")
+    ] = None
+    split_column: Annotated[
+        str | None,
+        typer.Option(help="The column that says train, test or validation.", metavar="NAME"),
+    ] = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the columns as one record."""
+        return {"columns": self.columns}
+
+    @property
+    def columns(self) -> "Columns":
+        """The columns that are given."""
+        from tlbench.datasets import Columns
+
+        return Columns(
+            path_column=self.path_column,
+            label_column=self.label_column,
+            split_column=self.split_column,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import TypeAlias
 
 from tlbench.cli.names import option_words
+from tlbench.datasets import Columns
 from tlbench.model import FULL_PRECISION, ExportOptions
 from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunConfig, TimingConfig
 
 # Fields that the command itself states, without an option.
-_IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
+_IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export", "columns"}
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 
-_Settings: TypeAlias = RunConfig | TimingConfig | ProtocolConfig | ExportOptions
+_Settings: TypeAlias = RunConfig | Columns | TimingConfig | ProtocolConfig | ExportOptions
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -40,6 +41,7 @@ def repeat_command(config: RunConfig) -> str:
     usual_timing = TimingConfig() if command == "latency" else QUICK_TIMING
     for chosen, usual in (
         (config, default),
+        (config.columns, default.columns),
         (config.timing, usual_timing),
         (config.protocol, ProtocolConfig()),
     ):
@@ -66,6 +68,7 @@ def _exported_first(config: RunConfig) -> str:
     words = ["tlbench", "export", config.model, *_changed(config.export, ExportOptions())]
     if config.precision != FULL_PRECISION:
         words += ["--precision", config.precision, "--calibrate", config.dataset]
+        words += _changed(config.columns, RunConfig().columns)
     of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
     return f"{shlex.join([*words, '-o', file])} && {repeat_command(of_file)}"
 

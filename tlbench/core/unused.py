@@ -9,12 +9,14 @@ from typing import Final
 from tlbench.core.units import format_count
 
 _N_EXAMPLES: Final = 3
-_NOUN: Final = re.compile(r"(?<![\w-])(file|folder|image|link|pipe|page)\b")
+_NOUN: Final = re.compile(r"(?<![\w-])(file|folder|image|link|pipe|page|row)\b")
 
 HIDDEN: Final = "hidden file"
 OTHER: Final = "file without an image"
+UNNAMED: Final = "image that no row of the table names"
+REPEATED: Final = "repeated row"
 # Nobody misses these: they are counted and shown, but strictness is about images.
-_EXPECTED: Final = frozenset({HIDDEN, OTHER})
+_EXPECTED: Final = frozenset({HIDDEN, OTHER, UNNAMED, REPEATED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from .base import (
     Split,
     load_dataset,
 )
+from .columns import Columns
 from .decode import ImageFiles, quiet_pillow
 from .files import ImageFinder
 from .leaks import (
@@ -22,6 +23,7 @@ from .leaks import (
 
 __all__ = [
     "DATASETS",
+    "Columns",
     "CrossFoldDuplicates",
     "Dataset",
     "DatasetLoader",

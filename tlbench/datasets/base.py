@@ -12,6 +12,7 @@ from tlbench.core.progress import Listener, Silent
 from tlbench.core.registry import Registry
 from tlbench.core.unused import UnusedFiles
 from tlbench.datasets.arrays import as_images, digest_images, index_labels, names_of
+from tlbench.datasets.columns import Columns
 from tlbench.datasets.formats import decoder_versions
 
 
@@ -232,6 +233,8 @@ class DatasetRequest:
         The user's data folder, if there is one, and where downloaded datasets are kept.
     seed : int
         Seed of the split, for datasets that come as a single set of images.
+    columns : Columns
+        The columns to read, for datasets that are tables.
     listener : Listener
         Notified of downloads and other long work.
     """
@@ -241,6 +244,7 @@ class DatasetRequest:
     data_dir: Path | None = None
     download_dir: Path = field(default_factory=lambda: Path("datasets"))
     seed: int = 0
+    columns: Columns = field(default_factory=Columns)
     listener: Listener = field(default_factory=Silent)
 
 
@@ -283,6 +287,7 @@ def load_digits(request: DatasetRequest, /) -> Dataset:
     from sklearn import datasets
     from sklearn.model_selection import train_test_split
 
+    request.columns.refuse(request.name)
     digits = datasets.load_digits()
     grey = np.rint(digits.images * (255 / _HIGHEST_DIGIT_VALUE)).astype(np.uint8)
     images = np.repeat(grey[..., np.newaxis], 3, axis=-1)

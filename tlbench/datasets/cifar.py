@@ -103,6 +103,7 @@ def _load(
 ) -> Dataset:
     import numpy as np
 
+    request.columns.refuse(request.name)
     train_files = _train_files(request, archive)
     folder = _locate(request, archive)
     for member in (*train_files, *archive.test, archive.meta):

@@ -1,6 +1,8 @@
 """Image files become upright RGB bytes, or an error that says what is wrong with them."""
 
+import io
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -30,14 +32,28 @@ def decode_image(path: Path) -> ImageArray:
     grey is scaled to 8 bits, transparent pixels are laid over white, and of an animation or a file
     of several pages the first is returned.
     """
+    return _decode(path, str(path), lambda: _head(path))
+
+
+def decode_bytes(content: bytes, name: str) -> ImageArray:
+    """Return the pixels of an image in memory, as `decode_image` does; errors call it by *name*."""
+    return _decode(io.BytesIO(content), name, lambda: content[:HEAD_BYTES])
+
+
+def _decode(file: Path | io.BytesIO, name: str, read_head: Callable[[], bytes]) -> ImageArray:
     from PIL import Image
 
     try:
-        with Image.open(path, formats=pillow_formats()) as image:
+        with Image.open(file, formats=pillow_formats()) as image:
             return image_pixels(image)
     except Exception as error:  # on damaged files Pillow's parsers raise nearly anything
-        msg = f"Cannot decode {path}: {_reason(path, error)}"
+        msg = f"Cannot decode {name}: {_reason(read_head, error)}"
         raise UnreadableImageError(msg) from error
+
+
+def _head(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(HEAD_BYTES)
 
 
 def image_pixels(image: "Image.Image") -> ImageArray:
@@ -48,14 +64,13 @@ def image_pixels(image: "Image.Image") -> ImageArray:
     return np.asarray(_to_rgb(_upright(image)))
 
 
-def _reason(path: Path, error: Exception) -> str:
+def _reason(read_head: Callable[[], bytes], error: Exception) -> str:
     """Return what is wrong with a file, and what to do."""
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
         try:
-            with path.open("rb") as file:
-                return _about_content(file.read(HEAD_BYTES))
+            return _about_content(read_head())
         except OSError as gone:
             error = gone
     if isinstance(error, OSError) and error.strerror:  # of the system, not of Pillow

@@ -1,13 +1,15 @@
 """The image files in and below a folder, and an account of every file that is not one."""
 
 import errno
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from tlbench.core.errors import DataError
+from tlbench.core.progress import Listener, task
 from tlbench.core.unused import HIDDEN, OTHER, UnusedTally
 from tlbench.datasets.formats import (
     HEAD_BYTES,
@@ -65,7 +67,7 @@ class ImageFinder:
                     self.leave_out(HIDDEN, hidden)
             elif path.is_dir():
                 folders.append(path)
-            elif reason := _unread(path):
+            elif reason := unread(path):
                 self.leave_out(reason, path)
             else:
                 files.append(path)
@@ -105,7 +107,7 @@ def _files_below(path: Path) -> Iterator[Path]:
         yield from (Path(folder) / name for name in sorted(names))
 
 
-def _unread(path: Path) -> str:
+def unread(path: Path) -> str:
     """Return why a file is not taken for an image; nothing if it is."""
     if not path.is_file():
         return "special file (pipe, socket or device)" if path.exists() else "broken link"
@@ -129,3 +131,24 @@ def not_an_image(head: bytes) -> str:
     """
     reason = "" if format_of(head) else unread_content(head)
     return "" if reason == OTHER else reason
+
+
+def digest_files(
+    files: Sequence[Path], leave_out: Callable[[str, Path], None], listener: Listener
+) -> dict[Path, str]:
+    """Return the SHA-256 of each file's bytes; leave out what the first of them rule out."""
+    digests: dict[Path, str] = {}
+    with task(listener, "read image files", len(files), "images"):
+        for path in files:
+            try:
+                with path.open("rb") as file:
+                    reason = not_an_image(file.read(HEAD_BYTES))
+                    if not reason:
+                        file.seek(0)
+                        digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
+            except OSError as error:
+                reason = f"file that cannot be read ({problem_of(path, error)})"
+            if reason:
+                leave_out(reason, path)
+            listener.advance()
+    return digests

@@ -1,6 +1,5 @@
 """The dataset of a folder with one subfolder of image files per class."""
 
-import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,58 +8,62 @@ from typing import Final
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import DataError
 from tlbench.core.hashing import sha256_value
-from tlbench.core.progress import Listener, task
 from tlbench.core.unused import account
 from tlbench.datasets.base import Dataset, DatasetRequest, Split
 from tlbench.datasets.decode import ImageFiles, quiet_pillow
-from tlbench.datasets.files import ImageFinder, not_an_image, problem_of
-from tlbench.datasets.formats import HEAD_BYTES, decoder_versions
+from tlbench.datasets.files import ImageFinder, digest_files
+from tlbench.datasets.formats import decoder_versions
+from tlbench.datasets.splits import SPLIT_NAMES, draw_test_rows, warn_of_shared
 
 _Tree = dict[str, list[Path]]  # the image files of each class
 _LAYOUT: Final = "PATH/train/<class>/* with PATH/test/<class>/*, or PATH/<class>/*"
-_HALVES: Final = ("train", "test")
-_SPLIT_NAMES: Final = frozenset(
-    {"train", "training", "test", "testing", "val", "valid", "validation", "dev", "eval"}
-)
-_TEST_SHARE: Final = 5  # one image in five
+_TESTS: Final = ("test", "val", "valid", "validation")  # the first that is there is for testing
 _OUTSIDE: Final = "image outside the class folders"
 
 
 def load(request: DatasetRequest, /) -> Dataset:
     """Return the dataset ``folder:PATH``: image files, one subfolder per class.
 
-    A class has the images in its folder and in all folders below it. If PATH has no folders
-    ``train`` and ``test``, one fifth of each class, chosen by ``request.seed``, is for testing.
-    Files that are not used are counted in the dataset's ``unused``.
+    A class has the images in its folder and in all folders below it. Beside ``train``, a folder
+    ``val``, ``valid`` or ``validation`` takes the place of ``test`` where that is absent. If PATH
+    has no such folders, one fifth of each class, chosen by ``request.seed``, is for testing. Files
+    that are not used are counted in the dataset's ``unused``.
     """
+    request.columns.refuse(request.name)
     root = _root(request.argument)
     quiet_pillow()
     finder = ImageFinder(root)
     files, folders = finder.entries(root)
-    is_split = _is_split_in_two(root, folders)
-    if is_split:
-        trees = [_scan(finder, root / half) for half in _HALVES]
+    halves = _halves(root, folders)
+    bases = [root / half for half in halves] or [root]
+    if halves:
+        trees = [_scan(finder, base) for base in bases]
         _leave_out(finder, files)
         for folder in folders:
-            if folder.name not in _HALVES:
+            if folder.name not in halves:
                 _leave_out(finder, finder.below(folder))
-        how = "its own train and test folders"
+        how = f"its own {' and '.join(halves)} folders"
+        if "test" not in halves:
+            request.listener.warn(
+                f"{root} has no folder test: the images in {halves[1]} are used for testing."
+            )
     else:
         trees = [_tree(finder, files, folders)]
         how = f"80/20 by seed {request.seed}"
-    _check(finder, trees)
-    digests = _digest(finder, [file for tree in trees for file in _flat(tree)], request.listener)
+    _check(finder, bases, trees)
+    digests = digest_files(
+        [file for tree in trees for file in _flat(tree)], finder.leave_out, request.listener
+    )
     trees = [
         {name: [file for file in files if file in digests] for name, files in tree.items()}
         for tree in trees
     ]
-    classes = _check(finder, trees)
-    train, test = map(_flat, trees) if is_split else _divide(trees[0], request.seed)
-    _warn_of_shared(train, test, digests, request.listener)
-    bases = [root / half for half in _HALVES] if is_split else [root, root]
+    classes = _check(finder, bases, trees)
+    train, test = map(_flat, trees) if halves else _divide(trees[0], request.seed)
+    warn_of_shared(train, test, digests, request.listener)
     splits = [
         _split(files, root, base, classes, digests)
-        for files, base in zip((train, test), bases, strict=True)
+        for files, base in ((train, bases[0]), (test, bases[-1]))
     ]
     return Dataset(
         name=request.name,
@@ -85,15 +88,21 @@ def _root(argument: str | None) -> Path:
     return root
 
 
-def _is_split_in_two(root: Path, folders: Iterable[Path]) -> bool:
+def _halves(root: Path, folders: Iterable[Path]) -> tuple[str, ...]:
+    """Return the names of the folders for training and testing; nothing if the root has classes."""
     found = [path.name for path in folders]
-    halves = [name for name in _HALVES if name in found]
+    test = next((name for name in _TESTS if name in found), None)
+    if "train" in found and test == "test":
+        return "train", test
     # A single folder "train" that contains images and no folders is the class of railway trains.
-    if len(halves) == 1 and ImageFinder(root).entries(root / halves[0])[1]:
-        missing = "test" if "train" in halves else "train"
-        msg = f"{root} has no folder {missing!r}, only {', '.join(found)}. Add it. "
-        raise DataError(f"{msg}Layouts: {_LAYOUT}.")
-    return len(halves) == len(_HALVES)
+    half = "train" if "train" in found else test or ""
+    if half not in {"train", "test"} or not ImageFinder(root).entries(root / half)[1]:
+        return ()
+    if half == "train" and test is not None:
+        return half, test
+    missing = "test" if half == "train" else "train"
+    msg = f"{root} has no folder {missing!r}, only {', '.join(found)}. Add it. "
+    raise DataError(f"{msg}Layouts: {_LAYOUT}.")
 
 
 def _scan(finder: ImageFinder, folder: Path) -> _Tree:
@@ -115,10 +124,9 @@ def _flat(tree: _Tree) -> list[Path]:
     return [file for files in tree.values() for file in files]
 
 
-def _check(finder: ImageFinder, trees: list[_Tree]) -> tuple[str, ...]:
+def _check(finder: ImageFinder, bases: list[Path], trees: list[_Tree]) -> tuple[str, ...]:
     """Return the classes; raise DataError if there is not an image of each where one must be."""
     root = finder.root
-    bases = [root] if len(trees) == 1 else [root / half for half in _HALVES]
     unused = account(finder.unused.result())
     left_out = f" Files that were not used: {unused}." if unused else ""
     for base, tree in zip(bases, trees, strict=True):
@@ -169,7 +177,7 @@ def _check_depth(base: Path, tree: _Tree) -> None:
                 f"its folders {', '.join(below[:3])}{', ...' if below[3:] else ''} are the "
                 f"classes, write folder:{inner}."
             )
-    elif all(name.lower() in _SPLIT_NAMES for name in names):
+    elif all(name.lower() in SPLIT_NAMES for name in names):
         raise DataError(
             f"The folders {', '.join(names)} in {base} look like splits, not classes: all images "
             f"lie one level deeper. Call the folders train and test. Layouts: {_LAYOUT}."
@@ -179,45 +187,13 @@ def _check_depth(base: Path, tree: _Tree) -> None:
 def _divide(tree: _Tree, seed: int) -> tuple[list[Path], list[Path]]:
     import numpy as np
 
-    generator = np.random.default_rng(seed)
-    train: list[Path] = []
-    test: list[Path] = []
-    for files in tree.values():
-        n_test = max(1, round(len(files) / _TEST_SHARE))
-        chosen = set(generator.permutation(len(files))[:n_test].tolist())
-        for index, file in enumerate(files):
-            (test if index in chosen else train).append(file)
+    files = _flat(tree)
+    is_test = draw_test_rows(np.repeat(np.arange(len(tree)), [*map(len, tree.values())]), seed)
+    train, test = (
+        [file for file, one in zip(files, is_test, strict=True) if one == half]
+        for half in (False, True)
+    )
     return train, test
-
-
-def _digest(finder: ImageFinder, files: list[Path], listener: Listener) -> dict[Path, str]:
-    """Return the SHA-256 of each file's bytes; leave out what the first of them rule out."""
-    digests: dict[Path, str] = {}
-    with task(listener, "read image files", len(files), "images"):
-        for path in files:
-            try:
-                with path.open("rb") as file:
-                    reason = not_an_image(file.read(HEAD_BYTES))
-                    if not reason:
-                        file.seek(0)
-                        digests[path] = hashlib.file_digest(file, "sha256").hexdigest()
-            except OSError as error:
-                reason = f"file that cannot be read ({problem_of(path, error)})"
-            if reason:
-                finder.leave_out(reason, path)
-            listener.advance()
-    return digests
-
-
-def _warn_of_shared(
-    train: list[Path], test: list[Path], digests: dict[Path, str], listener: Listener
-) -> None:
-    seen = {digests[file] for file in train}
-    if shared := sum(digests[file] in seen for file in test):
-        listener.warn(
-            f"{shared} of {len(test)} test files are also training files, byte for byte: "
-            "the accuracy will be too high."
-        )
 
 
 def _split(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.registry import unknown_name
-from tlbench.datasets import Dataset
+from tlbench.datasets import Columns, Dataset
 from tlbench.engine import provider_name
 from tlbench.features import FeatureBaseline
 from tlbench.heads import Head
@@ -224,6 +224,8 @@ class RunConfig:
         features of *model* and tested on theirs; nothing else is measured.
     dataset : str
         Name of a dataset, with its argument after a colon.
+    columns : Columns
+        The columns to read of a dataset that is a table.
     heads, baselines : tuple of str
         Classifier heads, and the feature baselines on which each of them is fitted as well. The
         first head is the answer of the report: the test images choose none.
@@ -266,6 +268,7 @@ class RunConfig:
     model: str = DEFAULT_BACKBONE
     candidates: tuple[str, ...] = ()
     dataset: str = DEFAULT_DATASET
+    columns: Columns = field(default_factory=Columns)
     heads: tuple[str, ...] = DEFAULT_HEADS
     baselines: tuple[str, ...] = ("pixels",)
     head_params: tuple[str, ...] = ()

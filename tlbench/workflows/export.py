@@ -7,7 +7,7 @@ from pathlib import Path
 from tlbench.core.errors import ConfigError
 from tlbench.core.files import check_file
 from tlbench.core.progress import Listener
-from tlbench.datasets import Dataset, DatasetRequest, load_dataset
+from tlbench.datasets import Columns, Dataset, DatasetRequest, load_dataset
 from tlbench.model import (
     FULL_PRECISION,
     Backbone,
@@ -30,6 +30,7 @@ def export_at_precision(
     *,
     precision: str = FULL_PRECISION,
     calibrate: str | Dataset | None = None,
+    columns: Columns | None = None,
     n_calibration: int | None = None,
     min_cosine: float | None = None,
     data_dir: Path | None = None,
@@ -43,6 +44,8 @@ def export_at_precision(
         Its name, or the object.
     calibrate : str, Dataset or None
         The dataset whose training images the conversion sees; None for ``digits``.
+    columns : Columns or None
+        The columns to read of that dataset, if it is a table.
     n_calibration : int or None
         Number of images to calibrate on, if the precision needs any.
     min_cosine : float or None
@@ -62,7 +65,8 @@ def export_at_precision(
     downloads = (cache_dir or default_cache_dir()) / "downloads"
     options = replace(options, download_dir=options.download_dir or downloads)
     if precision == FULL_PRECISION:
-        if any(value is not None for value in (calibrate, n_calibration, min_cosine)):
+        chosen = (calibrate, n_calibration, min_cosine, *(columns.given if columns else ()))
+        if any(value is not None for value in chosen):
             msg = (
                 "calibrate=..., n_calibration and min_cosine belong to a precision conversion, and "
                 "fp32 needs none. Pass precision='int8' or precision='fp16', or leave them out."
@@ -78,6 +82,7 @@ def export_at_precision(
             data_dir=data_dir or default_data_dir(),
             download_dir=(cache_dir or default_cache_dir()) / "datasets",
             seed=options.seed,
+            columns=columns or Columns(),
             listener=listener,
         )
         dataset = load_dataset(request)

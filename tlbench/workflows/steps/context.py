@@ -147,6 +147,7 @@ def load_limited_dataset(config: RunConfig, listener: Listener) -> Dataset:
             data_dir=config.data_dir,
             download_dir=config.cache_dir / "datasets",
             seed=config.seed,
+            columns=config.columns,
             listener=listener,
         )
         dataset = load_dataset(request)
