@@ -20,6 +20,7 @@ from tlbench.api.settings import (
 )
 from tlbench.core.errors import ConfigError
 from tlbench.heads import ParamValue
+from tlbench.model import ExportOptions, Fit
 from tlbench.workflows import (
     DEFAULT_HEADS,
     GivenObjects,
@@ -35,6 +36,9 @@ Boundary: TypeAlias = Literal["numpy->numpy", "device->device"]
 def run(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     dataset: DatasetLike = "digits",
     heads: HeadLike | Sequence[HeadLike] = DEFAULT_HEADS,
     head_params: Mapping[str, ParamValue] | None = None,
@@ -64,6 +68,10 @@ def run(
     ----------
     model : str, Path, LoadedBackbone or Backbone
         Name of a backbone, which is exported on first use, path of an ``.onnx`` file, or an object.
+    fit, crop_fraction, input_size : str or None, float, int or None
+        How a backbone given by its name is exported: how images become square (``"crop"``,
+        ``"squash"`` or ``"pad"``), the side of the crop as a fraction of the shorter side, and the
+        network's input in pixels. A file, which is exported already, refuses them.
     dataset : str, Path or Dataset
         ``"digits"``, ``"cifar10"``, ``"folder:PATH"``, ..., a folder with one subfolder per class,
         or a `Dataset`.
@@ -126,6 +134,7 @@ def run(
     return _measured(
         model,
         progress,
+        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
         **accuracy_settings(dataset, heads, head_params, baselines),
         protocol=ProtocolConfig(
             search=search, folds=folds, curve=tuple(curve), curve_seeds=curve_seeds
@@ -148,6 +157,9 @@ def run(
 def evaluate(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     dataset: DatasetLike = "digits",
     heads: HeadLike | Sequence[HeadLike] = DEFAULT_HEADS,
     head_params: Mapping[str, ParamValue] | None = None,
@@ -184,6 +196,7 @@ def evaluate(
     return _measured(
         model,
         progress,
+        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
         latency=False,
         **accuracy_settings(dataset, heads, head_params, baselines),
         protocol=ProtocolConfig(
@@ -206,6 +219,9 @@ def evaluate(
 def measure_latency(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     candidates: Sequence[str | Path] = (),
     scenarios: str | Sequence[str] = ("single", "offline"),
     batch_sizes: Sequence[int] = (),
@@ -236,6 +252,8 @@ def measure_latency(
     ----------
     model : str, Path, LoadedBackbone or Backbone
         As for `run`; the file may be any ONNX network with one input.
+    fit, crop_fraction, input_size
+        As for `run`, and for each of *candidates*.
     candidates : sequence of str or Path
         Further models, interleaved with the first and compared with it:
         ``"MODEL@threads=1,provider=cuda"`` changes the settings of one.
@@ -301,6 +319,7 @@ def measure_latency(
     return _measured(
         model,
         progress,
+        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
         accuracy=False,
         timing=timing,
         provider=provider,
@@ -318,6 +337,9 @@ def extract(
     dataset: DatasetLike = "digits",
     split: Literal["train", "test"] = "train",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     provider: str = "cpu",
     provider_options: Options | None = None,
     batch_size: int = 32,
@@ -339,6 +361,8 @@ def extract(
         As for `run`.
     split : {"train", "test"}
         Which split.
+    fit, crop_fraction, input_size
+        As for `run`.
     limit : int or None
         Largest number of images, with the classes in proportion.
     provider, provider_options, batch_size, threads, precision, seed, strict
@@ -369,9 +393,11 @@ def extract(
     if split not in {"train", "test"}:
         raise ConfigError(f"split must be 'train' or 'test', got {split!r}.")
     name, given = named_dataset(dataset)
-    with named_model(model, progress) as (model_name, models):
+    export = ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size)
+    with named_model(model, progress, export) as (model_name, models):
         config = RunConfig(
             model=model_name,
+            export=export,
             dataset=name,
             provider=provider,
             provider_options=plain_options(provider_options),
@@ -414,6 +440,6 @@ def measure(config: RunConfig, *, progress: Progress = False, command: str = "")
 
 def _measured(model: Model, progress: Progress, **settings: Any) -> Run:
     given: GivenObjects = settings.pop("given", GivenObjects())
-    with named_model(model, progress) as (name, models):
+    with named_model(model, progress, settings["export"]) as (name, models):
         given = replace(given, models=models)
         return measure(RunConfig(model=name, given=given, **settings), progress=progress)

@@ -19,6 +19,7 @@ def run(
     model: o.Model = "efficientnet-lite0",
     *,
     task: o.TaskOptions,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     protocol: p.ProtocolOptions,
@@ -41,7 +42,7 @@ def run(
     from tlbench.workflows import QUICK_TIMING
 
     config = make_config(
-        [task, engine, sample, protocol, folders],
+        [task, backbone, engine, sample, protocol, folders],
         model=model,
         latency=not no_latency,
         breakdown=breakdown,
@@ -55,6 +56,7 @@ def evaluate(
     model: o.Model,
     *,
     task: o.TaskOptions,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     protocol: p.ProtocolOptions,
@@ -67,9 +69,8 @@ def evaluate(
     Classifier heads are fitted on the features of a frozen backbone; raw pixels are the baseline
     features to beat.
     """
-    config = make_config(
-        [task, engine, sample, protocol, folders], model=model, latency=False, strict=strict
-    )
+    groups = [task, backbone, engine, sample, protocol, folders]
+    config = make_config(groups, model=model, latency=False, strict=strict)
     measure_and_show(config, saving)
 
 
@@ -84,6 +85,7 @@ def latency(
     ],
     *,
     scenario: p.ScenarioOptions,
+    backbone: o.BackboneOptions,
     provider: o.ProviderOptions,
     threads: o.Threads = None,
     precision: o.PrecisionName = "fp32",
@@ -101,7 +103,7 @@ def latency(
     what has been measured.
     """
     config = make_config(
-        [provider, o.FolderOptions(cache_dir=cache_dir, no_cache=no_cache)],
+        [backbone, provider, o.FolderOptions(cache_dir=cache_dir, no_cache=no_cache)],
         model=models[0],
         threads=threads,
         precision=precision,
@@ -125,6 +127,7 @@ def drift(
     dataset: o.DatasetName = "digits",
     heads: o.HeadNames = "softmax,svm-linear",
     head_param: o.HeadParams = None,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     folders: o.FolderOptions,
@@ -140,7 +143,7 @@ def drift(
         msg = f"A drift needs two models, a reference and a candidate; only {models[0]!r} is given."
         raise ConfigError(msg)
     config = make_config(
-        [engine, sample, folders],
+        [backbone, engine, sample, folders],
         model=models[0],
         candidates=tuple(models[1:]),
         dataset=dataset,

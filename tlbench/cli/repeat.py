@@ -12,6 +12,8 @@ from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunCo
 
 # Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export"}
+# Fields of an export that the other commands have options for, too.
+_OF_BACKBONE = ("fit", "crop_fraction", "input_size")
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 
@@ -21,9 +23,11 @@ _Settings: TypeAlias = RunConfig | TimingConfig | ProtocolConfig | ExportOptions
 def repeat_command(config: RunConfig) -> str:
     """Return the shortest command line that repeats the measurement.
 
-    A backbone with export options is exported first: the other commands do not have these options.
+    A backbone with other export options than `_OF_BACKBONE` is exported first: the other commands
+    do not have them.
     """
-    if config.export != ExportOptions():
+    shared = {name: getattr(config.export, name) for name in _OF_BACKBONE}
+    if config.export != ExportOptions(**shared):
         return _exported_first(config)
     command = "run" if config.accuracy and config.latency else "evaluate"
     implied = set(_IMPLIED)
@@ -40,6 +44,7 @@ def repeat_command(config: RunConfig) -> str:
     usual_timing = TimingConfig() if command == "latency" else QUICK_TIMING
     for chosen, usual in (
         (config, default),
+        (config.export, ExportOptions()),
         (config.timing, usual_timing),
         (config.protocol, ProtocolConfig()),
     ):

@@ -1,4 +1,4 @@
-from .backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions
+from .backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions, Fit
 from .card import (
     CARD_KEY,
     Conversion,
@@ -30,6 +30,7 @@ from .precision import (
     ConversionRequest,
     check_precision,
 )
+from .preprocess import Preprocess, crop_ratio, crop_side
 from .resolve import (
     convert_model,
     export_backbone,
@@ -57,10 +58,12 @@ __all__ = [
     "ConversionRequest",
     "Drift",
     "ExportOptions",
+    "Fit",
     "ImageSample",
     "ModelCard",
     "OnnxModel",
     "Parity",
+    "Preprocess",
     "TensorInfo",
     "Verification",
     "Weights",
@@ -68,6 +71,8 @@ __all__ = [
     "classifier_card",
     "convert_model",
     "count_macs",
+    "crop_ratio",
+    "crop_side",
     "decode_card",
     "encode_card",
     "encode_classes",
