@@ -23,6 +23,29 @@ def test_protocols_are_repeated_by_their_options(protocol, options):
     assert command == f"tlbench evaluate efficientnet-lite0{options}"
 
 
+@pytest.mark.parametrize(
+    ("export", "options"),
+    [
+        ({"fit": "pad"}, " --fit pad"),
+        ({"crop_fraction": 0.875, "input_size": 240}, " --input-size 240 --crop-fraction 0.875"),
+    ],
+)
+def test_the_fit_of_a_backbone_is_repeated_by_its_options(export, options):
+    """The measuring commands have these options themselves."""
+    config = RunConfig(latency=False, data_dir=None, export=ExportOptions(**export))
+    assert repeat_command(config) == f"tlbench evaluate efficientnet-lite0{options}"
+
+
+def test_antialiasing_needs_an_export_first():
+    """No measuring command has this option; those that both have go with it."""
+    export = ExportOptions(antialias=True, fit="squash")
+    config = RunConfig(latency=False, data_dir=None, export=export)
+    assert repeat_command(config) == (
+        "tlbench export efficientnet-lite0 --antialias --fit squash -o efficientnet-lite0.onnx && "
+        "tlbench evaluate efficientnet-lite0.onnx"
+    )
+
+
 def test_an_unusual_export_comes_first():
     """No other command has options for it, so the file is made and then measured."""
     config = RunConfig(
