@@ -3,15 +3,12 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tlbench.model import ExportOptions, Fit, crop_ratio, crop_side
+from tlbench.model import SIDES_PREFIX, ExportOptions, Fit, crop_ratio, crop_side
 
 if TYPE_CHECKING:  # a row of `tlbench list backbones` imports this module: nothing heavy here
     import onnx
 
     from tlbench.core.arrays import ImageArray
-
-# Of the nodes that calculate with the image's two sides: they belong on the host.
-SIDES_PREFIX = "fit_"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,19 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from exporters.common.fit import SIDES_PREFIX
 from exporters.common.parity import open_session
 from exporters.common.publish import write_with_card
 from tlbench.core.arrays import FloatArray, ImageArray, cosine_similarity
 from tlbench.core.errors import ExportError, one_line
 from tlbench.core.progress import Listener, task
-from tlbench.model import Conversion, ConversionOptions, Drift, ModelCard, OnnxModel
+from tlbench.model import (
+    SIDES_PREFIX,
+    Conversion,
+    ConversionOptions,
+    Drift,
+    ModelCard,
+    OnnxModel,
+)
 
 # Of `exporters.common.preprocess`: the chain begins with these operators, apart from those that
 # make images square, and the names of its constants with this prefix.

@@ -30,7 +30,7 @@ from .precision import (
     ConversionRequest,
     check_precision,
 )
-from .preprocess import Preprocess, crop_ratio, crop_side
+from .preprocess import SIDES_PREFIX, Preprocess, crop_ratio, crop_side
 from .resolve import (
     convert_model,
     export_backbone,
@@ -50,6 +50,7 @@ __all__ = [
     "LABEL_OUTPUT",
     "PRECISIONS",
     "PROBABILITIES_OUTPUT",
+    "SIDES_PREFIX",
     "Backbone",
     "BackboneWithArgument",
     "ClassifierCard",

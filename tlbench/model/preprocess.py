@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
+# Begins the names of the nodes that calculate with an image's two sides; they belong on the host.
+SIDES_PREFIX = "fit_"
 # Keeps the products of the graph far below 2**63; 1/3 and 0.875 are exact.
 _LARGEST_DENOMINATOR = 1_000_000
 
