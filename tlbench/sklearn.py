@@ -8,6 +8,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from tlbench.api import LoadedBackbone, load_backbone
 from tlbench.core.arrays import FloatArray
 from tlbench.datasets import ImagesLike
+from tlbench.model import Fit
 
 
 class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn is untyped
@@ -19,6 +20,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     ----------
     model : str or Path
         Name of a backbone, which is exported on first use, or path of an ``.onnx`` file.
+    image_fit, crop_fraction, input_size : str or None, float, int or None
+        How a backbone given by its name is exported: `fit` of `tlbench.load_backbone`, which has
+        another name here because ``fit`` is a method, and its two neighbours.
     provider : str
         ONNX Runtime's execution provider. If it cannot run, a transform fails.
     provider_options : mapping or None
@@ -54,6 +58,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         self,
         model: str | Path = "efficientnet-lite0",
         *,
+        image_fit: Fit | None = None,
+        crop_fraction: float = 1.0,
+        input_size: int | None = None,
         provider: str = "cpu",
         provider_options: Any = None,  # noqa: ANN401 - scikit-learn keeps it untouched
         batch_size: int = 32,
@@ -61,6 +68,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
         cache_dir: str | Path | None = None,
     ) -> None:
         self.model = model
+        self.image_fit = image_fit
+        self.crop_fraction = crop_fraction
+        self.input_size = input_size
         self.provider = provider
         self.provider_options = provider_options
         self.batch_size = batch_size
@@ -114,6 +124,9 @@ class FeatureExtractor(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEs
     def _loaded(self) -> LoadedBackbone:
         return load_backbone(
             self.model,
+            fit=self.image_fit,
+            crop_fraction=self.crop_fraction,
+            input_size=self.input_size,
             provider=self.provider,
             provider_options=self.provider_options,
             threads=self.threads,

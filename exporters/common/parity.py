@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from exporters.common.fit import SQUASH, SquareFit
 from tlbench.core.arrays import FloatArray, ImageArray, cosine_similarity
 from tlbench.core.errors import ExportError, one_line
 from tlbench.model import Parity
@@ -20,11 +21,14 @@ TOLERANCE = 1e-4
 _SHAPES = ((4, 32, 32), (2, 96, 80))
 
 
-def probe_batches(seed: int = 0, *, odd_sizes: bool = False) -> list[ImageArray]:
+def probe_batches(
+    seed: int = 0, *, fit: SquareFit = SQUASH, odd_sizes: bool = False
+) -> list[ImageArray]:
     """Return the raw images that an export is verified on: uint8 batches (N, H, W, 3).
 
     They have most energy at low frequencies, like photographs, and reveal a swapped axis or
-    channel. With *odd_sizes* no nearest pixel is half way between two, where rounding decides.
+    channel. A crop or padding has an odd remainder in one batch. With *odd_sizes* no nearest pixel
+    is half way between two, where rounding decides.
     """
     generator = np.random.default_rng(seed)
     batches = []
@@ -33,7 +37,13 @@ def probe_batches(seed: int = 0, *, odd_sizes: bool = False) -> list[ImageArray]
         patches = coarse.repeat(8, axis=1).repeat(8, axis=2)
         noise = generator.normal(0, 20, patches.shape)
         images = np.clip(patches + noise, 0, 255).astype(np.uint8)
-        batches.append(images[:, :-1, :-1].copy() if odd_sizes else images)
+        if odd_sizes:
+            images = images[:, :-1, :-1]
+            while fit.side(*images.shape[1:3]) % 2 == 0:
+                images = images[:, :-2, :-2]
+        elif fit.name != "squash" and height != width:
+            images = images[:, :, :-1]
+        batches.append(images.copy())
     return batches
 
 

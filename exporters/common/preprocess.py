@@ -1,9 +1,12 @@
 """Describe a preprocessing, and put it in front of a network, inside the graph."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
+from exporters.common.fit import SQUASH, SquareFit, fit_nodes
+from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.registry import unknown_name
+from tlbench.model import Preprocess
 
 if TYPE_CHECKING:  # a row of `tlbench list backbones` imports this module: nothing heavy here
     import numpy as np
@@ -13,11 +16,28 @@ if TYPE_CHECKING:  # a row of `tlbench list backbones` imports this module: noth
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resize:
-    """How the graph resizes the images, never with antialiasing; *text* describes it for people."""
+    """How the graph resizes the images; *text* describes it for people."""
 
     text: str
     mode: Literal["linear", "cubic", "nearest"] = "linear"
     coordinates: Literal["half_pixel", "asymmetric", "align_corners"] = "half_pixel"
+    antialias: bool = False
+
+    @property
+    def interpolation(self) -> Literal["bilinear", "bicubic", "nearest"]:
+        """The mode by its name in Pillow."""
+        names: dict[str, Literal["bilinear", "bicubic", "nearest"]]
+        names = {"linear": "bilinear", "cubic": "bicubic", "nearest": "nearest"}
+        return names[self.mode]
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """Attributes of the ONNX operator."""
+        found = {"mode": self.mode, "coordinate_transformation_mode": self.coordinates}
+        # With antialiasing, ONNX Runtime gives pixels beyond the edge weight unless they are
+        # excluded; Pillow does not.
+        extra = {"antialias": 1, "exclude_outside": 1} if self.antialias else {}
+        return found | _ATTRIBUTES[self.mode] | extra
 
 
 NETWORK_INPUT = "network_input"  # of every network: the tensor behind the preprocessing
@@ -35,11 +55,21 @@ _ATTRIBUTES: dict[str, dict[str, Any]] = {
 }
 
 
-def choose_resize(name: str | None) -> Resize:
+def choose_resize(name: str | None, *, antialias: bool = False) -> Resize:
     """Return the resize of that name; bilinear for None."""
     if name is not None and name not in _RESIZES:
         raise unknown_name("resize", name, sorted(_RESIZES))
-    return _RESIZES[name or "bilinear"]
+    resize = _RESIZES[name or "bilinear"]
+    if not antialias:
+        return resize
+    if resize is NEAREST:
+        msg = (
+            "antialias=True averages over pixels, and resize='nearest' takes single ones. Choose "
+            "resize='bilinear' or resize='bicubic', or leave antialias out."
+        )
+        raise ConfigError(msg)
+    text = resize.text.replace("no antialiasing", "antialiasing")
+    return replace(resize, text=text, antialias=True)
 
 
 def nearest_rows(n_old: int, n_new: int) -> "NDArray[np.int64]":
@@ -98,6 +128,48 @@ class Preprocessing:
         return tuple(steps)
 
 
+def describe_preprocessing(
+    fit: SquareFit, size: tuple[int, int], resize: Resize, steps: PixelSteps
+) -> Preprocess:
+    """Return the preprocessing as fields for the card; the pixel steps become one affine map."""
+    import numpy as np
+
+    factor, offset, reads_bgr = np.ones(3), np.zeros(3), False
+    for _, operator, values in steps.steps:
+        match operator:
+            case "Gather":
+                reads_bgr = not reads_bgr
+                order = values.astype(np.int64)
+                factor, offset = factor[order], offset[order]
+            case "Mul" | "Div":
+                by = values.astype(np.float64)
+                by = by if operator == "Mul" else 1 / by
+                factor, offset = factor * by, offset * by
+            case "Add" | "Sub":
+                by = values.astype(np.float64)
+                offset = offset + by if operator == "Add" else offset - by
+    if not factor.all():
+        raise ExportError("The preprocessing multiplies a channel by 0: no image would be seen.")
+
+    def three(values: "NDArray[Any]") -> tuple[float, float, float]:
+        # the constants of the graph are float32, which has seven digits
+        red, green, blue = (float(f"{value:.7g}") for value in values + 0.0)
+        return red, green, blue
+
+    return Preprocess(
+        fit=fit.name,
+        crop_fraction=fit.crop_fraction if fit.name == "crop" else None,
+        pad_colour=(0, 0, 0) if fit.name == "pad" else None,
+        size=size,
+        interpolation=resize.interpolation,
+        coordinates=resize.coordinates,
+        antialias=resize.antialias,
+        channels="BGR" if reads_bgr else "RGB",
+        mean=three(-offset / factor),
+        std=three(1 / factor),
+    )
+
+
 def prepend_preprocessing(
     model: "onnx.ModelProto",
     *,
@@ -105,6 +177,7 @@ def prepend_preprocessing(
     size: tuple[int, int],
     preprocessing: PixelSteps,
     resize: Resize = BILINEAR,
+    fit: SquareFit = SQUASH,
 ) -> "onnx.ModelProto":
     """Return the network with input ``images``: uint8, (N, H, W, 3), RGB, N, H and W dynamic.
 
@@ -115,20 +188,21 @@ def prepend_preprocessing(
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    nodes = [
-        helper.make_node("Transpose", ["images"], ["images_nchw"], perm=[0, 3, 1, 2]),
+    fitting, constants = fit_nodes(fit)
+    # A crop cuts bytes; a padding is of float32, which providers other than the CPU pad as well.
+    source, pixels = "images", "pixels"
+    if fit.name == "crop":
+        source = fitting[-1].output[0]
+    elif fit.name == "pad":
+        pixels = fitting[-1].output[0]
+    first = [
+        helper.make_node("Transpose", [source], ["images_nchw"], perm=[0, 3, 1, 2]),
         helper.make_node("Cast", ["images_nchw"], ["pixels"], to=TensorProto.FLOAT),
-        helper.make_node(
-            "Resize",
-            ["pixels", "", "", "input_size"],
-            ["resized"],
-            axes=[2, 3],
-            mode=resize.mode,
-            coordinate_transformation_mode=resize.coordinates,
-            **_ATTRIBUTES[resize.mode],
-        ),
     ]
-    constants = [numpy_helper.from_array(np.asarray(size, dtype=np.int64), "input_size")]
+    inputs = [pixels, "", "", "input_size"]
+    last_node = helper.make_node("Resize", inputs, ["resized"], axes=[2, 3], **resize.attributes)
+    nodes = [*first, *fitting, last_node] if fit.name == "pad" else [*fitting, *first, last_node]
+    constants.append(numpy_helper.from_array(np.asarray(size, dtype=np.int64), "input_size"))
     last = "resized"
     for name, operator, values in preprocessing.steps:
         axis: dict[str, Any] = {"axis": 1} if operator == "Gather" else {}
@@ -147,6 +221,11 @@ def prepend_preprocessing(
     del graph.node[:]
     graph.node.extend([*nodes, *network_nodes])
     graph.initializer.extend(constants)
+    if fitting:  # shape inference loses the batch and the channels on the way
+        shape: list[str | int] = ["N", 3, *size]
+        graph.value_info.append(
+            helper.make_tensor_value_info(network_input, TensorProto.FLOAT, shape)
+        )
     del graph.input[:]
     graph.input.append(
         helper.make_tensor_value_info("images", TensorProto.UINT8, ["N", "H", "W", 3])

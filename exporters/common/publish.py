@@ -7,12 +7,14 @@ from pathlib import Path
 import onnx
 
 from exporters.common.finish import GraphOutputs
+from exporters.common.fit import SquareFit
 from exporters.common.parity import measure_parity, probe_batches
 from exporters.common.preprocess import (
     NEAREST,
     NETWORK_INPUT,
     PixelSteps,
     Resize,
+    describe_preprocessing,
     prepend_preprocessing,
 )
 from tlbench.core.arrays import FloatArray, ImageArray
@@ -29,6 +31,7 @@ def publish(
     source: str,
     weights: Weights,
     size: tuple[int, int],
+    fit: SquareFit,
     resize: Resize,
     preprocessing: PixelSteps,
     layer: str,
@@ -41,6 +44,7 @@ def publish(
 ) -> ModelCard:
     """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
+    *reference* resizes, and gets images that numpy has cropped or padded as *fit* says.
     ExportError, with *destination* untouched, means that the graph is not valid ONNX or not at
     parity.
     """
@@ -50,6 +54,7 @@ def publish(
         size=size,
         preprocessing=preprocessing,
         resize=resize,
+        fit=fit,
     )
     listener.start(f"verify against {reference_name}")
     try:
@@ -58,9 +63,9 @@ def publish(
         raise ExportError(f"The exported graph is not valid ONNX: {error}") from error
     parity = measure_parity(
         model.SerializeToString(),
-        reference=reference,
+        reference=lambda images: reference(fit.apply(images)),
         reference_name=reference_name,
-        batches=probe_batches(odd_sizes=resize is NEAREST),
+        batches=probe_batches(fit=fit, odd_sizes=resize is NEAREST),
     )
     listener.finish()
     card = ModelCard(
@@ -77,6 +82,7 @@ def publish(
         opset=opset,
         parity=parity,
         exported_by=f"tlbench {metadata.version('tlbench')}",
+        preprocess=describe_preprocessing(fit, size, resize, preprocessing),
     )
     write_with_card(model, card, destination)
     return card

@@ -21,6 +21,7 @@ _REFUSED = {
     "weights": "the file already contains the weights; leave out weights=...",
     "input_size": "the graph resizes to a size of its own; leave out input_size",
     "resize": "the graph has a resize of its own; leave out resize=...",
+    "antialias": "the graph has a resize of its own; leave out antialias=...",
     "layer": "name a tensor of the graph as output_tensor, not with layer=...",
     "top": "which tensor holds the logits is unknown; name it as output_tensor, without top=True",
 }
@@ -31,6 +32,7 @@ _OPERATORS = {_IMAGE: "DecodeJpeg", _FEATURES: "AvgPool", _SOFTMAX: "Softmax"}
 _REFUSED_2015 = {
     "input_size": "the graph itself resizes to 299 pixels; leave out input_size",
     "resize": "the graph has a resize of its own; leave out resize=...",
+    "antialias": "the graph has a resize of its own; leave out antialias=...",
 }
 
 # The file of http://download.tensorflow.org/models/image/imagenet/, by TLS from the same bucket.

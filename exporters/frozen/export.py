@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from exporters.common.finish import UNPOOLED, GraphOutputs, few_optimisers, finish
+from exporters.common.fit import choose_fit
 from exporters.common.options import check_opset_of_tf2onnx
 from exporters.common.preprocess import NETWORK_INPUT
 from exporters.common.publish import publish
@@ -17,7 +18,7 @@ from exporters.frozen.chain import Chain, find_chain
 from exporters.frozen.graph import FrozenGraph, OpenGraph, data_inputs, opened, read_graph
 from exporters.frozen.network import free_batch, network_graph
 from tlbench.core.arrays import FloatArray, ImageArray
-from tlbench.core.errors import ExportError
+from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Weights
 
@@ -44,6 +45,7 @@ def export_graph(
     source: FrozenSource, options: ExportOptions, destination: Path, listener: Listener
 ) -> ModelCard:
     """Convert the graph with tf2onnx and verify it against the graph run in TensorFlow."""
+    fit = choose_fit(options, default="squash")  # as the graph itself does
     with keras_session() as frameworks:
         opset = check_opset_of_tf2onnx(frameworks, options.opset)
         listener.start(f"read {source.label}")
@@ -53,6 +55,13 @@ def export_graph(
             listener.finish()
             listener.start(f"convert {source.label} with tf2onnx")
             network, parts = _convert(frameworks, source, options, original, opset=opset)
+            height, width = parts.chain.size
+            if fit.name != "squash" and height != width:
+                msg = (
+                    f"fit={fit.name!r} makes images square, but {source.label} resizes them to "
+                    f"{height}x{width}. Leave fit out."
+                )
+                raise ConfigError(msg)
             listener.finish()
             return publish(
                 network,
@@ -63,6 +72,7 @@ def export_graph(
                 ),
                 weights=source.weights,
                 size=parts.chain.size,
+                fit=fit,
                 resize=parts.chain.resize,
                 preprocessing=parts.chain,
                 layer=parts.outputs[0],

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from exporters.common.finish import GraphOutputs
+from exporters.common.fit import choose_fit
 from exporters.common.options import FROZEN_ONLY, check_opset_of_tf2onnx, refuse_options
 from exporters.common.preprocess import Resize, choose_resize
 from exporters.common.publish import publish
@@ -34,9 +35,9 @@ def export_network(
             f"{network.min_size} pixels, and its weights expect {network.input_size}."
         )
         raise ConfigError(msg)
+    fit, resize = choose_fit(options), choose_resize(options.resize, antialias=options.antialias)
     with keras_session() as frameworks:
         opset = check_opset_of_tf2onnx(frameworks, options.opset)
-        resize = choose_resize(options.resize)
         listener.start(f"build {network.name} in Keras")
         top = needs_classifier(frameworks, network, options)
         model, weights = build_network(frameworks, network, options, top=top, listener=listener)
@@ -55,6 +56,7 @@ def export_network(
             ),
             weights=weights,
             size=(size, size),
+            fit=fit,
             resize=resize,
             preprocessing=network.preprocessing,
             layer=extractor.layer,

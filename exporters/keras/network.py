@@ -88,15 +88,15 @@ def preprocess(
             images = tf.gather(images, nearest_rows(images.shape[axis], size), axis=axis)
         pixels = tf.cast(images, tf.float32)
     else:
-        # Without antialiasing tf.image.resize rounds the position between two pixels to 1/1024,
-        # wrong by 0.13 grey levels. This is what it runs with antialiasing: the exact kernel.
+        # For bicubic without antialiasing, tf.image.resize rounds the position between two pixels
+        # to 1/1024, wrong by 0.13 grey levels. With antialiasing it runs this, the exact kernel.
         height, width = images.shape[1:3]
         pixels = tf.raw_ops.ScaleAndTranslate(
             images=tf.cast(images, tf.float32),
             size=(size, size),
             scale=(size / height, size / width),
             translation=(0.0, 0.0),
-            kernel_type="keyscubic",
-            antialias=False,
+            kernel_type="triangle" if resize.mode == "linear" else "keyscubic",
+            antialias=resize.antialias,
         )
     return module.preprocess_input(pixels)

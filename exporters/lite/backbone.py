@@ -58,6 +58,7 @@ class LiteBackbone:
     def export(self, options: ExportOptions, destination: Path, listener: Listener) -> ModelCard:
         """Build, verify and write the graph, and return its card."""
         from exporters.common.finish import GraphOutputs
+        from exporters.common.fit import choose_fit
         from exporters.common.options import FROZEN_ONLY, check_opset, refuse_options
         from exporters.common.preprocess import Preprocessing, choose_resize
         from exporters.common.publish import publish
@@ -65,7 +66,8 @@ class LiteBackbone:
         from exporters.lite.reference import reference_outputs
 
         refuse_options(self.name, options, **FROZEN_ONLY)
-        resize = choose_resize(options.resize)
+        fit = choose_fit(options)
+        resize = choose_resize(options.resize, antialias=options.antialias)
         input_size = self.input_size if options.input_size is None else options.input_size
         spec = NetworkSpec(
             blocks=blocks(self.width, self.depth),
@@ -96,6 +98,7 @@ class LiteBackbone:
             source="tlbench's native builder",
             weights=weights,
             size=(input_size, input_size),
+            fit=fit,
             resize=resize,
             preprocessing=preprocessing,
             layer=spec.layer,

@@ -4,7 +4,7 @@ It follows the architecture and not the graph: batch normalisation is not folded
 formula. The tests compare it with PyTorch on the published weights.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,32 +17,44 @@ from tlbench.core.arrays import FloatArray, ImageArray
 _Array = NDArray[np.float32]
 
 
-def resize_bilinear(images: _Array, size: int) -> _Array:
-    """Resize (N, C, H, W) to *size* squared: bilinear, half-pixel centres, edges repeated."""
-    for axis in (2, 3):
-        n_old = images.shape[axis]
-        position = np.clip((np.arange(size) + 0.5) * n_old / size - 0.5, 0, n_old - 1)
-        low = np.floor(position).astype(int)
-        high = np.minimum(low + 1, n_old - 1)
-        shape = [1, 1, 1, 1]
-        shape[axis] = size
-        share = (position - low).astype(np.float32).reshape(shape)
-        images = images.take(low, axis) * (1 - share) + images.take(high, axis) * share
-    return images
+def resize_bilinear(images: _Array, size: int, *, antialias: bool = False) -> _Array:
+    """Resize (N, C, H, W) to *size* squared: bilinear, half-pixel centres."""
+
+    def kernel(s: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.maximum(1 - s, 0)
+
+    return _resize(images, size, kernel, antialias=antialias)
 
 
-def resize_bicubic(images: _Array, size: int) -> _Array:
+def resize_bicubic(images: _Array, size: int, *, antialias: bool = False) -> _Array:
     """Resize (N, C, H, W) to *size* squared: Keys's cubic, a = -0.5, half-pixel centres.
 
-    Each new pixel is a weighted mean of the old ones in reach, of which there are fewer at edges.
     R. G. Keys (1981), doi:10.1109/TASSP.1981.1163711, equation 15.
+    """
+
+    def kernel(s: NDArray[np.float64]) -> NDArray[np.float64]:
+        near, far = 1.5 * s**3 - 2.5 * s**2 + 1, -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2
+        return np.where(s <= 1, near, np.where(s < 2, far, 0.0))  # noqa: PLR2004 - the kernel's reach
+
+    return _resize(images, size, kernel, antialias=antialias)
+
+
+def _resize(
+    images: _Array,
+    size: int,
+    kernel: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    *,
+    antialias: bool,
+) -> _Array:
+    """Make each new pixel a weighted mean of the old ones in reach, of which edges have fewer.
+
+    With *antialias*, an axis that shrinks has a kernel that is wider by the same factor.
     """
     for axis in (2, 3):
         n_old = images.shape[axis]
+        width = max(n_old / size, 1) if antialias else 1
         position = (np.arange(size) + 0.5) * n_old / size - 0.5
-        s = np.abs(position[:, None] - np.arange(n_old))
-        near, far = 1.5 * s**3 - 2.5 * s**2 + 1, -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2
-        weights = np.where(s <= 1, near, np.where(s < 2, far, 0.0))  # noqa: PLR2004 - the kernel's reach
+        weights = kernel(np.abs(position[:, None] - np.arange(n_old)) / width)
         weights /= weights.sum(axis=1, keepdims=True)
         moved = np.moveaxis(images, axis, -1) @ weights.T.astype(np.float32)
         images = np.moveaxis(moved, -1, axis)
@@ -109,8 +121,12 @@ def reference_outputs(
     images: ImageArray, state: StateDict, spec: NetworkSpec, resize: Resize = BILINEAR
 ) -> list[FloatArray]:
     """Return the features (N, n_features) of raw images (N, H, W, 3) and, with the top, logits."""
-    resized = {"linear": resize_bilinear, "cubic": resize_bicubic, "nearest": resize_nearest}
-    pixels = resized[resize.mode](images.transpose(0, 3, 1, 2).astype(np.float32), spec.input_size)
+    pixels = images.transpose(0, 3, 1, 2).astype(np.float32)
+    if resize.mode == "nearest":
+        pixels = resize_nearest(pixels, spec.input_size)
+    else:
+        resized = resize_bilinear if resize.mode == "linear" else resize_bicubic
+        pixels = resized(pixels, spec.input_size, antialias=resize.antialias)
     outputs: dict[str, FloatArray] = {}
     for name, x in _layers((pixels - np.float32(127)) / np.float32(128), state, spec.blocks):
         if name == spec.layer:

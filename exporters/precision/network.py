@@ -13,11 +13,19 @@ from exporters.common.publish import write_with_card
 from tlbench.core.arrays import FloatArray, ImageArray, cosine_similarity
 from tlbench.core.errors import ExportError, one_line
 from tlbench.core.progress import Listener, task
-from tlbench.model import Conversion, ConversionOptions, Drift, ModelCard, OnnxModel
+from tlbench.model import (
+    SIDES_PREFIX,
+    Conversion,
+    ConversionOptions,
+    Drift,
+    ModelCard,
+    OnnxModel,
+)
 
-# Of `exporters.common.preprocess`: the chain begins with these operators, and the names of its
-# constants with this prefix.
+# Of `exporters.common.preprocess`: the chain begins with these operators, apart from those that
+# make images square, and the names of its constants with this prefix.
 _BEGINNING = ("Transpose", "Cast", "Resize")
+_FITTING = {"Slice": "cropped", "Pad": "padded"}
 _CONSTANT_PREFIX = "preprocess_"
 # Small: a calibration may look at every tensor of the network at once, for all images of a batch.
 BATCH_SIZE = 8
@@ -55,8 +63,13 @@ def split(source: OnnxModel) -> Parts:
 
 def _preprocessing_length(graph: onnx.GraphProto) -> int:
     """Return how many nodes at the beginning are the preprocessing; 0 if it is not tlbench's."""
-    tensor, length = graph.input[0].name, 0
+    tensor, length, n_fitting = graph.input[0].name, 0, 0
     for node in graph.node:
+        output = node.output[0]
+        if output.startswith(SIDES_PREFIX) or _FITTING.get(node.op_type) == output:
+            n_fitting += 1
+            tensor = tensor if output.startswith(SIDES_PREFIX) else output
+            continue
         is_first = length < len(_BEGINNING)
         follows = bool(node.input) and node.input[0] == tensor
         if is_first and not (follows and node.op_type == _BEGINNING[length]):
@@ -64,8 +77,8 @@ def _preprocessing_length(graph: onnx.GraphProto) -> int:
         constants = [name for name in node.input[1:] if name.startswith(_CONSTANT_PREFIX)]
         if not is_first and not (follows and constants):
             break
-        tensor, length = node.output[0], length + 1
-    return length
+        tensor, length = output, length + 1
+    return length + n_fitting
 
 
 def _with_graph(
@@ -182,6 +195,8 @@ def _join(parts: Parts, network: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(nodes)
     graph.input.extend(first.input)
     graph.initializer.extend(first.initializer)
+    if any(node.output[0].startswith(SIDES_PREFIX) for node in first.node):
+        graph.value_info.extend(first.output)  # as in `prepend_preprocessing`
     return joined
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from tlbench.compare import compare_runs
 from tlbench.core.errors import ComparisonError
+from tlbench.model import Preprocess
 from tlbench.records import Mismatch, ServerLoad
 
 replace = dataclasses.replace
@@ -299,3 +300,45 @@ def test_equal_parameters_in_another_order_match(saved_run, vary, compared):
         for number, layers in enumerate(({"a": 1, "b": 2}, {"b": 2, "a": 1}))
     ]
     assert not any(pair.mismatches for pair in compare_runs(compared(*nested)).accuracy)
+
+
+def _fitted(run, fit, fraction=None, *, seen=None):
+    """Return changes to a run: a card with a fit, and the share of the images that was cropped."""
+    preprocess = Preprocess(
+        fit=fit,
+        crop_fraction=fraction,
+        size=(224, 224),
+        interpolation="bilinear",
+        antialias=False,
+        mean=(127.0,) * 3,
+        std=(128.0,) * 3,
+    )
+    digest = (fit + str(seen)).encode().hex().zfill(64)
+    model = replace(_card(run, preprocess=preprocess), sha256=digest)
+    extraction = tuple(replace(one, cropped_fraction=seen) for one in run.extraction)
+    return {"model": model, "extraction": extraction}
+
+
+def test_another_fit_forbids_a_comparison_of_accuracies(saved_run, vary, compared):
+    """The features are of other parts of the images; the old run's card says nothing: it squashed.
+
+    Timings are of square images, which no fit changes.
+    """
+    other = vary(saved_run, **_fitted(saved_run, "crop", 0.875, seen=0.3))
+    found = compare_runs(compared(saved_run, other), allow_unlike=True)
+    (mismatch,) = {one for pair in found.accuracy for one in pair.mismatches}
+    assert (mismatch.name, mismatch.reference, mismatch.other) == ("fit", "squash", "crop 0.875")
+    assert not any(pair.mismatches for pair in found.speed_ups)
+
+
+@pytest.mark.parametrize("fit", ["squash", "pad"])
+def test_the_fit_does_not_matter_to_square_images(saved_run, vary, compared, fit):
+    """A centred crop that left nothing out has seen squares only."""
+    one = vary(saved_run, "one", **_fitted(saved_run, "crop", 1.0, seen=0.0))
+    two = vary(saved_run, "two", **_fitted(saved_run, fit, seen=0.0))
+    for pair in ((one, two), (two, one), (saved_run, one)):
+        found = compare_runs(compared(*pair))
+        assert not any(each.mismatches for each in found.accuracy)
+    padded = vary(saved_run, "three", **_fitted(saved_run, "pad", seen=0.0))
+    with pytest.raises(ComparisonError, match="fit"):  # nothing says that these were square
+        compare_runs(compared(saved_run, padded))

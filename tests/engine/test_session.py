@@ -73,8 +73,8 @@ def test_a_provider_that_is_not_compiled_in_is_refused(tiny_model):
 
 
 class FakeNode:
-    def __init__(self, op_type):
-        self.op_type = op_type
+    def __init__(self, op_type, name=""):
+        self.op_type, self.name = op_type, name
 
 
 class FakePart:
@@ -125,6 +125,17 @@ def test_a_silent_fallback_to_the_cpu_is_refused(tiny_model, fake_cuda):
     fake_cuda.providers = ("CPUExecutionProvider",)
     with pytest.raises(ProviderUnavailableError, match="CPUExecutionProvider instead of CUDA"):
         Session(tiny_model, provider="cuda")
+
+
+def test_the_crops_arithmetic_may_be_on_the_host(tiny_model, fake_cuda):
+    """It calculates with two numbers; a crop that is itself on the host is named."""
+    host = FakePart("CPUExecutionProvider")
+    host._nodes = [FakeNode("Shape", "fit_sides"), FakeNode("Div", "fit_begin")]
+    fake_cuda.parts = (*FakeSession.parts, host)
+    assert Session(tiny_model, provider="cuda").placement.operators == {}
+    host._nodes.append(FakeNode("Slice", "cropped"))
+    operators = Session(tiny_model, provider="cuda").placement.operators
+    assert list(operators.values()) == [("Slice",)]
 
 
 # Of ONNX, and of ONNX Runtime's fusions and quantisations of them.

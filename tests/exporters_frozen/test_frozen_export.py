@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from exporters.common.fit import SquareFit
 from exporters.frozen.export import _Parts
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.model import OnnxModel, TensorInfo, decode_card, encode_card
@@ -58,6 +59,29 @@ def test_resize_is_the_graphs_own(save, export, run_onnx, run_original, images, 
     assert card.resize == text
     for batch in images:  # enlarging, and reducing from 96x80
         assert_same(run_onnx(exported, batch)["features"], run_original(path, batch))
+
+
+@pytest.mark.parametrize(
+    "options", [{"fit": "crop", "crop_fraction": 0.875}, {"fit": "pad"}], ids=str
+)
+def test_another_fit_lies_before_the_graph(save, export, run_onnx, run_original, images, options):
+    """By default the graph squashes, as it always has; its own resize stays as it is."""
+    path = save()
+    exported, card = export(path, **options)
+    fit = SquareFit(options["fit"], options.get("crop_fraction", 1.0))
+    for batch in images:
+        expected = run_original(path, fit.apply(batch))
+        assert_same(run_onnx(exported, batch)["features"], expected)
+    assert card.resize == RESIZES["legacy"][1]
+    assert card.preprocess.coordinates == "asymmetric"
+    plain = export(path, name="plain")[1]
+    assert (plain.fit, plain.crop_fraction) == ("squash", None)
+
+
+def test_a_fraction_needs_a_crop_that_is_asked_for(save, export):
+    """The frozen graph's default keeps the whole image."""
+    with pytest.raises(ConfigError, match=r"crop_fraction=0\.875 belongs to fit='crop'"):
+        export(save(), crop_fraction=0.875)
 
 
 def test_resizes_differ(save, run_original, images):
@@ -207,6 +231,7 @@ def test_steps_stay_in_their_order(save, export):
         ({"weights": "random"}, "leave out weights=..."),
         ({"input_size": 64}, "leave out input_size"),
         ({"resize": "bicubic"}, "leave out resize=..."),
+        ({"antialias": True}, "leave out antialias=..."),
         ({"layer": "conv"}, "as output_tensor, not with layer=..."),
         ({"top": True}, "without top=True"),
         ({"input_tensor": None}, "needs input_tensor=NAME"),

@@ -188,6 +188,7 @@ def test_truncated_archive_is_refused():
         ({"weights": "random"}, "no random weights: its architecture is in the same file"),
         ({"input_size": 139}, "leave out input_size"),
         ({"resize": "bilinear"}, "leave out resize=..."),
+        ({"antialias": True}, "leave out antialias=..."),
         ({"output_tensor": "pool_3"}, "not the file to write"),
     ],
     ids=str,

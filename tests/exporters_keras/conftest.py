@@ -18,11 +18,13 @@ def images():
 
 @pytest.fixture
 def export(tensorflow, tmp_path):
-    """Export a row with options; the file and its card."""
+    """Export a row with options; the file and its card. It squashes, as `images` are compared."""
 
     def do(row, name="model", **options):
         path = tmp_path / "exported" / f"{name}.onnx"
-        card = row.export(ExportOptions(**{"weights": "random"} | options), path, Silent())
+        card = row.export(
+            ExportOptions(**{"weights": "random", "fit": "squash"} | options), path, Silent()
+        )
         return path, card
 
     return do
@@ -32,7 +34,7 @@ def export(tensorflow, tmp_path):
 def mobilenet(tensorflow, tmp_path_factory):
     """MobileNet as users get it, but for the weights: the file and the card."""
     path = tmp_path_factory.mktemp("mobilenet") / "mobilenet.onnx"
-    card = MOBILENET.export(ExportOptions(weights="random"), path, Silent())
+    card = MOBILENET.export(ExportOptions(weights="random", fit="squash"), path, Silent())
     return path, card
 
 

@@ -1,10 +1,20 @@
 """The resize of a Keras network is TensorFlow's bicubic resize or Pillow's nearest pixel."""
 
 import numpy as np
+import onnxruntime
 import pytest
+from onnx import TensorProto, helper
 from PIL import Image
 
-from exporters.common.preprocess import BICUBIC, BILINEAR, NEAREST, Preprocessing
+from exporters.common.fit import SquareFit
+from exporters.common.preprocess import (
+    BICUBIC,
+    BILINEAR,
+    NEAREST,
+    Preprocessing,
+    choose_resize,
+    prepend_preprocessing,
+)
 from exporters.common.session import keras_session
 from exporters.keras import network
 from exporters.keras.network import preprocess
@@ -74,6 +84,60 @@ def test_another_resize_than_tensorflows_writes_nothing(export, tmp_path, monkey
     with pytest.raises(ExportError, match="differs from keras 3"):
         export(MOBILENET, input_size=64, resize="bicubic")
     assert list(tmp_path.rglob("*")) == []
+
+
+@pytest.mark.parametrize("shape", [(96, 79), (31, 64), (1, 20), (50, 50)])
+@pytest.mark.parametrize("antialias", [False, True], ids=["plain", "antialias"])
+@pytest.mark.parametrize("fit", ["crop", "pad"])
+def test_fit_is_keras_own(tensorflow, fit, antialias, shape):
+    """Its resize crops or pads to the aspect ratio of the target; the graph does the same.
+
+    Of an odd remainder Keras pads the smaller half on both sides, which leaves no square.
+    """
+    height, width = shape
+    if fit == "pad":
+        width += (height - width) % 2
+    images = np.random.default_rng(2).integers(0, 256, (2, height, width, 3), dtype=np.uint8)
+    ends = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", 3, 64, 64])
+        for name in ("between", "features")
+    ]
+    node = helper.make_node("Identity", ["between"], ["features"])
+    model = prepend_preprocessing(
+        helper.make_model(
+            helper.make_graph([node], "identity", ends[:1], ends[1:]),
+            opset_imports=[helper.make_opsetid("", 18)],
+            ir_version=8,
+        ),
+        network_input="between",
+        size=(64, 64),
+        preprocessing=Preprocessing("x"),
+        resize=choose_resize("bilinear", antialias=antialias),
+        fit=SquareFit(fit),
+    )
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    ours = session.run(None, {"images": images})[0].transpose(0, 2, 3, 1)
+    with keras_session() as frameworks:
+        theirs = frameworks.keras.ops.image.resize(
+            images.astype(np.float32),
+            (64, 64),
+            interpolation="bilinear",
+            antialias=antialias,
+            **{f"{fit}_to_aspect_ratio": True},
+            data_format="channels_last",
+        ).numpy()
+    # of 255 grey levels
+    np.testing.assert_allclose(ours, theirs, rtol=0, atol=5e-3)
+
+
+def test_a_fit_with_antialiasing_is_at_parity(export):
+    """The whole network, against Keras on images that numpy has padded."""
+    _, card = export(MOBILENET, input_size=64, fit="pad", antialias=True)
+    assert card.parity.max_rel < 1e-5
+    assert (card.preprocess.fit, card.preprocess.antialias) == ("pad", True)
+    assert (card.preprocess.mean, card.preprocess.std) == ((127.5,) * 3, (127.5,) * 3)
 
 
 def test_steps_leave_out_what_does_nothing():

@@ -17,6 +17,7 @@ from tlbench.model import (
     ModelCard,
     OnnxModel,
     Parity,
+    Preprocess,
     Weights,
     decode_card,
     encode_card,
@@ -54,6 +55,18 @@ CARDS = st.builds(
         min_cosine=FINITE,
     ),
     exported_by=TEXT,
+    preprocess=st.none()
+    | st.builds(
+        Preprocess,
+        fit=st.sampled_from(["crop", "squash", "pad"]),
+        crop_fraction=st.none() | FINITE,
+        pad_colour=st.none() | st.tuples(SIZES, SIZES, SIZES),
+        size=st.tuples(SIZES, SIZES),
+        interpolation=st.sampled_from(["bilinear", "bicubic", "nearest"]),
+        antialias=st.booleans(),
+        mean=st.tuples(FINITE, FINITE, FINITE),
+        std=st.tuples(FINITE, FINITE, FINITE),
+    ),
     conversion=st.none()
     | st.builds(
         Conversion,
@@ -185,3 +198,35 @@ def test_any_text_is_a_card_or_refused(text):
     """No text ends in a traceback."""
     with pytest.raises(ModelError):
         decode_card(text)
+
+
+def test_a_card_without_a_fit_is_of_a_file_that_squashes():
+    """Files of earlier versions have no such field, and a graph that squashes."""
+    document = json.loads(encode_card(CARD))
+    del document["preprocess"]
+    card = decode_card(json.dumps(document))
+    assert (card.preprocess, card.fit, card.crop_fraction) == (None, "squash", None)
+
+
+@pytest.mark.parametrize(
+    ("fit", "fraction", "size", "cropped"),
+    [
+        ("crop", 1.0, (20, 20), 0.0),
+        ("crop", 1.0, (20, 40), 0.5),
+        ("crop", 0.5, (1, 1), 0.0),
+        ("crop", 0.5, (10, 10), 0.75),
+        ("squash", None, (20, 40), 0.0),
+        ("pad", None, (20, 40), 0.0),
+    ],
+)
+def test_share_of_the_area_that_is_cropped(fit, fraction, size, cropped):
+    one = Preprocess(
+        fit=fit,
+        crop_fraction=fraction,
+        size=(8, 8),
+        interpolation="bilinear",
+        antialias=False,
+        mean=(0.0,) * 3,
+        std=(1.0,) * 3,
+    )
+    assert one.cropped_fraction(*size) == cropped

@@ -11,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tlbench.core.registry
+from exporters.common.fit import SQUASH
 from exporters.common.preprocess import BILINEAR, Preprocessing, prepend_preprocessing
 from exporters.common.publish import write_with_card
 from tlbench.model import ConversionOptions, ImageSample, ModelCard, OnnxModel, Parity, Weights
@@ -73,7 +74,7 @@ def _network(seed=0):
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
 
 
-def save_block(path, *, kind="file", seed=0, resize=BILINEAR):
+def save_block(path, *, kind="file", seed=0, resize=BILINEAR, fit=SQUASH):
     """Write the network behind a preprocessing, with a card, and return the card."""
     scale = 1 / 128
     model = prepend_preprocessing(
@@ -82,6 +83,7 @@ def save_block(path, *, kind="file", seed=0, resize=BILINEAR):
         size=(SIZE, SIZE),
         preprocessing=Preprocessing("(x - 127) / 128", mean=(127.0,) * 3, scale=(scale,) * 3),
         resize=resize,
+        fit=fit,
     )
     card = ModelCard(
         backbone="block",

@@ -9,11 +9,12 @@ import onnx
 import onnxruntime
 import pytest
 
+from exporters.common.fit import SquareFit
 from exporters.common.preprocess import BICUBIC, NEAREST
 from exporters.precision.network import split
 from tlbench.core.errors import ExportError, StorageError
 from tlbench.core.progress import Silent
-from tlbench.model import PRECISIONS, OnnxModel
+from tlbench.model import PRECISIONS, OnnxModel, count_macs
 
 
 @pytest.fixture(scope="session", params=PRECISIONS.names())
@@ -63,6 +64,25 @@ def test_preprocessing_stays(converted, source):
     before, after = (split(model).preprocessing.graph for model in (source, converted))
     assert after.node == before.node
     assert list(after.initializer) == list(before.initializer)
+
+
+@pytest.mark.parametrize(
+    "fit", [SquareFit("crop"), SquareFit("crop", 0.875), SquareFit("pad")], ids=str
+)
+def test_any_fit_may_lie_before_it(precision, options, tmp_path, save_block_at, fit):
+    """The nodes that make images square belong to the preprocessing, which stays as it is."""
+    save_block_at(tmp_path / "block.onnx", fit=fit)
+    source = OnnxModel(tmp_path / "block.onnx")
+    precision.convert(source, tmp_path / "converted.onnx", options, Silent())
+    converted = OnnxModel(tmp_path / "converted.onnx")
+    before, after = (split(model).preprocessing.graph for model in (source, converted))
+    assert after.node == before.node
+    assert {"Shape", "Resize"} < {node.op_type for node in after.node}
+    assert count_macs(converted) == count_macs(source)
+    images = np.stack([image[:, :-5] for image in options.held_out])
+    for ours, theirs in zip(_run(converted, images), _run(source, images), strict=True):
+        # as below
+        assert np.abs(ours - theirs).max() < 0.2 * np.abs(theirs).max()
 
 
 @pytest.mark.parametrize("resize", [BICUBIC, NEAREST], ids=lambda resize: resize.mode)

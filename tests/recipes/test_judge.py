@@ -145,7 +145,9 @@ def test_other_files_than_the_published_ones_are_a_reason(recipe, row, make_run,
     assert all(figure.reasons == (f"other data: {reason}",) for figure in found.figures)
 
 
-@pytest.mark.parametrize("export", [Export(input_size=64), Export(pooling="max")])
+@pytest.mark.parametrize(
+    "export", [Export(input_size=64), Export(pooling="max"), Export(fit="crop")]
+)
 def test_another_export_of_the_same_backbone_is_a_reason(recipe, row, make_run, export):
     """An .onnx file of the right backbone may still have other features."""
     found = compare_with_published(recipe, changed(row, export=export), make_run())

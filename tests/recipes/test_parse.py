@@ -56,6 +56,8 @@ def test_a_wrong_word_is_named_with_the_nearest(text, right, wrong, message):
         ('features = "pixels"', 'features = "hog"', "is of 'hog', the row has backbone, pixels"),
         ('head = "softmax"', 'head = "knn"', "is of head 'knn', the row has softmax, centroid"),
         ('url = "https://example.org"', "", r"source of x\.toml lacks the key 'url'"),
+        ('"avg"', '"avg"\nexport.crop_fraction = 1.2', "crop_fraction must be greater than 0"),
+        ('"avg"', '"avg"\nexport.crop_fraction = 0.9\nexport.fit = "pad"', "belongs to fit='crop'"),
         ("= 898", "= 0", "n_train and n_test must be at least 1"),
         ("deviation_fraction", "low = 1 #", "Unknown key"),
         ('protocol = "folds"', "", "has a deviation, so its protocol must be 'folds'"),

@@ -33,10 +33,33 @@ def test_columns_are_repeated_by_their_options():
     assert repeat_command(config) == (
         f"tlbench evaluate efficientnet-lite0 --dataset csv:a.csv {options}"
     )
-    exported = replace(config, precision="fp16", export=ExportOptions(input_size=32))
+    exported = replace(config, precision="fp16", export=ExportOptions(layer="pool"))
     first, then = repeat_command(exported).split(" && ")
     assert f"--calibrate csv:a.csv {options} " in first
     assert then.endswith(options)
+
+
+@pytest.mark.parametrize(
+    ("export", "options"),
+    [
+        ({"fit": "pad"}, " --fit pad"),
+        ({"crop_fraction": 0.875, "input_size": 240}, " --input-size 240 --crop-fraction 0.875"),
+    ],
+)
+def test_the_fit_of_a_backbone_is_repeated_by_its_options(export, options):
+    """The measuring commands have these options themselves."""
+    config = RunConfig(latency=False, data_dir=None, export=ExportOptions(**export))
+    assert repeat_command(config) == f"tlbench evaluate efficientnet-lite0{options}"
+
+
+def test_antialiasing_needs_an_export_first():
+    """No measuring command has this option; those that both have go with it."""
+    export = ExportOptions(antialias=True, fit="squash")
+    config = RunConfig(latency=False, data_dir=None, export=export)
+    assert repeat_command(config) == (
+        "tlbench export efficientnet-lite0 --antialias --fit squash -o efficientnet-lite0.onnx && "
+        "tlbench evaluate efficientnet-lite0.onnx"
+    )
 
 
 def test_an_unusual_export_comes_first():

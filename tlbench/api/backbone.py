@@ -11,7 +11,7 @@ from tlbench.api.progress import Progress, listener_of
 from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import ConfigError, ModelError
 from tlbench.datasets import ImagesLike, as_images
-from tlbench.model import Backbone, ExportOptions, ModelCard, OnnxModel
+from tlbench.model import Backbone, ExportOptions, Fit, ModelCard, OnnxModel
 from tlbench.workflows import default_cache_dir
 
 if TYPE_CHECKING:
@@ -215,7 +215,9 @@ def _black_image() -> "NDArray[Any]":
 
 
 @contextmanager
-def named_model(model: Model, progress: Progress) -> Iterator[tuple[str, dict[str, OnnxModel]]]:
+def named_model(
+    model: Model, progress: Progress, options: ExportOptions
+) -> Iterator[tuple[str, dict[str, OnnxModel]]]:
     """Yield the name of a model for a configuration, and the object that the name stands for.
 
     A backbone object is exported into a temporary folder: nothing identifies its code, so its file
@@ -230,7 +232,7 @@ def named_model(model: Model, progress: Progress) -> Iterator[tuple[str, dict[st
 
         with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
             file = Path(folder) / f"{model.name}.onnx"
-            exported = export_backbone(model, ExportOptions(), file, listener_of(progress))
+            exported = export_backbone(model, options, file, listener_of(progress))
             yield model.name, {model.name: exported}
     else:
         raise ConfigError(
@@ -242,6 +244,9 @@ def named_model(model: Model, progress: Progress) -> Iterator[tuple[str, dict[st
 def load_backbone(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     provider: str = "cpu",
     provider_options: Options | None = None,
     threads: int | None = None,
@@ -256,6 +261,8 @@ def load_backbone(
     model : str, Path or LoadedBackbone
         Name of a backbone, which is exported into the cache on first use, or path of an ``.onnx``
         file.
+    fit, crop_fraction, input_size : str or None, float, int or None
+        How a backbone given by its name is exported, as for `export`; a file refuses them.
     provider : str
         ONNX Runtime's execution provider: ``"cpu"``, ``"cuda"``, ...
     provider_options : mapping or None
@@ -286,12 +293,14 @@ def load_backbone(
     """
     from tlbench.model import resolve_model
 
+    options = ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size)
     if isinstance(model, LoadedBackbone):
-        path = model.path
-    elif isinstance(model, str | Path):
+        model = model.path
+    if isinstance(model, str | Path):
         cache = default_cache_dir() if cache_dir is None else Path(cache_dir).expanduser()
-        listener = listener_of(progress)
-        path = resolve_model(str(model), cache_dir=cache, listener=listener).path
+        path = resolve_model(
+            str(model), cache_dir=cache, listener=listener_of(progress), options=options
+        ).path
     else:
         raise ConfigError(
             f"model must be a name or a path, got {type(model).__name__}. Export a backbone object "

@@ -7,7 +7,7 @@ from tlbench.api.backbone import LoadedBackbone
 from tlbench.api.progress import Progress, listener_of
 from tlbench.api.settings import columns_of
 from tlbench.datasets import Dataset
-from tlbench.model import Backbone, ExportOptions
+from tlbench.model import Backbone, ExportOptions, Fit
 
 
 def export(
@@ -16,7 +16,10 @@ def export(
     *,
     weights: str | Path = "imagenet",
     input_size: int | None = None,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
     resize: Literal["bilinear", "bicubic", "nearest"] | None = None,
+    antialias: bool = False,
     layer: str | None = None,
     pooling: Literal["avg", "max", "none"] = "avg",
     top: bool = False,
@@ -51,6 +54,14 @@ def export(
         ``"imagenet"``, ``"random"`` (for latency only), or a file in the source's format.
     input_size : int or None
         Height and width of the network's input in pixels; None for the backbone's own.
+    fit : {"crop", "squash", "pad"} or None
+        How images that are not square become square: the centred square is cut out, the image is
+        resized regardless of its proportions, or it is padded with black. None for the backbone's
+        own choice: ``"squash"`` for a frozen graph, ``"crop"`` for all others.
+    crop_fraction : float
+        Side of the cropped square as a fraction of the image's shorter side.
+    antialias : bool
+        Whether the resize averages over the pixels that it merges, as Pillow does.
     resize, layer, opset
         How images are resized, the layer whose output becomes the features, and the ONNX opset;
         None for the backbone's own choice.
@@ -107,6 +118,9 @@ def export(
         opset=opset,
         seed=seed,
         resize=resize,
+        antialias=antialias,
+        fit=fit,
+        crop_fraction=crop_fraction,
         input_tensor=input_tensor,
         output_tensor=output_tensor,
     )

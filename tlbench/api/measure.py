@@ -21,6 +21,7 @@ from tlbench.api.settings import (
 )
 from tlbench.core.errors import ConfigError
 from tlbench.heads import ParamValue
+from tlbench.model import ExportOptions, Fit
 from tlbench.workflows import (
     DEFAULT_HEADS,
     GivenObjects,
@@ -36,6 +37,9 @@ Boundary: TypeAlias = Literal["numpy->numpy", "device->device"]
 def run(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     dataset: DatasetLike = "digits",
     path_column: str | None = None,
     label_column: str | None = None,
@@ -68,6 +72,10 @@ def run(
     ----------
     model : str, Path, LoadedBackbone or Backbone
         Name of a backbone, which is exported on first use, path of an ``.onnx`` file, or an object.
+    fit, crop_fraction, input_size : str or None, float, int or None
+        How a backbone given by its name is exported: how images become square (``"crop"``,
+        ``"squash"`` or ``"pad"``), the side of the crop as a fraction of the shorter side, and the
+        network's input in pixels. A file, which is exported already, refuses them.
     dataset : str, Path or Dataset
         ``"digits"``, ``"cifar10"``, ``"folder:PATH"``, ..., a folder with one subfolder per class,
         a ``.csv`` or ``.parquet`` file, or a `Dataset`.
@@ -134,6 +142,7 @@ def run(
     return _measured(
         model,
         progress,
+        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
         **accuracy_settings(dataset, heads, head_params, baselines),
         columns=columns_of(path_column, label_column, split_column),
         protocol=ProtocolConfig(
@@ -157,6 +166,9 @@ def run(
 def evaluate(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     dataset: DatasetLike = "digits",
     path_column: str | None = None,
     label_column: str | None = None,
@@ -196,6 +208,7 @@ def evaluate(
     return _measured(
         model,
         progress,
+        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
         latency=False,
         **accuracy_settings(dataset, heads, head_params, baselines),
         columns=columns_of(path_column, label_column, split_column),
@@ -219,6 +232,9 @@ def evaluate(
 def measure_latency(
     model: Model = "efficientnet-lite0",
     *,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     candidates: Sequence[str | Path] = (),
     scenarios: str | Sequence[str] = ("single", "offline"),
     batch_sizes: Sequence[int] = (),
@@ -249,6 +265,8 @@ def measure_latency(
     ----------
     model : str, Path, LoadedBackbone or Backbone
         As for `run`; the file may be any ONNX network with one input.
+    fit, crop_fraction, input_size
+        As for `run`, and for each of *candidates*.
     candidates : sequence of str or Path
         Further models, interleaved with the first and compared with it:
         ``"MODEL@threads=1,provider=cuda"`` changes the settings of one.
@@ -314,6 +332,7 @@ def measure_latency(
     return _measured(
         model,
         progress,
+        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
         accuracy=False,
         timing=timing,
         provider=provider,
@@ -334,6 +353,9 @@ def extract(
     path_column: str | None = None,
     label_column: str | None = None,
     split_column: str | None = None,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    input_size: int | None = None,
     provider: str = "cpu",
     provider_options: Options | None = None,
     batch_size: int = 32,
@@ -355,6 +377,8 @@ def extract(
         As for `run`.
     split : {"train", "test"}
         Which split.
+    fit, crop_fraction, input_size
+        As for `run`.
     limit : int or None
         Largest number of images, with the classes in proportion.
     path_column, label_column, split_column
@@ -387,9 +411,11 @@ def extract(
     if split not in {"train", "test"}:
         raise ConfigError(f"split must be 'train' or 'test', got {split!r}.")
     name, given = named_dataset(dataset)
-    with named_model(model, progress) as (model_name, models):
+    export = ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size)
+    with named_model(model, progress, export) as (model_name, models):
         config = RunConfig(
             model=model_name,
+            export=export,
             dataset=name,
             columns=columns_of(path_column, label_column, split_column),
             provider=provider,
@@ -433,6 +459,6 @@ def measure(config: RunConfig, *, progress: Progress = False, command: str = "")
 
 def _measured(model: Model, progress: Progress, **settings: Any) -> Run:
     given: GivenObjects = settings.pop("given", GivenObjects())
-    with named_model(model, progress) as (name, models):
+    with named_model(model, progress, settings["export"]) as (name, models):
         given = replace(given, models=models)
         return measure(RunConfig(model=name, given=given, **settings), progress=progress)

@@ -32,16 +32,19 @@ class GraphOptions(o.OptionGroup):
         ),
     ] = None
     weights: Annotated[str, typer.Option(help=o.WEIGHTS_HELP)] = "imagenet"
-    input_size: Annotated[
-        int | None,
-        typer.Option(
-            help="Height and width of the network's input in pixels; default: the backbone's own."
-        ),
-    ] = None
+    input_size: o.InputSize = None
+    fit: o.FitOption = None
+    crop_fraction: o.CropFraction = 1.0
     resize: Annotated[
         Resize | None,
         typer.Option(help="How images are resized; nearest is as in Pillow. Default: bilinear."),
     ] = None
+    antialias: Annotated[
+        bool,
+        typer.Option(
+            "--antialias", help="Average over the pixels that the resize merges, as Pillow does."
+        ),
+    ] = False
     layer: Annotated[
         str | None, typer.Option(help="Layer whose output is the features; default: the last one.")
     ] = None
@@ -58,8 +61,9 @@ class GraphOptions(o.OptionGroup):
 
     def settings(self) -> dict[str, Any]:
         """Return the fields of `tlbench.model.ExportOptions` that the options mean."""
-        resize = None if self.resize is None else self.resize.value
-        return vars(self) | {"pooling": self.pooling.value, "resize": resize}
+        chosen = {"resize": self.resize, "fit": self.fit}
+        names = {name: None if one is None else one.value for name, one in chosen.items()}
+        return vars(self) | {"pooling": self.pooling.value} | names
 
 
 def export(
@@ -139,6 +143,7 @@ def extract(
         Path | None,
         typer.Option("--output", "-o", help="The .npz file; default: MODEL-DATASET-SPLIT.npz."),
     ] = None,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     strict: o.StrictImages = False,
@@ -158,9 +163,8 @@ def extract(
     at = "" if engine.precision == "fp32" else f"-{engine.precision}"
     stem = f"{Path(model).stem}{at}-{dataset.replace(':', '-').replace('/', '-')}-{split.value}"
     destination = check_npz_path(output or Path(f"{stem}.npz"))
-    config = make_config(
-        [columns, engine, sample, folders], model=model, dataset=dataset, strict=strict
-    )
+    groups = [columns, backbone, engine, sample, folders]
+    config = make_config(groups, model=model, dataset=dataset, strict=strict)
     with listening(quiet=quiet) as listener:
         found = extract_dataset_split(config, split.value, listener)
         found.save(destination)

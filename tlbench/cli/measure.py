@@ -20,6 +20,7 @@ def run(
     *,
     task: o.TaskOptions,
     columns: o.ColumnOptions,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     protocol: p.ProtocolOptions,
@@ -42,7 +43,7 @@ def run(
     from tlbench.workflows import QUICK_TIMING
 
     config = make_config(
-        [task, columns, engine, sample, protocol, folders],
+        [task, columns, backbone, engine, sample, protocol, folders],
         model=model,
         latency=not no_latency,
         breakdown=breakdown,
@@ -57,6 +58,7 @@ def evaluate(
     *,
     task: o.TaskOptions,
     columns: o.ColumnOptions,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     protocol: p.ProtocolOptions,
@@ -69,12 +71,8 @@ def evaluate(
     Classifier heads are fitted on the features of a frozen backbone; raw pixels are the baseline
     features to beat.
     """
-    config = make_config(
-        [task, columns, engine, sample, protocol, folders],
-        model=model,
-        latency=False,
-        strict=strict,
-    )
+    groups = [task, columns, backbone, engine, sample, protocol, folders]
+    config = make_config(groups, model=model, latency=False, strict=strict)
     measure_and_show(config, saving)
 
 
@@ -89,6 +87,7 @@ def latency(
     ],
     *,
     scenario: p.ScenarioOptions,
+    backbone: o.BackboneOptions,
     provider: o.ProviderOptions,
     threads: o.Threads = None,
     precision: o.PrecisionName = "fp32",
@@ -106,7 +105,7 @@ def latency(
     what has been measured.
     """
     config = make_config(
-        [provider, o.FolderOptions(cache_dir=cache_dir, no_cache=no_cache)],
+        [backbone, provider, o.FolderOptions(cache_dir=cache_dir, no_cache=no_cache)],
         model=models[0],
         threads=threads,
         precision=precision,
@@ -131,6 +130,7 @@ def drift(
     columns: o.ColumnOptions,
     heads: o.HeadNames = "softmax,svm-linear",
     head_param: o.HeadParams = None,
+    backbone: o.BackboneOptions,
     engine: o.EngineOptions,
     sample: o.SampleOptions,
     folders: o.FolderOptions,
@@ -146,7 +146,7 @@ def drift(
         msg = f"A drift needs two models, a reference and a candidate; only {models[0]!r} is given."
         raise ConfigError(msg)
     config = make_config(
-        [columns, engine, sample, folders],
+        [columns, backbone, engine, sample, folders],
         model=models[0],
         candidates=tuple(models[1:]),
         dataset=dataset,

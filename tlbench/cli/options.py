@@ -72,6 +72,18 @@ StrictImages = Annotated[bool, typer.Option("--strict", help=f"{STRICT_HELP}.")]
 FORMAT_HELP = "What to print on stdout; messages go to stderr."
 Format = Annotated[OutputFormat, typer.Option("--format", help=FORMAT_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")]
+FitName = StrEnum("FitName", ["CROP", "SQUASH", "PAD"])
+FIT_HELP = (
+    "How images that are not square become square: crop to the centred square, squash, or pad with "
+    "black. Default: crop; squash for graphs of TensorFlow 1."
+)
+FitOption = Annotated[FitName | None, typer.Option("--fit", help=FIT_HELP)]
+CROP_FRACTION_HELP = (
+    "Side of the cropped square, as a fraction of the shorter side. 0.875 is usual for ImageNet."
+)
+CropFraction = Annotated[float, typer.Option(help=CROP_FRACTION_HELP, metavar="F")]
+INPUT_SIZE_HELP = "Height and width of the network's input in pixels; default: the backbone's own."
+InputSize = Annotated[int | None, typer.Option(help=INPUT_SIZE_HELP)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +153,22 @@ class TaskOptions(OptionGroup):
             "baselines": split_names(self.baselines),
             "head_params": tuple(self.head_params or ()),
         }
+
+
+@dataclass(frozen=True, kw_only=True)
+class BackboneOptions(OptionGroup):
+    """How a backbone that is given by its name is exported on first use."""
+
+    fit: FitOption = None
+    crop_fraction: CropFraction = 1.0
+    input_size: InputSize = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the options of the export."""
+        from tlbench.model import ExportOptions
+
+        fit = None if self.fit is None else self.fit.value
+        return {"export": ExportOptions(**vars(self) | {"fit": fit})}
 
 
 @dataclass(frozen=True, kw_only=True)

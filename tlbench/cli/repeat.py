@@ -13,6 +13,8 @@ from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunCo
 
 # Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export", "columns"}
+# Fields of an export that the other commands have options for, too.
+_OF_BACKBONE = ("fit", "crop_fraction", "input_size")
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 
@@ -22,9 +24,11 @@ _Settings: TypeAlias = RunConfig | Columns | TimingConfig | ProtocolConfig | Exp
 def repeat_command(config: RunConfig) -> str:
     """Return the shortest command line that repeats the measurement.
 
-    A backbone with export options is exported first: the other commands do not have these options.
+    A backbone with other export options than `_OF_BACKBONE` is exported first: the other commands
+    do not have them.
     """
-    if config.export != ExportOptions():
+    shared = {name: getattr(config.export, name) for name in _OF_BACKBONE}
+    if config.export != ExportOptions(**shared):
         return _exported_first(config)
     command = "run" if config.accuracy and config.latency else "evaluate"
     implied = set(_IMPLIED)
@@ -42,6 +46,7 @@ def repeat_command(config: RunConfig) -> str:
     for chosen, usual in (
         (config, default),
         (config.columns, default.columns),
+        (config.export, ExportOptions()),
         (config.timing, usual_timing),
         (config.protocol, ProtocolConfig()),
     ):

@@ -42,9 +42,25 @@ def accuracy_mismatches(
     if all(result.baseline for result in results):  # a feature baseline does not depend on it
         return found
     models = [run.model_of() for run in runs]
+    if not any(map(_saw_squares, runs, models)):  # otherwise every fit gives the same features
+        found += _mismatches(*({"fit": _fit(model)} for model in models))
     precisions = (model.card.precision if model.card else _UNKNOWN for model in models)
     found += _mismatches(*({"precision": precision} for precision in precisions))
     return found + _mismatches(*_model_values(*models))
+
+
+def _saw_squares(compared: ComparedRun, model: ModelInfo) -> bool:
+    """Tell whether a centred crop has left nothing out, so that the images are known as square."""
+    shares = [one.cropped_fraction for one in compared.run.extraction]
+    crops = model.card is not None and model.card.fit == "crop"
+    return crops and bool(shares) and all(share == 0 for share in shares)
+
+
+def _fit(model: ModelInfo) -> str:
+    if model.card is None:
+        return _UNKNOWN
+    fraction = model.card.crop_fraction
+    return model.card.fit if fraction in {None, 1} else f"{model.card.fit} {fraction:g}"
 
 
 def _accuracy_values(compared: ComparedRun, result: AccuracyResult) -> dict[str, str]:

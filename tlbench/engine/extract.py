@@ -1,10 +1,10 @@
 """Stream images through a network in batches, decoding ahead on other threads."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import Any, TypeVar
@@ -32,6 +32,8 @@ class Extraction:
     n_batches: int  # calls of the network
     elapsed_s: float  # from the first read to the last delivery
     unreadable: tuple[tuple[int, UnreadableImageError], ...]  # position and error of each image
+    # of how many images delivered have this height and width
+    sizes: Mapping[tuple[int, int], int] = field(default_factory=dict)
 
 
 def extract_features(
@@ -84,6 +86,7 @@ def extract_features(
     workers = workers or min(4, available_cpus())
     load = partial(load_batches, images, pad_to=batch_size if pad_tail else None)
     unreadable: list[tuple[int, UnreadableImageError]] = []
+    sizes: Counter[tuple[int, int]] = Counter()
     n_images = n_batches = 0
     started = time.perf_counter()
     loading = prefetch(
@@ -102,13 +105,15 @@ def extract_features(
                 )
                 raise ModelError(msg)
             sink(index, features[: len(index)])
+            sizes[batch.shape[1], batch.shape[2]] += len(index)
             n_images += len(index)
             n_batches += 1
             listener.advance(len(index))
     if n_images == 0:
         first = f"; the first: {unreadable[0][1]}" if unreadable else "."
         raise DataError(f"None of the {len(images)} images can be decoded{first}")
-    return Extraction(n_images, n_batches, time.perf_counter() - started, tuple(unreadable))
+    elapsed_s = time.perf_counter() - started
+    return Extraction(n_images, n_batches, elapsed_s, tuple(unreadable), sizes)
 
 
 def chunks(n_images: int, batch_size: int) -> Iterator[range]:

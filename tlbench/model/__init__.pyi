@@ -1,4 +1,4 @@
-from .backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions
+from .backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions, Fit
 from .card import (
     CARD_KEY,
     Conversion,
@@ -30,6 +30,7 @@ from .precision import (
     ConversionRequest,
     check_precision,
 )
+from .preprocess import SIDES_PREFIX, Preprocess, crop_ratio, crop_side
 from .resolve import (
     convert_model,
     export_backbone,
@@ -49,6 +50,7 @@ __all__ = [
     "LABEL_OUTPUT",
     "PRECISIONS",
     "PROBABILITIES_OUTPUT",
+    "SIDES_PREFIX",
     "Backbone",
     "BackboneWithArgument",
     "ClassifierCard",
@@ -57,10 +59,12 @@ __all__ = [
     "ConversionRequest",
     "Drift",
     "ExportOptions",
+    "Fit",
     "ImageSample",
     "ModelCard",
     "OnnxModel",
     "Parity",
+    "Preprocess",
     "TensorInfo",
     "Verification",
     "Weights",
@@ -68,6 +72,8 @@ __all__ = [
     "classifier_card",
     "convert_model",
     "count_macs",
+    "crop_ratio",
+    "crop_side",
     "decode_card",
     "encode_card",
     "encode_classes",

@@ -2,11 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
-from tlbench.core.registry import Registry
+from tlbench.core.registry import Registry, unknown_name
 from tlbench.model.card import ModelCard
+
+Fit: TypeAlias = Literal["crop", "squash", "pad"]
+_FITS = ("crop", "squash", "pad")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +35,13 @@ class ExportOptions:
         Seed of random weights.
     resize : {"bilinear", "bicubic", "nearest"} or None
         How the graph resizes images.
+    antialias : bool
+        Whether the resize averages over the pixels that it merges, as Pillow does.
+    fit : {"crop", "squash", "pad"} or None
+        How images that are not square become square: the centred square is cut out, the image is
+        resized regardless of its proportions, or it is padded with black.
+    crop_fraction : float
+        Side of the square that a crop keeps, as a fraction of the image's shorter side.
     input_tensor, output_tensor : str or None
         For a graph that does not name its own ends: the tensor that takes the image, and the tensor
         that becomes the features.
@@ -46,9 +57,28 @@ class ExportOptions:
     opset: int | None = None
     seed: int = 0
     resize: Literal["bilinear", "bicubic", "nearest"] | None = None
+    antialias: bool = False
+    fit: Fit | None = None
+    crop_fraction: float = 1.0
     input_tensor: str | None = None
     output_tensor: str | None = None
     download_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.fit is not None and self.fit not in _FITS:
+            raise unknown_name("fit", self.fit, list(_FITS))
+        if not 0 < self.crop_fraction <= 1:  # NaN, too
+            msg = (
+                "crop_fraction must be greater than 0 and at most 1, which keeps the whole shorter "
+                f"side; got {self.crop_fraction:g}."
+            )
+            raise ConfigError(msg)
+        if self.crop_fraction != 1 and self.fit not in {None, "crop"}:
+            msg = (
+                f"crop_fraction={self.crop_fraction:g} belongs to fit='crop', but fit={self.fit!r} "
+                "keeps the whole image. Leave one of the two out."
+            )
+            raise ConfigError(msg)
 
 
 @runtime_checkable

@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from tlbench.core.errors import ModelError, one_line
+from tlbench.model.preprocess import Preprocess
 
 CARD_KEY = "tlbench.card"
 
@@ -81,6 +82,9 @@ class ModelCard:
         Height and width that the graph resizes the images to, pixels.
     preprocessing : str
         What the graph does to the resized pixels, in words: ``"(x - 127) / 128"``.
+    preprocess : Preprocess or None
+        All that the graph does to raw images, as fields; None in files of earlier versions, whose
+        graphs squash images that are not square.
     layer, pooling : str
         The layer whose output becomes the features, and how it was pooled over space.
     feature_shape : tuple of int
@@ -107,6 +111,17 @@ class ModelCard:
     parity: Parity
     exported_by: str
     conversion: Conversion | None = None
+    preprocess: Preprocess | None = None
+
+    @property
+    def fit(self) -> str:
+        """How images that are not square become square: ``"crop"``, ``"squash"`` or ``"pad"``."""
+        return self.preprocess.fit if self.preprocess else "squash"
+
+    @property
+    def crop_fraction(self) -> float | None:
+        """Side of the crop as a fraction of the shorter side; None where nothing is cropped."""
+        return self.preprocess.crop_fraction if self.preprocess else None
 
     @property
     def n_features(self) -> int:

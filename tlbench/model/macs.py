@@ -99,7 +99,12 @@ def _fix_input(proto: "onnx.ModelProto", size: tuple[int, int] | None) -> int:
     axes = first.type.tensor_type.shape.dim
     n_images = max(axes[0].dim_value, 1) if axes else 1
     if axes:
+        name = axes[0].dim_param
         axes[0].dim_value = n_images
+        for value in graph.value_info if name else ():
+            for axis in value.type.tensor_type.shape.dim:
+                if axis.dim_param == name:
+                    axis.dim_value = n_images
     open_axes = (axis for axis in axes[1:] if not axis.HasField("dim_value"))
     for axis, value in zip(open_axes, size or (), strict=False):
         axis.dim_value = value

@@ -16,6 +16,7 @@ from msgspec.structs import asdict
 
 from tlbench.core.errors import ConfigError, TlbenchError
 from tlbench.core.registry import unknown_name
+from tlbench.model import ExportOptions
 
 Protocol = Literal["holdout", "folds"]
 
@@ -38,9 +39,15 @@ class Export(_Record, frozen=True, kw_only=True):
     layer: str | None = None
     pooling: Literal["avg", "max", "none"] | None = None
     resize: str | None = None
+    fit: Literal["crop", "squash", "pad"] | None = None
+    crop_fraction: float | None = None
+
+    def __post_init__(self) -> None:
+        fraction = 1.0 if self.crop_fraction is None else self.crop_fraction
+        ExportOptions(fit=self.fit, crop_fraction=fraction)  # checks the two together
 
     @property
-    def chosen(self) -> dict[str, int | str]:
+    def chosen(self) -> dict[str, int | float | str]:
         """What is not left to the backbone."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 

@@ -86,6 +86,8 @@ class ExtractionResult:
     provider: str
     placement: Placement | None = None
     label: str | None = None  # of the model, where there are several
+    # mean share of an image's area that the graph's crop left out; None where that is not known
+    cropped_fraction: float | None = None
 
     @property
     def images_per_s(self) -> float:

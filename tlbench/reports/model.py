@@ -119,11 +119,20 @@ def _card(card: ModelCard) -> list[tuple[str, str]]:
         ("Weights", f"{card.weights.kind}: {card.weights.origin}"),
         ("Licence", card.weights.licence),
         ("Source", card.source),
-        ("Preprocessing", f"resize to {height}x{width} ({card.resize}); {card.preprocessing}"),
+        (
+            "Preprocessing",
+            f"{_fit(card)}, resize to {height}x{width} ({card.resize}); {card.preprocessing}",
+        ),
         ("Features", f"layer {card.layer}, pooling {card.pooling}, {shape}"),
         ("Parity", parity),
         *(_conversion(card.conversion) if card.conversion else ()),
     ]
+
+
+def _fit(card: ModelCard) -> str:
+    if card.preprocess is None:
+        return "squash to a square (the card is older than the choice of a fit)"
+    return card.preprocess.fit_text
 
 
 def describe_model(model: OnnxModel) -> str:

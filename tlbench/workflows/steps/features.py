@@ -15,7 +15,12 @@ from tlbench.core.errors import DataError, ModelError, StorageError, UnreadableI
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener
 from tlbench.datasets import HashedImages, Split
-from tlbench.engine import accepts_raw_images, extract_features, runtime_version
+from tlbench.engine import (
+    Extraction,
+    accepts_raw_images,
+    extract_features,
+    runtime_version,
+)
 from tlbench.features import (
     FeatureBaseline,
     StoredArrays,
@@ -25,7 +30,7 @@ from tlbench.features import (
     save_npz,
 )
 from tlbench.machine import cuda_variables
-from tlbench.model import FULL_PRECISION, classifier_card
+from tlbench.model import FULL_PRECISION, OnnxModel, classifier_card
 from tlbench.records import ExtractionResult, Placement, SkippedImage, plain_value
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.steps.context import RunContext
@@ -190,10 +195,20 @@ def _compute(
                 "elapsed_s": extraction.elapsed_s,
                 "provider": session.provider,
                 "placement": plain_value(session.placement),
+                "cropped_fraction": _cropped_fraction(context.model, extraction),
                 "unreadable": [[i, str(error)] for i, error in extraction.unreadable],
             }
         )
     keep_digests(context.store, split, images)
+
+
+def _cropped_fraction(model: OnnxModel, extraction: Extraction) -> float | None:
+    """Return the mean share of the images' area that the graph crops; None for an older file."""
+    preprocess = model.card.preprocess if model.card else None
+    if preprocess is None:
+        return None
+    cropped = sum(n * preprocess.cropped_fraction(*size) for size, n in extraction.sizes.items())
+    return cropped / extraction.n_images
 
 
 def _split_features(
@@ -216,6 +231,7 @@ def _split_features(
         from_store=from_store,
         provider=meta["provider"],
         placement=Placement(**meta["placement"]),
+        cropped_fraction=meta.get("cropped_fraction"),
     )
     return SplitFeatures(features, split.labels[index], index, stored.key, result, skipped)
 

@@ -29,6 +29,7 @@ _BLOCK_ROWS = 1024
 # Some channels are constant even in a healthy network: 110 of EfficientNet-Lite0's 1,280 on the
 # digits, none on CIFAR.
 _CONSTANT_SHARE = 0.25
+_CROPPED_SHARE = 0.1
 
 
 def run_warnings(
@@ -72,6 +73,7 @@ def run_warnings(
             for ratio in ratios
             if ratio.interval is not None and ratio.interval.low > 1
         ]
+    found += _cropped([one for one in passes if isinstance(one, ExtractionResult)])
     found += _placed_elsewhere(passes)
     return tuple(found)
 
@@ -190,6 +192,22 @@ def n_constant(features: FloatArray) -> int:
     for start in range(0, len(features), _BLOCK_ROWS):
         varies |= (features[start : start + _BLOCK_ROWS] != features[0]).any(axis=0)
     return int(np.count_nonzero(~varies))
+
+
+def _cropped(passes: Sequence[ExtractionResult]) -> list[str]:
+    """Return which models see much less of the images than there is."""
+    sentences = []
+    for label in dict.fromkeys(one.label for one in passes):
+        own = [one for one in passes if one.label == label]
+        n_images = sum(one.n_images for one in own)
+        share = sum(one.n_images * (one.cropped_fraction or 0.0) for one in own) / n_images
+        if share > _CROPPED_SHARE:
+            sentences.append(
+                f"{f'{label}: ' if label else ''}the backbone does not see "
+                f"{format_percent(share)} of the images' area on average, because it crops each "
+                "image to a centred square; compare with the fits squash and pad"
+            )
+    return sentences
 
 
 def _placed_elsewhere(passes: Sequence[ExtractionResult | LatencyResult]) -> dict[str, None]:
