@@ -104,8 +104,8 @@ def test_no_other_mismatch_is_named(saved_run, vary, compared, name, case):
         compared(saved_run, vary(saved_run, **change(saved_run))), allow_unlike=True
     )
     pairs = (*found.speed_ups, *found.accuracy)
-    # A file without a card does not say its precision; other parameters are absent.
-    others = {"model file": {"precision"}, "parameter C": ABSENT}.get(name, set())
+    # A file without a card says neither precision nor fit; other parameters are absent.
+    others = {"model file": {"precision", "fit"}, "parameter C": ABSENT}.get(name, set())
     assert {difference.name for pair in pairs for difference in pair.mismatches} == {name} | others
 
 
