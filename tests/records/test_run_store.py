@@ -222,6 +222,13 @@ def test_missing_run(save, output, name):
     assert str(output) in str(caught.value)
 
 
+def test_a_folder_without_a_run(tmp_path, output):
+    """It is there, and the message does not deny it."""
+    output.mkdir()
+    with pytest.raises(ResultError, match=r"the folder has no run\.json"):
+        find_run(str(tmp_path), output)
+
+
 def test_last_of_no_runs(output):
     """Before the first run there is no last one; the message says how to make one."""
     with pytest.raises(ResultError, match="tlbench run") as caught:

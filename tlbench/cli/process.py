@@ -20,12 +20,16 @@ def main() -> None:
     ``TLBENCH_DEBUG=1`` its traceback comes first. This holds for what no library should do, such as
     exiting, and for standard streams that are closed or full.
     """
-    try:
-        _open_streams()
-        code = _run_command()
-        sys.stdout.flush()  # Python would do it later, and make an error of it exit code 120
-    except BaseException as error:  # noqa: BLE001 - 1 would mean that a gate failed
-        code = _failed(error)
+    code = INTERRUPTED
+    with suppress(KeyboardInterrupt):  # one more while the first is dealt with
+        try:
+            _open_streams()
+            code = _run_command()
+            sys.stdout.flush()  # Python would do it later, and make an error of it exit code 120
+        except BaseException as error:  # noqa: BLE001 - 1 would mean that a gate failed
+            code = _failed(error)
+        if code == INTERRUPTED:
+            _expect_more_interrupts()
     sys.exit(code)
 
 
@@ -58,10 +62,6 @@ def _run_command() -> int:
 def _failed(error: BaseException) -> int:
     """Say what went wrong, as far as that can be said, and return the exit code."""
     if isinstance(error, KeyboardInterrupt):
-        import signal
-
-        with suppress(ValueError):  # not in the main thread
-            signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))  # Ctrl-C again: at once
         _tell("tlbench: interrupted.")
         return INTERRUPTED
     if isinstance(error, _ReaderGoneError):
@@ -77,6 +77,17 @@ def _failed(error: BaseException) -> int:
         text = type(error).__name__
     _tell(f"tlbench: error: {text}")
     return ERROR
+
+
+def _expect_more_interrupts() -> None:
+    """Let Ctrl-C end the process at once, with the same exit code."""
+    import atexit
+    import signal
+
+    with suppress(ValueError):  # not in the main thread
+        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
+        # The last part of Python's end would restore what the system does: another exit code.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 
 def _explained(error: BaseException) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import GateError
-from tlbench.core.files import write_atomically
+from tlbench.core.files import check_file, write_atomically
 from tlbench.records.accuracy import Interval
 from tlbench.records.codec import decode_document, encode_document
 from tlbench.records.latency import Boundary
@@ -177,6 +177,7 @@ def read_baseline(path: Path) -> Baseline:
 
 def save_baseline(baseline: Baseline, path: Path, *, force: bool = False) -> int:
     """Write a baseline and return its size in bytes; an existing file is replaced with *force*."""
+    check_file(path)
     if path.exists() and not force:
         raise GateError(
             f"{path} already exists. Pass force=True to replace the baseline of later runs, or "

@@ -101,8 +101,11 @@ def find_run(name: str, output: Path) -> Path:
         with contextlib.suppress(OSError):  # no permission, or not a possible name of a file
             if candidate.is_file():
                 return candidate
-    msg = f"No run {name!r}: there is no such file or folder, and no {output / name / _RUN}."
-    raise ResultError(msg)
+    found = "there is no such file or folder"
+    with contextlib.suppress(OSError):
+        if Path(name).is_dir():
+            found = f"the folder has no {_RUN}"
+    raise ResultError(f"No run {name!r}: {found}, and there is no {output / name / _RUN}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
