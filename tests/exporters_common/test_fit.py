@@ -245,6 +245,13 @@ def test_impossible_fractions(fraction):
         ExportOptions(crop_fraction=fraction)
 
 
+@pytest.mark.parametrize("size", [0, -224])
+def test_an_input_has_pixels(size):
+    """Zero is not taken for the default."""
+    with pytest.raises(ConfigError, match=f"input_size must be at least 1, got {size}"):
+        ExportOptions(input_size=size)
+
+
 @pytest.mark.parametrize("fit", ["squash", "pad"])
 def test_a_fraction_needs_a_crop(fit):
     """Said by name, or where it is the backbone's own choice."""

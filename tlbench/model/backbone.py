@@ -65,6 +65,8 @@ class ExportOptions:
     download_dir: Path | None = None
 
     def __post_init__(self) -> None:
+        if self.input_size is not None and self.input_size < 1:
+            raise ConfigError(f"input_size must be at least 1, got {self.input_size}.")
         if self.fit is not None and self.fit not in _FITS:
             raise unknown_name("fit", self.fit, list(_FITS))
         if not 0 < self.crop_fraction <= 1:  # NaN, too
