@@ -73,7 +73,7 @@ STREAMS = {
 }
 MUTE = "stdin and stderr closed"
 OFTEN = {MUTE, "stdout full"}  # each command has these cases, and these have them all:
-QUICK = {"gate", "list", VERDICT}
+QUICK = ("gate", "list", VERDICT)
 
 
 def every_command(instance=app, path=""):
