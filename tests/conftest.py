@@ -33,6 +33,10 @@ from tlbench.model import (
 from tlbench.records import save_run
 from tlbench.workflows import RunConfig, run_benchmark
 
+# A shell that starts the tests in the background ignores Ctrl-C, which every process inherits.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # A deadline per example would measure how busy the machine is.
 settings.register_profile("tlbench", deadline=None)
 settings.load_profile("tlbench")

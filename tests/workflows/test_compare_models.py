@@ -89,19 +89,19 @@ def test_a_candidate_is_a_model_with_settings(config, spec, model, threads):
 
 
 @pytest.mark.parametrize(
-    ("provider", "options"),
+    ("provider", "name", "options"),
     [
-        ("cpu", {}),
-        ("CPUExecutionProvider", {}),
-        ("cuda", {"use_tf32": "0"}),
-        ("CUDAExecutionProvider", {"use_tf32": "0"}),
+        ("cpu", "cpu", {}),
+        ("CPUExecutionProvider", "cpu", {}),
+        ("cuda", "cuda", {"use_tf32": "0"}),
+        ("CUDAExecutionProvider", "cuda", {"use_tf32": "0"}),
     ],
 )
-def test_another_provider_has_other_options(config, provider, options):
+def test_another_provider_has_other_options(config, provider, name, options):
     """Options of one provider mean nothing to another; the same one keeps them."""
     with_options = replace(config, provider="cuda", provider_options={"use_tf32": "0"})
     found = candidate_config(f"a.onnx@provider={provider}", with_options)
-    assert (found.provider, dict(found.provider_options)) == (provider, options)
+    assert (found.provider, dict(found.provider_options)) == (name, options)
 
 
 def test_models_may_be_asked_now_and_then(config, tiny_path):

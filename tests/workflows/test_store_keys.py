@@ -8,7 +8,7 @@ import pytest
 
 from tlbench.features import content_key
 from tlbench.heads import HEADS, resolve_params
-from tlbench.workflows import ProtocolConfig, run_benchmark
+from tlbench.workflows import GivenObjects, ProtocolConfig, run_benchmark
 from tlbench.workflows.steps import accuracy
 from tlbench.workflows.steps.features import FeatureSet
 
@@ -20,7 +20,7 @@ def fitting(tiny_path):
     labels = np.arange(30, dtype=np.int64) % 3
     features = FeatureSet(name="backbone", identity="a" * 64, matrices=lambda: None)
     context = SimpleNamespace(
-        config=SimpleNamespace(seed=0, protocol=ProtocolConfig()),
+        config=SimpleNamespace(seed=0, protocol=ProtocolConfig(), given=GivenObjects()),
         dataset=SimpleNamespace(classes=("a", "b", "c")),
     )
     return accuracy._Task(
