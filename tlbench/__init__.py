@@ -3,11 +3,7 @@
 import os
 import sys
 
-import lazy_loader
-
 __version__ = "0.1.0"
-__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
-__all__ += ["__version__"]
 
 _SWITCH = "ORT_DISABLE_TELEMETRY"
 # Whether ONNX Runtime was imported before tlbench and without the switch; runs warn of it.
@@ -17,3 +13,16 @@ _telemetry_is_on = "onnxruntime" in sys.modules and not _is_off
 # Its telemetry writes to the home folder, looks up a host and computes while a model is timed, so
 # the user's own value does not count.
 os.environ[_SWITCH] = "1"
+
+
+def __getattr__(name: str) -> object:
+    """Find a public name when one is asked for: the command line needs none to start."""
+    import lazy_loader
+
+    find, _, names = lazy_loader.attach_stub(__name__, __file__)
+    public = [*names, "__version__"]
+    return public if name == "__all__" else find(name)
+
+
+def __dir__() -> list[str]:
+    return list(__getattr__("__all__"))  # type: ignore[call-overload]
