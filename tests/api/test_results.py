@@ -1,5 +1,6 @@
 """Runs, comparisons and verdicts in Python: easy to reach, and shown as tables in a notebook."""
 
+import dataclasses
 import html.parser
 import json
 
@@ -15,6 +16,7 @@ from tlbench.core.errors import (
     UnknownNameError,
 )
 from tlbench.gate import AccuracyPolicy, Policy
+from tlbench.heads import HEADS
 from tlbench.records import encode_run
 
 
@@ -276,11 +278,20 @@ def test_an_unknown_suffix_is_refused(run, tmp_path):
     assert list(tmp_path.glob("report*")) == []
 
 
-def test_warnings_reach_python(evaluate, pictures, kinds):
-    """Once for each line of the user's, and nothing is printed."""
-    doubled = tlbench.Dataset.from_arrays(pictures[:40], kinds[:40], pictures[:20], kinds[:20])
-    run = evaluate(dataset=doubled, heads="knn")
-    assert any("test images" in text for text in run.warnings)
+@pytest.mark.parametrize("progress", [False, True])
+def test_warnings_reach_python(tiny_path, dataset, progress, capsys):
+    """They name the line that called tlbench, and nothing is printed in their place."""
+
+    def only_backbone(params, shape):
+        if shape != (16,):
+            raise ConfigError("It fits these features only.")
+        return params
+
+    picky = dataclasses.replace(HEADS.load("centroid"), name="picky", lay_out=only_backbone)
+    with pytest.warns(UserWarning, match="picky is left out on pixels") as caught:
+        tlbench.evaluate(tiny_path, dataset=dataset, heads=picky, progress=progress)
+    assert {warning.filename for warning in caught} == {__file__}
+    assert "picky" not in capsys.readouterr().out
 
 
 def test_a_listener_hears_the_progress(evaluate, recorder):

@@ -40,10 +40,13 @@ def test_the_examples_run_in_order(photos):
     assert "<table>" in names["run"]._repr_html_()
 
 
-def test_the_readme_example_runs(photos):
-    """The first screen."""
+def test_the_readme_example_runs(photos, capsys):
+    """The first screen: a time in seconds, and the report."""
     (block,) = blocks_of(REPOSITORY / "README.md", "python")
     exec(block.text, {})
+    seconds, report = capsys.readouterr().out.split(maxsplit=1)
+    assert 0 < float(seconds) < 60
+    assert "LogisticRegression" in report
 
 
 def test_every_public_name_is_on_the_page():

@@ -1,6 +1,6 @@
 """Where the Python API reports progress and warnings."""
 
-import traceback
+import sys
 import warnings
 from typing import Any, TypeAlias
 
@@ -19,9 +19,11 @@ class _PythonWarnings(Silent):
 
 def _warn(message: str) -> None:
     """Warn at the user's line that called tlbench: Python shows a warning once for each line."""
-    frames = list(traceback.walk_stack(None))
-    ours = [i for i, (frame, _) in enumerate(frames) if _is_ours(frame.f_globals)]
-    warnings.warn(message, stacklevel=max(ours) + 2)
+    frames = [sys._getframe()]  # noqa: SLF001 - what Python's own warn counts from
+    while (caller := frames[-1].f_back) is not None:
+        frames.append(caller)
+    last_of_ours = max(i for i, frame in enumerate(frames) if _is_ours(frame.f_globals))
+    warnings.warn(message, stacklevel=last_of_ours + 2)
 
 
 def _is_ours(names: dict[str, Any]) -> bool:
