@@ -7,7 +7,7 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli import protocols as p
-from tlbench.cli.terminal import INTERRUPTED, interrupts_held
+from tlbench.cli.process import INTERRUPTED
 from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -193,6 +193,8 @@ def measure_and_show(config: "RunConfig", saving: o.SavingOptions) -> None:
 
 def save_and_show(run: "Run", saving: o.SavingOptions) -> None:
     """Save a run and print it; one that cannot be saved is printed before the error is raised."""
+    from tlbench.cli.terminal import interrupts_held
+
     with interrupts_held():
         try:
             run.save(saving.output)

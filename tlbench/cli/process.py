@@ -7,10 +7,10 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from tlbench.cli.terminal import INTERRUPTED
 from tlbench.core.errors import StorageError, TlbenchError, one_line
 
 ERROR = 2
+INTERRUPTED = 130  # 128 + SIGINT, as shells count
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config, save_and_show
-from tlbench.cli.terminal import INTERRUPTED, interrupts_held
+from tlbench.cli.process import INTERRUPTED
 
 if TYPE_CHECKING:
     from tlbench.records import RunResult
@@ -41,7 +41,7 @@ def reproduce(
     """
     from tlbench.api import Run
     from tlbench.cli.repeat import reproduce_command
-    from tlbench.cli.terminal import listening
+    from tlbench.cli.terminal import interrupts_held, listening
     from tlbench.records import encode_run
     from tlbench.workflows import RecipeChoices, reproduce_recipe
 

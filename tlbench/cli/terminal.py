@@ -9,8 +9,6 @@ from pathlib import Path
 from tlbench.core.errors import StorageError
 from tlbench.core.progress import Listener, Silent
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
-
 
 def stdout_layout() -> tuple[int, bool]:
     """Return the columns to use on stdout, and whether it takes colours.
