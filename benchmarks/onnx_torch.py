@@ -167,6 +167,20 @@ def _gemm(attributes: dict, left: Tensor, right: Tensor, bias=None) -> Tensor:
     return product if bias is None else product + attributes.get("beta", 1.0) * bias
 
 
+def _shape(attributes: dict, images: Tensor) -> np.ndarray:
+    """Return sizes as NumPy integers: what is computed from them is never on a device."""
+    return np.array(images.shape[attributes.get("start", 0) : attributes.get("end")])
+
+
+def _slice(_: dict, images: Tensor, begins, ends, axes, steps=None) -> Tensor:
+    """Cut a window: the crop to a square."""
+    if steps is not None:
+        raise ValueError(f"Slice with steps {steps}")
+    for axis, begin, end in zip(axes, begins, ends, strict=True):
+        images = images.narrow(int(axis), int(begin), int(end) - int(begin))
+    return images
+
+
 _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Add": lambda _, a, b: a + b,
     "AveragePool": _average_pool,
@@ -174,6 +188,8 @@ _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Clip": _clip,
     "Concat": lambda attributes, *parts: torch.cat(parts, dim=attributes["axis"]),
     "Conv": _conv,
+    # Of sizes, which are positive integers: ONNX and NumPy round alike there.
+    "Div": lambda _, a, b: a // b,
     "Flatten": lambda attributes, images: images.flatten(attributes.get("axis", 1)),
     "Gemm": _gemm,
     "Gather": _gather,
@@ -184,9 +200,12 @@ _OPERATORS: dict[str, Callable[..., Tensor]] = {
     "Mul": lambda _, a, b: a * b,
     "Pad": _pad,
     "ReduceMean": _mean,
+    "ReduceMin": lambda _, sizes: sizes.min(keepdims=True),
     "Relu": lambda _, images: functional.relu(images),
     "Reshape": lambda _, images, shape: images.reshape(tuple(int(n) for n in shape)),
     "Resize": _resize,
+    "Shape": _shape,
+    "Slice": _slice,
     "Squeeze": lambda _, images, axes: images.squeeze(tuple(int(axis) for axis in axes)),
     "Sub": lambda _, a, b: a - b,
     "Transpose": lambda attributes, images: images.permute(tuple(attributes["perm"])),

@@ -6,6 +6,8 @@ import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+import tlbench
+
 torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'tlbench[peers]'")
 
 from onnx_torch import OnnxModule  # noqa: E402
@@ -108,3 +110,15 @@ def test_what_is_not_known_is_refused(tmp_path, operator, inputs, attributes, te
     path = save(tmp_path, operator, inputs, attributes)
     with pytest.raises(ValueError, match=text):
         OnnxModule(path)(torch.zeros(2, 3, 9, 8))
+
+
+@pytest.mark.parametrize("size", [(32, 32), (40, 61)], ids=["square", "wide"])
+def test_an_exported_backbone_computes_what_onnxruntime_does(tmp_path, size):
+    path = tmp_path / "lite0.onnx"
+    tlbench.export("efficientnet-lite0", path, input_size=64)
+    images = np.random.default_rng(0).integers(0, 256, (2, *size, 3), dtype=np.uint8)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (expected,) = session.run(None, {"images": images})
+    with torch.inference_mode():
+        found = OnnxModule(path)(torch.from_numpy(images)).numpy()
+    assert np.linalg.norm(found - expected) <= 1e-4 * np.linalg.norm(expected)
