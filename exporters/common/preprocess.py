@@ -40,7 +40,6 @@ class Resize:
         return found | _ATTRIBUTES[self.mode] | extra
 
 
-NETWORK_INPUT = "network_input"  # of every network: the tensor behind the preprocessing
 BILINEAR = Resize(text="bilinear, half-pixel centres, no antialiasing")
 # Keys's cubic convolution with a = -0.5, as Pillow and TensorFlow have it; -0.75 is OpenCV's.
 BICUBIC = Resize(text="bicubic (a = -0.5), half-pixel centres, no antialiasing", mode="cubic")

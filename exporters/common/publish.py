@@ -11,7 +11,6 @@ from exporters.common.fit import SquareFit
 from exporters.common.parity import measure_parity, probe_batches
 from exporters.common.preprocess import (
     NEAREST,
-    NETWORK_INPUT,
     PixelSteps,
     Resize,
     describe_preprocessing,
@@ -21,7 +20,7 @@ from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.files import write_atomically
 from tlbench.core.progress import Listener
-from tlbench.model import CARD_KEY, ModelCard, Weights, encode_card
+from tlbench.model import CARD_KEY, NETWORK_INPUT, ModelCard, Weights, encode_card
 
 
 def publish(

@@ -11,7 +11,6 @@ import onnx
 from exporters.common.finish import UNPOOLED, GraphOutputs, few_optimisers, finish
 from exporters.common.fit import choose_fit
 from exporters.common.options import check_opset_of_tf2onnx
-from exporters.common.preprocess import NETWORK_INPUT
 from exporters.common.publish import publish
 from exporters.common.session import Frameworks, keras_session
 from exporters.frozen.chain import Chain, find_chain
@@ -20,7 +19,7 @@ from exporters.frozen.network import free_batch, network_graph
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Listener
-from tlbench.model import ExportOptions, ModelCard, Weights
+from tlbench.model import NETWORK_INPUT, ExportOptions, ModelCard, Weights
 
 _MAP_RANK, _VECTOR_RANK, _IMAGE_RANK, _CHANNELS = 4, 2, 3, 3
 

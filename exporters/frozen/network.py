@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from exporters.common.preprocess import NETWORK_INPUT
 from exporters.frozen.graph import FrozenGraph, data_inputs, flag, imported
 from tlbench.core.errors import ExportError
+from tlbench.model import NETWORK_INPUT
 
 _VARIABLES = ("Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp", "TemporaryVariable")
 # They pass on their first input; one may stop the run, the other may be fed another value.

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from exporters.common.finish import UNPOOLED, GraphOutputs, few_optimisers, finish
-from exporters.common.preprocess import NETWORK_INPUT
 from exporters.common.session import Frameworks
 from exporters.keras.network import leaf_layers
+from tlbench.model import NETWORK_INPUT
 
 _MAP_RANK = 4
 

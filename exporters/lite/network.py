@@ -14,8 +14,8 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.common.preprocess import NETWORK_INPUT
 from exporters.lite.weights import StateDict
+from tlbench.model import NETWORK_INPUT
 
 STEM_CHANNELS = 32
 HEAD_CHANNELS = 1280

@@ -163,6 +163,16 @@ def test_a_ratio_of_few_blocks_has_no_interval(golden_run):
     assert row[4:] == ("n/a", "20", "nothing")
 
 
+def test_the_preprocessing_stands_below_the_backbone_that_contains_it():
+    parts = {"decode": 0.001, "backbone": 0.008, "head": 0.001}
+    found = Breakdown(
+        parts=parts, end_to_end_s=0.0102, n_images=100, head="softmax", preprocess_s=0.002
+    )
+    rows = breakdown_table(found).rows
+    assert rows[2] == ("  preprocessing alone", "2.00 ms", "")
+    assert rows[4][:2] == ("sum", "10.0 ms")
+
+
 def test_the_breakdown_adds_up():
     """Parts, their sum, and the whole as it was timed."""
     parts = {"decode": 0.001, "backbone": 0.008, "head": 0.001}

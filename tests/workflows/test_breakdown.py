@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import tlbench
 from tlbench.core.errors import UnreadableImageError
 from tlbench.engine import open_session
+from tlbench.model import OnnxModel
 from tlbench.workflows import RunConfig, TimingConfig, run_benchmark
 from tlbench.workflows.steps.breakdown import measure_breakdown
 
@@ -54,6 +56,22 @@ def test_a_device_has_a_way_to_it_and_back(tiny_model, images, monkeypatch):
         found = measure_breakdown(session, images, classifier, "softmax", n_images=3)
     assert list(found.parts) == ["decode", "to device", "backbone", "to host", "head"]
     assert set(classifier.shapes) == {(1, 16)}
+
+
+def test_the_preprocessing_is_timed_by_itself(tmp_path, images):
+    tlbench.export("efficientnet-lite0", tmp_path / "lite0.onnx", input_size=96)
+    with open_session(OnnxModel(tmp_path / "lite0.onnx")) as session:
+        found = measure_breakdown(
+            session, images, Classifier(), "softmax", n_images=10, clock=StepClock()
+        )
+    assert list(found.parts) == ["decode", "backbone", "head"]
+    assert (found.sum_s, found.preprocess_s, found.end_to_end_s) == (3.0, 1.0, 1.0)
+
+
+def test_a_file_that_does_not_mark_its_preprocessing_is_timed_without_it(tiny_model, images):
+    with open_session(tiny_model) as session:
+        found = measure_breakdown(session, images, Classifier(), "softmax", n_images=3)
+    assert found.preprocess_s is None
 
 
 def test_few_images_are_measured_as_they_are(tiny_model, images):

@@ -30,7 +30,14 @@ from .precision import (
     ConversionRequest,
     check_precision,
 )
-from .preprocess import SIDES_PREFIX, Preprocess, crop_ratio, crop_side
+from .preprocess import (
+    NETWORK_INPUT,
+    SIDES_PREFIX,
+    Preprocess,
+    crop_ratio,
+    crop_side,
+    preprocessing_of,
+)
 from .resolve import (
     convert_model,
     export_backbone,
@@ -48,6 +55,7 @@ __all__ = [
     "CLASSIFIER_KEY",
     "FULL_PRECISION",
     "LABEL_OUTPUT",
+    "NETWORK_INPUT",
     "PRECISIONS",
     "PROBABILITIES_OUTPUT",
     "SIDES_PREFIX",
@@ -83,6 +91,7 @@ __all__ = [
     "find_backbone",
     "is_file_name",
     "is_full_precision",
+    "preprocessing_of",
     "refuse_file_at_precision",
     "resolve_model",
 ]

@@ -2,10 +2,15 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import onnx
 
 # Begins the names of the nodes that calculate with an image's two sides; they belong on the host.
 SIDES_PREFIX = "fit_"
+# Between the preprocessing and the network, in every export.
+NETWORK_INPUT = "network_input"
 # Keeps the products of the graph far below 2**63; 1/3 and 0.875 are exact.
 _LARGEST_DENOMINATOR = 1_000_000
 
@@ -14,6 +19,29 @@ def crop_ratio(fraction: float) -> tuple[int, int]:
     """Return numerator and denominator of a crop fraction, the latter at most a million."""
     ratio = Fraction(fraction).limit_denominator(_LARGEST_DENOMINATOR)
     return ratio.numerator, ratio.denominator
+
+
+def preprocessing_of(model: "onnx.ModelProto") -> "onnx.ModelProto | None":
+    """Return the graph from raw images to ``NETWORK_INPUT``; None for files that lack it."""
+    from onnx import TensorProto, helper
+
+    graph = model.graph
+    needed: set[str] = {NETWORK_INPUT}
+    nodes: list[onnx.NodeProto] = []
+    for node in reversed(graph.node):
+        if needed.intersection(node.output):
+            nodes.insert(0, node)
+            needed.update(node.input)
+    if not nodes:
+        return None
+    part = helper.make_graph(
+        nodes,
+        "preprocessing",
+        graph.input,
+        [helper.make_tensor_value_info(NETWORK_INPUT, TensorProto.FLOAT, None)],
+        [tensor for tensor in graph.initializer if tensor.name in needed],
+    )
+    return helper.make_model(part, opset_imports=model.opset_import, ir_version=model.ir_version)
 
 
 def crop_side(height: int, width: int, fraction: float) -> int:

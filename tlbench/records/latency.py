@@ -172,6 +172,9 @@ class Breakdown:
     end_to_end_s: float  # timed as a whole, in turn with the steps
     n_images: int
     head: str
+    # Within ``backbone``: the crop, the resize and the scaling, as a graph of their own. None if
+    # the file does not say where they end.
+    preprocess_s: float | None = None
 
     @property
     def sum_s(self) -> float:

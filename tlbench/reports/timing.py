@@ -184,10 +184,11 @@ def ratio_table(run: RunResult) -> Table:
 
 def breakdown_table(found: Breakdown) -> Table:
     """Return the parts of the way from image to label, their sum, and the whole."""
-    rows = [
-        (name, format_seconds(part), "#" * round(_BAR_WIDTH * part / found.sum_s))
-        for name, part in found.parts.items()
-    ]
+    rows = []
+    for name, part in found.parts.items():
+        rows.append((name, format_seconds(part), "#" * round(_BAR_WIDTH * part / found.sum_s)))
+        if name == "backbone" and found.preprocess_s is not None:
+            rows.append(("  preprocessing alone", format_seconds(found.preprocess_s), ""))
     rows += [
         ("sum", format_seconds(found.sum_s), ""),
         ("end to end", format_seconds(found.end_to_end_s), f"over {found.n_images} images"),

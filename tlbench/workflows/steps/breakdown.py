@@ -1,7 +1,10 @@
 """From image to label, one image at a time: where the time goes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -9,9 +12,10 @@ import numpy as np
 from tlbench.core.arrays import ImageArray, Images
 from tlbench.core.errors import UnreadableImageError
 from tlbench.core.progress import task
-from tlbench.engine import BoundBatch, Session, device_of
+from tlbench.engine import BoundBatch, Session, device_of, open_session
 from tlbench.heads import HEADS, Classifier, fit_head
 from tlbench.latency import Clock, SystemClock
+from tlbench.model import OnnxModel, preprocessing_of
 from tlbench.records import Breakdown
 from tlbench.workflows.steps.accuracy import MeasuredAccuracy
 from tlbench.workflows.steps.context import RunContext
@@ -54,8 +58,9 @@ def measure_breakdown(
 ) -> Breakdown | None:
     """Time each part of the way from image to label, and the whole, alternately.
 
-    Reading an image decodes it; resizing and scaling are inside the graph, so they count as
-    backbone. On a device there are also ``to device`` and ``to host``. Images that cannot be read,
+    Reading an image decodes it. The crop, the resize and the scaling are inside the graph, so they
+    count as backbone; they are timed as a graph of their own as well, on the same images. On a
+    device there are also ``to device`` and ``to host``. Images that cannot be read,
     and those of another size than the first, are left out. None if no image can be read.
     """
     clock = clock or SystemClock()
@@ -63,7 +68,7 @@ def measure_breakdown(
     if first is None:
         return None
     is_host = device_of(session.provider) == "cpu"
-    way = _host_way(session) if is_host else _device_way(session, first)
+    way = (_host_way if is_host else _device_way)(session, first)
     steps: list[tuple[str, Callable[[Any], Any]]] = [
         ("decode", lambda i: np.asarray(images[i])[np.newaxis]),
         *way,
@@ -71,15 +76,20 @@ def measure_breakdown(
     ]
     parts: dict[str, list[float]] = {name: [] for name, _ in steps}
     whole: list[float] = []
-    for count, i in enumerate([*chosen[:_N_WARM_UP], *chosen[:n_images]]):
-        try:
-            together, one_by_one = _time_steps(i, steps, clock)
-        except UnreadableImageError:  # it was readable when the images were chosen
-            continue
-        if count >= min(_N_WARM_UP, len(chosen)):
-            whole.append(together)
-            for name, taken in one_by_one.items():
-                parts[name].append(taken)
+    preprocess: list[float] = []
+    with _preprocessing_session(session) as part:
+        apart = None if part is None else (_host_way if is_host else _device_way)(part, first)
+        for count, i in enumerate([*chosen[:_N_WARM_UP], *chosen[:n_images]]):
+            try:
+                together, one_by_one = _time_steps(i, steps, clock)
+                alone = _time_steps(i, [steps[0], *apart], clock)[1] if apart else {}
+            except UnreadableImageError:  # it was readable when the images were chosen
+                continue
+            if count >= min(_N_WARM_UP, len(chosen)):
+                whole.append(together)
+                preprocess += [alone["backbone"]] if alone else []
+                for name, taken in one_by_one.items():
+                    parts[name].append(taken)
     if not whole:
         return None
     return Breakdown(
@@ -87,7 +97,28 @@ def measure_breakdown(
         end_to_end_s=median(whole),
         n_images=len(whole),
         head=head,
+        preprocess_s=median(preprocess) if preprocess else None,
     )
+
+
+@contextmanager
+def _preprocessing_session(session: Session) -> Iterator[Session | None]:
+    """Open the graph of the preprocessing like *session*; None for files that do not mark it."""
+    part = preprocessing_of(session.model.proto)
+    if part is None:
+        yield None
+        return
+    with TemporaryDirectory(prefix="tlbench-") as folder:
+        path = Path(folder) / "preprocessing.onnx"
+        path.write_bytes(part.SerializeToString())
+        with open_session(
+            OnnxModel(path),
+            provider=session.provider,
+            provider_options=session.requested_options,
+            threads=session.threads,
+            spin=session.spin,
+        ) as opened:
+            yield opened
 
 
 def _of_one_size(images: Images, most: int) -> tuple[list[int], ImageArray | None]:
@@ -126,7 +157,7 @@ def _time_steps(
     return together, one_by_one
 
 
-def _host_way(session: Session) -> list[tuple[str, Callable[[Any], Any]]]:
+def _host_way(session: Session, _: ImageArray) -> list[tuple[str, Callable[[Any], Any]]]:
     return [("backbone", session.run)]
 
 
