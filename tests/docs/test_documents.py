@@ -15,11 +15,7 @@ from tlbench.cli.app import app
 # Options that a document names and that are other programs'.
 FOREIGN_OPTIONS = {
     "CONTRIBUTING.md": {"--benchmark-json"},  # pytest-benchmark's
-    "docs/results/cuda-sweep.md": {
-        "--quick",
-        "--kinds",
-        "--budget-s",
-    },  # benchmarks/cuda_sweep.py's
+    "docs/results/cuda-sweep.md": {"--kinds", "--budget-s"},  # benchmarks/cuda_sweep.py's
 }
 # Heads that a document shows how to write.
 EXAMPLES = {"ridge", "wide"}
