@@ -4,6 +4,7 @@ from .comparison import comparison_document, render_comparison
 from .fragment import comparison_fragment, run_fragment, verdict_fragment
 from .gate import render_verdict, verdict_document
 from .gate_files import verdict_annotations, verdict_junit, verdict_markdown
+from .markdown import comparison_markdown
 from .model import describe_model, model_document
 from .predictions import differing_csv
 
@@ -13,6 +14,7 @@ __all__ = [
     "Renderer",
     "comparison_document",
     "comparison_fragment",
+    "comparison_markdown",
     "describe_model",
     "differing_csv",
     "model_document",

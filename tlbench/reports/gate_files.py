@@ -1,7 +1,6 @@
 """A gate's verdict for machines that run builds: JUnit XML, Markdown, GitHub Actions."""
 
 import re
-from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
 from tlbench.core.errors import printable
@@ -15,6 +14,7 @@ from tlbench.reports.gate import (
     verdict_parts,
     verdict_title,
 )
+from tlbench.reports.markdown import markdown_cell, markdown_table
 
 _TITLE = "tlbench gate"
 # What XML 1.0 cannot hold, not even escaped.
@@ -61,27 +61,16 @@ def _detectable(verdict: GateVerdict) -> list[str]:
 def verdict_markdown(verdict: GateVerdict) -> str:
     """Return the verdict as Markdown, for ``$GITHUB_STEP_SUMMARY`` or a comment."""
     answer, *about = verdict_title(verdict)
-    texts = [f"## {_TITLE}: {answer}", " · ".join(map(_cell, about)), _cell(compared_line(verdict))]
+    texts = [f"## {_TITLE}: {answer}", " · ".join(map(markdown_cell, about))]
+    texts.append(markdown_cell(compared_line(verdict)))
     for part in verdict_parts(verdict):
         if not isinstance(part, Table):
             for title, lines in part.items():
                 if lines:
-                    texts += [f"### {title}", "\n".join(f"- {_cell(line)}" for line in lines)]
+                    texts += [f"### {title}", "\n".join(f"- {markdown_cell(x)}" for x in lines)]
         elif part.rows:
-            texts += [f"### {part.title}", _table(part)]
+            texts += [f"### {part.title}", markdown_table(part)]
     return "\n\n".join(texts) + "\n"
-
-
-def _table(table: Table) -> str:
-    rules = ["--:" if right else ":--" for right in table.right]
-    rows: list[Sequence[str]] = [list(map(_cell, table.columns)), rules]
-    rows += [list(map(_cell, row)) for row in table.rows]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _cell(text: str) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    return re.sub(r"([\\`*_<>|\[\]#~&$])", r"\\\1", printable(" ".join(text.split())))
 
 
 def verdict_annotations(verdict: GateVerdict) -> str:
