@@ -55,6 +55,8 @@ def commands_of(block):
 def steps_of(block):
     """Return the steps of all jobs of a workflow, in order."""
     workflow = yaml.safe_load(block.text)
+    if isinstance(workflow, list):  # steps of a job, without the rest of it
+        return workflow
     return [step for job in workflow["jobs"].values() for step in job["steps"]]
 
 
