@@ -41,6 +41,7 @@ def publish(
     reference_name: str,
     destination: Path,
     listener: Listener,
+    precision: str = "fp32",
 ) -> ModelCard:
     """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
@@ -79,6 +80,7 @@ def publish(
         pooling=outputs.pooling,
         feature_shape=outputs.feature_shape,
         n_classes=outputs.n_classes,
+        precision=precision,
         opset=opset,
         parity=parity,
         exported_by=f"tlbench {metadata.version('tlbench')}",
