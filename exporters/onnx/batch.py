@@ -7,17 +7,17 @@ import onnx
 from onnx import numpy_helper
 
 from exporters.onnx.ends import ImageInput
-from tlbench.core.errors import ExportError
 from tlbench.model import TensorInfo, infer_shapes
 
 _Lengths = list[int | None]
 
 
-def free_batch(model: onnx.ModelProto, image: ImageInput, label: str) -> None:
+def free_batch(model: onnx.ModelProto, image: ImageInput) -> None:
     """Make the first axis of the image dynamic, in place, and of all that is computed from it.
 
     A ``Reshape`` to a constant shape keeps its first axis open, a ``Squeeze`` of all axes names
-    them. Whatever else mixes the images of a batch shows in the verification.
+    them, and a constant that is joined to one image, such as a class token, is repeated for each.
+    Whatever else mixes the images of a batch shows in the verification.
     """
     graph = model.graph
     fixed = {name: _lengths(info) for name, info in infer_shapes(model).items()}
@@ -25,18 +25,21 @@ def free_batch(model: onnx.ModelProto, image: ImageInput, label: str) -> None:
     if image.batch is not None:
         shape.dim[0].dim_param = "N"
         constants = {tensor.name: tensor for tensor in graph.initializer}
-        fed = {image.name}
+        fed, nodes = {image.name}, []
         for node in graph.node:
-            if fed.intersection(node.input):
+            if fed.intersection(node.input) and node.op_type not in {"Shape", "Size"}:
+                if node.op_type == "Concat" and image.batch == 1:
+                    nodes += _repeated(graph, node, image.name, fed, fixed, constants=constants)
                 fed.update(filter(None, node.output))
                 if node.op_type == "Reshape" and node.input[0] in fed:
                     _free_reshape(graph, node, constants, fixed, image.batch)
                 elif node.op_type == "Squeeze" and len(node.input) == 1:
                     _name_squeezed_axes(graph, node, fixed.get(node.input[0]))
+            nodes.append(node)
+        del graph.node[:]
+        graph.node.extend(nodes)
     for value in graph.output:  # whose stated shape is that of the fixed batch
         value.type.tensor_type.ClearField("shape")
-    if image.batch is not None:
-        _check(model, label)
 
 
 def _lengths(info: TensorInfo) -> _Lengths | None:
@@ -87,29 +90,40 @@ def _name_squeezed_axes(
     node.input.append(name)
 
 
-def _check(model: onnx.ModelProto, label: str) -> None:
-    """Raise ExportError if a node gives a fixed number of images for any number of them."""
-    shapes = {name: _lengths(info) for name, info in infer_shapes(model).items()}
-
-    def is_open(name: str) -> bool:
-        lengths = shapes.get(name)
-        return bool(lengths) and lengths is not None and lengths[0] is None
-
-    constants = {tensor.name for tensor in model.graph.initializer}
-    for node in model.graph.node:
-        data = [name for name in node.input if name and name not in constants]
-        lengths = shapes.get(node.output[0])
-        if lengths and lengths[0] is not None and data and all(map(is_open, data)):
-            if node.op_type in {"Shape", "Size"}:
-                continue
-            msg = fixed_batch(label, node.op_type, node.output[0])
-            raise ExportError(f"{msg} It gives the fixed shape {tuple(lengths)}.")
+def _repeated(
+    graph: onnx.GraphProto,
+    node: onnx.NodeProto,
+    image: str,
+    fed: set[str],
+    fixed: dict[str, _Lengths | None],
+    *,
+    constants: dict[str, onnx.TensorProto],
+) -> list[onnx.NodeProto]:
+    """Return the nodes that repeat what a ``Concat`` joins to one image, for each image."""
+    if any(one.name == "axis" and one.i == 0 for one in node.attribute):
+        return []
+    nodes = []
+    for position, name in enumerate(node.input):
+        lengths = list(constants[name].dims) if name in constants else fixed.get(name)
+        if name in fed or not lengths or lengths[0] != 1:
+            continue
+        prefix = f"{node.output[0]}_{position}"
+        ones = numpy_helper.from_array(np.ones(len(lengths) - 1, dtype=np.int64), f"{prefix}_ones")
+        graph.initializer.append(ones)
+        make = onnx.helper.make_node
+        nodes += [
+            make("Shape", [image], [f"{prefix}_batch"], start=0, end=1),
+            make("Concat", [f"{prefix}_batch", ones.name], [f"{prefix}_shape"], axis=0),
+            make("Expand", [name, f"{prefix}_shape"], [f"{prefix}_each"]),
+        ]
+        node.input[position] = f"{prefix}_each"
+    return nodes
 
 
 def fixed_batch(label: str, operator: str, tensor: str) -> str:
     """Return the words for a batch that cannot be made dynamic."""
     return (
-        f"The batch size of {label} is fixed, and cannot be made dynamic after {operator}, which "
-        f"computes {tensor!r}. Choose a tensor before it with layer=..., or export the network "
-        "with a dynamic batch."
+        f"The batch size of {label} is fixed and cannot be made dynamic: {operator}, which "
+        f"computes {tensor!r}, takes one size only. Choose a tensor before it with "
+        "layer=..., or export the network with a dynamic batch."
     )

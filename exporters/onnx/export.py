@@ -53,7 +53,7 @@ def export_file(
     )
     cut = _cut(original, network, ends, options, size)
     model = at_opset(plain, opset, source.label)
-    free_batch(model, image, source.label)
+    free_batch(model, image)
     wrapped = artefact_network(model, image, size, cut)
     _try(wrapped, image, size, source.label)
     listener.finish()
@@ -201,14 +201,17 @@ def _try(network: onnx.ModelProto, image: ImageInput, size: tuple[int, int], lab
     """Run the network on two images; raise ExportError if a fixed batch cannot be made dynamic."""
     try:
         session = open_session(network)
-        session.run(None, {NETWORK_INPUT: np.zeros((2, 3, *size), dtype=np.float32)})
+        found = session.run(None, {NETWORK_INPUT: np.zeros((2, 3, *size), dtype=np.float32)})
     except Exception as error:
         text = one_line(error)
-        found = _FAILED_NODE.search(text)
-        if image.batch is not None and found is not None:
-            raise ExportError(f"{fixed_batch(label, found[1], found[2])} {text:.200}") from error
+        node = _FAILED_NODE.search(text)
+        if image.batch is not None and node is not None:
+            raise ExportError(f"{fixed_batch(label, node[1], node[2])} {text:.200}") from error
         msg = f"ONNX Runtime cannot run the exported graph of {label}: {text:.300}"
         raise ExportError(msg) from error
+    for output, array in zip(network.graph.output, found, strict=True):
+        if len(array) != 2:  # noqa: PLR2004 - images
+            raise ExportError(fixed_batch(label, "a node", output.name))
 
 
 def _precision(model: onnx.ModelProto) -> str:

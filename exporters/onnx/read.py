@@ -1,12 +1,15 @@
 """Read an ONNX file of any origin, and bring its graph into one plain form."""
 
 import hashlib
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import onnx
+import onnx.reference
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
 from tlbench.core.errors import ExportError, ModelError, one_line
@@ -15,6 +18,13 @@ from tlbench.model import parse_model
 _LARGEST_BYTES = (1 << 31) - 1  # of one protobuf message
 _OLDEST_OPSET = 7  # from which on the version converter knows every operator
 _OLDEST_IR = 8  # of opset 18; initializers need not be listed as inputs since 4
+_SHAPE_LENGTH = 16
+_OF_SHAPES = frozenset(
+    (
+        *("Add", "Cast", "Concat", "ConstantOfShape", "Div", "Equal", "Gather", "Identity", "Mul"),
+        *("Slice", "Squeeze", "Sub", "Unsqueeze", "Where"),
+    )
+)
 _DEFAULT_DOMAINS = {"", "ai.onnx"}
 _SCALARS = {
     "value_float": np.float32,
@@ -145,6 +155,7 @@ def plain_model(source: SourceFile) -> onnx.ModelProto:
     model.ir_version = max(model.ir_version, _OLDEST_IR)
     graph = model.graph
     _constants_to_initializers(graph)
+    _fold_shapes(graph, source.opset)
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     del graph.input[:], graph.value_info[:]
@@ -181,6 +192,44 @@ def _constants_to_initializers(graph: onnx.GraphProto) -> None:
             graph.initializer.append(tensor)
     del graph.node[:]
     graph.node.extend(kept)
+
+
+def _fold_shapes(graph: onnx.GraphProto, opset: int) -> None:
+    """Replace what is computed of constant shapes by its value, in place."""
+    small = {
+        tensor.name: numpy_helper.to_array(tensor)
+        for tensor in graph.initializer
+        if tensor.data_type == onnx.TensorProto.INT64 and math.prod(tensor.dims) <= _SHAPE_LENGTH
+    }
+    kept = []
+    for node in graph.node:
+        is_shape = node.op_type in _OF_SHAPES and node.domain == "" and node.input
+        if not is_shape or not all(name in small for name in node.input):
+            kept.append(node)
+            continue
+        value = _evaluate(node, [small[name] for name in node.input], opset)
+        if value.size > _SHAPE_LENGTH or value.dtype not in {np.dtype(np.int64), np.dtype(bool)}:
+            kept.append(node)
+            continue
+        small[node.output[0]] = value
+        graph.initializer.append(numpy_helper.from_array(value, node.output[0]))
+    del graph.node[:]
+    graph.node.extend(kept)
+
+
+def _evaluate(
+    node: onnx.NodeProto, values: list[NDArray[np.generic]], opset: int
+) -> NDArray[np.generic]:
+    tensors = [
+        numpy_helper.from_array(value, name)
+        for name, value in dict(zip(node.input, values, strict=True)).items()
+    ]
+    output = onnx.ValueInfoProto(name=node.output[0])
+    graph = onnx.helper.make_graph([node], "shape", [], [output], tensors)
+    opsets = [onnx.helper.make_opsetid("", opset)]
+    model = onnx.helper.make_model(graph, opset_imports=opsets)
+    (value,) = onnx.reference.ReferenceEvaluator(model).run(None, {})
+    return np.asarray(value)
 
 
 def _constant(node: onnx.NodeProto) -> onnx.TensorProto | None:
