@@ -8,7 +8,7 @@ import onnx
 
 from exporters.common.finish import GraphOutputs
 from exporters.common.fit import SquareFit
-from exporters.common.parity import measure_parity, probe_batches
+from exporters.common.parity import TOLERANCE, measure_parity, probe_batches
 from exporters.common.preprocess import (
     NEAREST,
     NETWORK_INPUT,
@@ -42,6 +42,7 @@ def publish(
     destination: Path,
     listener: Listener,
     precision: str = "fp32",
+    tolerance: float = TOLERANCE,
 ) -> ModelCard:
     """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
@@ -67,6 +68,7 @@ def publish(
         reference=lambda images: reference(fit.apply(images)),
         reference_name=reference_name,
         batches=probe_batches(fit=fit, odd_sizes=resize is NEAREST),
+        tolerance=tolerance,
     )
     listener.finish()
     card = ModelCard(

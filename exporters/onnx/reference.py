@@ -77,10 +77,8 @@ class OriginalFile:
     ) -> None:
         shown = onnx.ModelProto()
         shown.CopyFrom(model)
-        known = {value.name for value in model.graph.output}
-        shown.graph.output.extend(
-            onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs) if name not in known
-        )
+        del shown.graph.output[:]
+        shown.graph.output.extend(onnx.ValueInfoProto(name=name) for name in dict.fromkeys(outputs))
         self.image, self.outputs, self.label = image, outputs, label
         self.session = open_session(shown, f"file {label}")
 
