@@ -28,7 +28,7 @@ from tlbench.model import ExportOptions, ModelCard, Weights
 
 _MAP, _TOKENS, _VECTOR = 3, 2, 1  # axes of one image's features
 _FLOATS = {np.dtype(name) for name in ("float16", "float32", "float64")}
-# Four times half a unit in the last place of float16: on a CPU, ONNX Runtime computes it in float32,
+# Four times half a unit in the last place of float16: on a CPU, ONNX Runtime computes in float32,
 # and the optimisations of a graph decide which results are rounded in between.
 _HALF_TOLERANCE = 4 * 2.0**-11
 _QUANTISED = {"DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QuantizeLinear"}
