@@ -56,7 +56,8 @@ def export_file(
     cut = _cut(original, network, ends, options, size)
     model = at_opset(plain, opset, source.label)
     free_batch(model, image)
-    wrapped = artefact_network(model, image, size, cut)
+    precision = _precision(plain)
+    wrapped = artefact_network(model, image, size, cut, is_quantised=precision == "int8")
     _try(wrapped, image, size, source.label)
     listener.finish()
     return publish(
@@ -82,7 +83,7 @@ def export_file(
         ),
         destination=destination,
         listener=listener,
-        precision=_precision(plain),
+        precision=precision,
         tolerance=_HALF_TOLERANCE if "float16" in _kinds(plain) else TOLERANCE,
     )
 

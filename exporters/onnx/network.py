@@ -40,7 +40,12 @@ class Cut:
 
 
 def artefact_network(
-    model: onnx.ModelProto, image: ImageInput, size: tuple[int, int], cut: Cut
+    model: onnx.ModelProto,
+    image: ImageInput,
+    size: tuple[int, int],
+    cut: Cut,
+    *,
+    is_quantised: bool,
 ) -> onnx.ModelProto:
     """Return the network from `NETWORK_INPUT`, float32 (N, 3, height, width), to its outputs."""
     network = onnx.ModelProto()
@@ -50,6 +55,8 @@ def artefact_network(
     names = _rename(graph, [image.name, *wanted])
     _keep_needed(graph, [names[one] for one in wanted])
     before = _first_nodes(graph, names[image.name], image)
+    if is_quantised:
+        before = [*_barrier(graph, size, before), *before]
     after = [*_feature_nodes(graph, names[cut.ends.features], cut), *_logit_nodes(names, cut)]
     nodes = [*before, *graph.node, *after]
     del graph.node[:]
@@ -156,6 +163,22 @@ def _first_nodes(graph: onnx.GraphProto, name: str, image: ImageInput) -> list[o
         last = add("Transpose", [last], "input_nhwc", perm=[0, 2, 3, 1])
     _read_instead(graph, name, last)
     return nodes
+
+
+def _barrier(
+    graph: onnx.GraphProto, size: tuple[int, int], before: list[onnx.NodeProto]
+) -> list[onnx.NodeProto]:
+    """Return a node that does nothing, between the resize and a quantised network.
+
+    ONNX Runtime (seen in 1.31) moves the transpose before an 8-bit convolution in front of the
+    resize, whose size it then reorders as if it had four axes, and refuses the file. It does not
+    move a transpose through a Reshape.
+    """
+    shape = numpy_helper.from_array(np.array([0, 3, *size], dtype=np.int64), "input_shape")
+    graph.initializer.append(shape)
+    for node in (*before, *graph.node):
+        node.input[:] = ["input_seen" if one == NETWORK_INPUT else one for one in node.input]
+    return [helper.make_node("Reshape", [NETWORK_INPUT, shape.name], ["input_seen"])]
 
 
 def _read_instead(graph: onnx.GraphProto, old: str, new: str) -> None:
