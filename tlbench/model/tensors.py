@@ -1,6 +1,6 @@
 """The tensors of a graph that may become features, for people to choose one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,10 @@ def candidate_tensors(path: Path) -> tuple[GraphTensor, ...]:
         msg = f"{path} cannot be read: {error.strerror}. Give the path of an .onnx file."
         raise ModelError(msg) from error
     proto = parse_model(path, content)
+    if proto.functions:
+        from onnx.inliner import inline_local_functions
+
+        proto = inline_local_functions(proto)
     shapes = infer_shapes(proto)
     fed = _fed_by_inputs(proto.graph)
     found = []
@@ -62,7 +66,16 @@ def infer_shapes(proto: "onnx.ModelProto") -> dict[str, TensorInfo]:
         inferred = proto  # what the file itself states
     graph = inferred.graph
     values = (*graph.input, *graph.value_info, *graph.output)
-    return {value.name: tensor_info(value) for value in values}
+    return {value.name: _without_made_up_names(tensor_info(value)) for value in values}
+
+
+def _without_made_up_names(info: TensorInfo) -> TensorInfo:
+    """Return the same, with axes open that only shape inference has named."""
+    if info.shape is None:
+        return info
+    made_up = "unk__"
+    shape = tuple(None if str(axis).startswith(made_up) else axis for axis in info.shape)
+    return replace(info, shape=shape)
 
 
 def _fed_by_inputs(graph: "onnx.GraphProto") -> set[str]:
