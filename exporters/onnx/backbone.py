@@ -40,6 +40,12 @@ class OnnxBackbone:
         """Write the ONNX file and return its card; see `tlbench.model.Backbone`."""
         if self.path is None or not self.path.name:
             raise ConfigError("The backbone onnx needs a file. Name it as onnx:FILE.onnx.")
+        if destination.exists() and self.path.exists() and destination.samefile(self.path):
+            msg = (
+                f"{destination} is the file that is read, and would be lost. Give another "
+                "path as file=..."
+            )
+            raise ConfigError(msg)
         from exporters.common.options import refuse_options
         from exporters.onnx.export import export_file
 

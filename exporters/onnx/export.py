@@ -154,7 +154,10 @@ def _cut(
     size: tuple[int, int],
 ) -> Cut:
     """Run the file once to see the shapes of its ends, and return what is done with them."""
-    features, *others = original.run(np.zeros((2, 3, *size), dtype=np.float32))
+    n_images = original.image.batch or 2  # of which the first axis must be the batch
+    features, *others = original.run(
+        np.zeros((n_images, 3, *size), dtype=np.float32), batch=n_images
+    )
     shape, label = features.shape[1:], network.label
     if features.dtype not in _FLOATS or len(shape) not in {_MAP, _TOKENS, _VECTOR}:
         msg = (

@@ -11,6 +11,7 @@ import onnx
 import onnx.reference
 from numpy.typing import NDArray
 from onnx import numpy_helper
+from onnx.inliner import inline_local_functions
 
 from tlbench.core.errors import ExportError, ModelError, one_line
 from tlbench.model import parse_model
@@ -151,7 +152,7 @@ def plain_model(source: SourceFile) -> onnx.ModelProto:
         )
         raise ExportError(msg)
     if model.functions:
-        model = onnx.inliner.inline_local_functions(model)
+        model = inline_local_functions(model)
     model.ir_version = max(model.ir_version, _OLDEST_IR)
     graph = model.graph
     _constants_to_initializers(graph)

@@ -82,10 +82,13 @@ class OriginalFile:
         self.image, self.outputs, self.label = image, outputs, label
         self.session = open_session(shown, f"file {label}")
 
-    def run(self, pixels: FloatArray) -> list[np.ndarray[Any, Any]]:
-        """Return each output for pixels (N, 3, height, width), float32, in the file's batches."""
+    def run(self, pixels: FloatArray, batch: int = 1) -> list[np.ndarray[Any, Any]]:
+        """Return each output for pixels (N, 3, height, width), float32.
+
+        In the file's own batches; where they are open, in those of *batch* images.
+        """
         fed = self._as_input(pixels)
-        step = self.image.batch or len(fed)
+        step = self.image.batch or batch
         found = []
         for start in range(0, len(fed), step):
             part = fed[start : start + step]

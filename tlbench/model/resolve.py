@@ -59,9 +59,10 @@ def file_stem(name: str) -> str:
 
 def is_file_name(model: str) -> bool:
     """Tell whether *model* means a file and not the name of a backbone."""
+    if _has_argument(model):  # onnx:FILE.onnx
+        return False
     path = Path(model).expanduser()
-    is_path = os.sep in model or path.is_file()
-    return path.suffix.lower() == ".onnx" or (is_path and not _has_argument(model))
+    return path.suffix.lower() == ".onnx" or os.sep in model or path.is_file()
 
 
 def resolve_model(
