@@ -44,6 +44,7 @@ def classifier(
     end="gemm",
     flatten="flatten",
     softmax=True,
+    depth=1,
     name="input",
     **extra,
 ):
@@ -68,6 +69,8 @@ def classifier(
     if layout == "NHWC":
         last = node("Transpose", [last], "first", perm=[0, 3, 1, 2])
     last = node("Conv", [last, "kernel"], "map", strides=[2, 2], pads=[1, 1, 1, 1])
+    for i in range(1, depth):
+        last = node("Conv", [node("Relu", [last], f"active_{i}"), "deeper"], f"map_{i}")
     last = node("Relu", [last], "active")
     last = node("GlobalAveragePool", [last], "pooled")
     if end == "conv":
@@ -86,6 +89,7 @@ def classifier(
     floats = np.float16 if kind == "float16" else np.float32
     constants = {
         "kernel": weights(N_CHANNELS, 3, 3, 3).astype(floats),
+        "deeper": weights(N_CHANNELS, N_CHANNELS, 3, 3).astype(floats),
         "matrix": weights(N_CHANNELS, N_CLASSES).astype(floats),
         "bias": weights(N_CLASSES).astype(floats),
         "pointwise": weights(N_CLASSES, N_CHANNELS, 1, 1).astype(floats),

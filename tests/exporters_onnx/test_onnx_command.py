@@ -18,7 +18,8 @@ SCALED = ("--scale", "1/255", "--mean", "0.485,0.456,0.406", "--std", "0.229,0.2
 @pytest.fixture
 def foreign(tlbench, tmp_path):
     """A file in the folder in which commands run."""
-    onnx.save(nets.classifier(batch=1, flatten="reshape"), tmp_path / "work" / "net.onnx")
+    model = nets.classifier(batch=1, flatten="reshape", depth=2)
+    onnx.save(model, tmp_path / "work" / "net.onnx")
     return tlbench
 
 
@@ -66,9 +67,9 @@ def test_tensors_are_listed_with_their_shapes(foreign):
     """Those that can be cut at, and no constants or shapes."""
     lines = foreign("inspect", "net.onnx", "--tensors").out.splitlines()
     assert [line.split()[0] for line in lines] == [
-        *("map", "active", "pooled", "code", "scores", "probabilities"),
+        *("map", "active_1", "map_1", "active", "pooled", "code", "scores", "probabilities"),
     ]
-    assert lines[3].split(maxsplit=2) == ["code", "Reshape", "float32 (1, 8)"]
+    assert lines[5].split(maxsplit=2) == ["code", "Reshape", "float32 (1, 8)"]
     rows = json.loads(foreign("inspect", "net.onnx", "--tensors", "--format", "json").out)
     assert rows[0] == {
         "operator": "Conv",
@@ -78,10 +79,11 @@ def test_tensors_are_listed_with_their_shapes(foreign):
     }
 
 
-def test_tensors_of_a_backbone_by_its_name(tlbench):
-    """It is exported first."""
-    out = tlbench("inspect", "efficientnet-lite0", "--tensors").out
-    assert "features" in out
+def test_tensors_of_an_exported_file(tlbench, tiny_path):
+    """Also those of the preprocessing."""
+    lines = tlbench("inspect", tiny_path, "--tensors").out.splitlines()
+    assert lines[-1].split() == ["features", "Flatten", "float32", "(N,", "16)"]
+    assert any(line.startswith("resized") for line in lines)
 
 
 def test_tensors_of_a_file_whose_weights_are_elsewhere(tmp_path):
