@@ -80,6 +80,7 @@ def test_a_keras_resnet50_by_plain_tf2onnx(tensorflow, export, run_onnx, tmp_pat
     assert sum(node.op_type == "Transpose" for node in nodes) == 1  # of the bytes
 
 
+@pytest.mark.filterwarnings("ignore")  # of PyTorch, about itself
 @pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
 def test_a_pytorch_network_by_torch_onnx(export, run_onnx, tmp_path, exporter):
     """NCHW, a fixed batch of one, weights beside the file."""
