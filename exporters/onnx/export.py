@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime
+from onnx import TensorProto
 
 from exporters.common.declared import Declared, declare
 from exporters.common.finish import GraphOutputs
 from exporters.common.options import DEFAULT_OPSET, check_opset
-from exporters.common.parity import TOLERANCE, open_session
+from exporters.common.parity import TOLERANCE, open_session, runtime_name
 from exporters.common.preprocess import NETWORK_INPUT
 from exporters.common.publish import publish
 from exporters.onnx.batch import fixed_batch, free_batch
@@ -31,6 +31,8 @@ _FLOATS = {np.dtype(name) for name in ("float16", "float32", "float64")}
 # Four times half a unit in the last place of float16: on a CPU, ONNX Runtime computes in float32,
 # and the optimisations of a graph decide which results are rounded in between.
 _HALF_TOLERANCE = 4 * 2.0**-11
+_BYTES = (1, 0, 0, 0, 1, 1, 1)  # the scale, means and standard deviations that change nothing
+_ROUND_TO = {TensorProto.BFLOAT16, TensorProto.FLOAT16, TensorProto.INT8, TensorProto.UINT8}
 _QUANTISED = {"DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QuantizeLinear"}
 
 
@@ -60,6 +62,8 @@ def export_file(
     wrapped = artefact_network(model, image, size, cut, is_quantised=precision == "int8")
     _try(wrapped, image, size, source.label)
     listener.finish()
+    written = opset_of(wrapped)
+    pixels_opset = written if _rounds(plain, image) else None
     return publish(
         wrapped,
         backbone=name,
@@ -76,11 +80,9 @@ def export_file(
         preprocessing=declared.pixels,
         layer=ends.features,
         outputs=cut.outputs,
-        opset=opset_of(wrapped),
-        reference=_reference(original, declared, size, cut, rounds=_rounds(plain, image)),
-        reference_name=(
-            f"{source.label} in onnxruntime {onnxruntime.__version__} after numpy's preprocessing"
-        ),
+        opset=written,
+        reference=_reference(original, declared, size, cut, pixels_opset=pixels_opset),
+        reference_name=f"{source.label} in {runtime_name()} after numpy's preprocessing",
         destination=destination,
         listener=listener,
         precision=precision,
@@ -95,14 +97,10 @@ def _declared(name: str, options: ExportOptions, image: ImageInput) -> Declared:
         options = replace(options, scale=1.0)
     declared = declare(name, options)
     pixels = replace(declared.pixels, layout=image.layout)
-    if (
-        image.dtype == "uint8"
-        and pixels.steps
-        and (pixels.scale, *pixels.mean, *pixels.std) != (1, 0, 0, 0, 1, 1, 1)
-    ):
+    if image.dtype == "uint8" and (pixels.scale, *pixels.mean, *pixels.std) != _BYTES:
         msg = (
             f"{image.name} of {name} is uint8: the network takes pixels from 0 to 255 as they are, "
-            f"but {pixels.text} was declared. Leave scale, mean and std out."
+            f"but {pixels.text} was declared. Declare scale=1, mean=0 and std=1, or nothing."
         )
         raise ConfigError(msg)
     return replace(declared, pixels=pixels)
@@ -236,21 +234,32 @@ def _precision(model: onnx.ModelProto) -> str:
 
 def _rounds(model: onnx.ModelProto, image: ImageInput) -> bool:
     """Tell whether the network rounds: two inputs that are as good as equal may then differ."""
-    return image.dtype in {"uint8", "float16"} or any(
-        node.op_type in _QUANTISED or node.op_type == "Cast" for node in model.graph.node
-    )
+    casts = {
+        attribute.i
+        for node in model.graph.node
+        if node.op_type == "Cast"
+        for attribute in node.attribute
+        if attribute.name == "to"
+    }
+    rounds = any(node.op_type in _QUANTISED | {"Round", "Floor"} for node in model.graph.node)
+    return image.dtype in {"uint8", "float16"} or rounds or bool(casts & _ROUND_TO)
 
 
 def _reference(
-    original: OriginalFile, declared: Declared, size: tuple[int, int], cut: Cut, *, rounds: bool
+    original: OriginalFile,
+    declared: Declared,
+    size: tuple[int, int],
+    cut: Cut,
+    *,
+    pixels_opset: int | None,
 ) -> Callable[[ImageArray], list[FloatArray]]:
     """Return the function that computes features, and logits if any, by the original file.
 
     Where the network rounds, half way between two values, numpy's last digit and the graph's would
-    decide differently: there the graph's preprocessing is compared with numpy's by itself, and the
-    file gets what it gave.
+    decide differently: there the graph's preprocessing, at *pixels_opset*, is compared with numpy's
+    by itself, and the file gets what it gave.
     """
-    seen = GraphPixels(declared, size, DEFAULT_OPSET) if rounds else None
+    seen = None if pixels_opset is None else GraphPixels(declared, size, pixels_opset)
 
     def reference(images: ImageArray) -> list[FloatArray]:
         pixels = seen(images) if seen is not None else preprocess(images, declared, size)

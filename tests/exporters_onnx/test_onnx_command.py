@@ -125,3 +125,19 @@ def test_an_int8_file_is_not_converted_again(foreign, tmp_path):
     code, _, err = foreign("export", "onnx:q.onnx", *SCALED, *words)
     assert code == 2
     assert "onnx:q.onnx is int8 already" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "none.onnx cannot be read"),
+        (b"<html>", "a web page"),
+        (onnx.ModelProto(ir_version=8).SerializeToString(), "no tensor that can become features"),
+    ],
+)
+def test_tensors_of_files_that_have_none(tlbench, content, message):
+    if content is not None:
+        Path("none.onnx").write_bytes(content)
+    code, _, err = tlbench("inspect", "none.onnx", "--tensors")
+    assert code == 2
+    assert message in " ".join(err.split())

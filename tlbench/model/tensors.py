@@ -31,7 +31,7 @@ def candidate_tensors(path: Path) -> tuple[GraphTensor, ...]:
     Raises
     ------
     ModelError
-        If the file cannot be read or is not an ONNX model.
+        If the file cannot be read, is not an ONNX model, or has no such tensor.
     """
     try:
         content = path.read_bytes()
@@ -53,6 +53,9 @@ def candidate_tensors(path: Path) -> tuple[GraphTensor, ...]:
             fits = info.shape is None or len(info.shape) in _RANKS
             if name in fed and fits and (info.dtype in _FLOATS or not is_known):
                 found.append(GraphTensor(node.op_type, info))
+    if not found:
+        msg = f"{path} has no tensor that can become features: none is computed from an input."
+        raise ModelError(msg)
     return tuple(found)
 
 
