@@ -81,11 +81,11 @@ class Fields:
         red, green, blue = map(float, values * 3 if len(values) == 1 else values)
         return red, green, blue
 
-    def filter(self, key: str, options: ExportOptions) -> Resize | None:
+    def filter(self, key: str, options: ExportOptions, *, default: str) -> Resize | None:
         """Return the resize, as Pillow does it: with antialiasing, except for the nearest pixel."""
-        value = self.get(key)
-        if value is None or options.resize is not None:
+        if options.resize is not None:
             return None
+        value = default if self.get(key) is None else self.get(key)
         names = [*_FILTERS.values(), *_OTHER_FILTERS.values()]
         is_one = isinstance(value, str) and value in names
         name = value if is_one else (_FILTERS | _OTHER_FILTERS).get(whole_number(value))

@@ -31,7 +31,7 @@ def timm_statement(fields: Fields, options: ExportOptions) -> Statement:
     return Statement(
         size=edges,
         fit=None if chooses_fit(options) else _timm_fit(fields),
-        resize=fields.filter("interpolation", options),
+        resize=fields.filter("interpolation", options, default="bicubic"),
         scale=BYTE,  # timm's images are always from 0 to 1
         mean=fields.three("mean") if options.mean is None else None,
         std=fields.three("std", positive=True) if options.std is None else None,

@@ -79,10 +79,13 @@ class Network:
         shown = "; ".join(f"{one.name}: {one}" for one in found) or "none"
         images = [one for one in found if one.shape is None or len(one.shape) == _RANK]
         if len(images) != 1 or len(found) != 1:
-            reason = f"has {len(images)} image inputs" if len(images) != 1 else "has other inputs"
+            reason = {0: "no image input", 1: "inputs beside the image"}.get(
+                len(images), f"{len(images)} image inputs"
+            )
             msg = (
-                f"{self.label} {reason}, and a backbone has one: an image (N, C, H, W) or "
-                f"(N, H, W, C). Found: {shown}. Export the network with the image alone as input."
+                f"{self.label} has {reason}, but a backbone takes one input: images (N, C, H, W) "
+                f"or (N, H, W, C). Found: {shown}. Export the network with the image as its only "
+                "input."
             )
             raise ExportError(msg)
         (image,) = images

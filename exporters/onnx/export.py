@@ -46,7 +46,7 @@ def export_file(
     network = Network(plain, source.label)
     image = network.image_input(options.layout)
     declared = _declared(name, options, image)
-    size = _size(declared, image, source.label)
+    size = _size(declared, image, source.label, options)
     ends = network.ends(options.layer, options.top_output, top=options.top)
     opset = _opset(options, plain)
     listener.finish()
@@ -106,7 +106,9 @@ def _declared(name: str, options: ExportOptions, image: ImageInput) -> Declared:
     return replace(declared, pixels=pixels)
 
 
-def _size(declared: Declared, image: ImageInput, label: str) -> tuple[int, int]:
+def _size(
+    declared: Declared, image: ImageInput, label: str, options: ExportOptions
+) -> tuple[int, int]:
     """Return height and width of the network's input, as declared or fixed in the file."""
     fixed = (image.height, image.width)
     size = declared.size or (image.height or 0, image.width or 0)
@@ -118,9 +120,12 @@ def _size(declared: Declared, image: ImageInput, label: str) -> tuple[int, int]:
         raise ConfigError(msg)
     if any(edge not in {None, wanted} for edge, wanted in zip(fixed, size, strict=True)):
         found = "x".join("?" if edge is None else str(edge) for edge in fixed)
+        advice = "Leave input_size out"
+        if options.input_size is None:  # a preprocessing file states it
+            advice = f"Resize to that size instead with input_size={image.height}"
         msg = (
             f"The size declared for {label} is {size[0]}x{size[1]}, but {image.name} is fixed to "
-            f"{found} in the file. Leave input_size out, or export the network for that size."
+            f"{found} in the file. {advice}, or export the network for the declared size."
         )
         raise ConfigError(msg)
     if declared.fit.name != "squash" and size[0] != size[1]:

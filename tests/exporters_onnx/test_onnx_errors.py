@@ -1,5 +1,7 @@
 """Files that cannot be a backbone, and options that do not fit them: each error says why."""
 
+import json
+
 import foreign_networks as nets
 import numpy as np
 import onnx
@@ -49,9 +51,9 @@ def test_two_image_inputs(refused):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (without_image(("N", 128)), "has 0 image inputs"),
-        (without_image((3, 24, 24)), "has 0 image inputs"),
-        (with_inputs((1,)), "has other inputs"),
+        (without_image(("N", 128)), "has no image input"),
+        (without_image((3, 24, 24)), "has no image input"),
+        (with_inputs((1,)), "has inputs beside the image"),
         (without_image(("N", 1, 28, 28)), "must have 3 channels"),
         (without_image(("N", 28, 28, 4)), "must have 3 channels"),
         (without_image(("N", 3, 24, 24), TensorProto.INT64), "is int64; an image must be one of"),
@@ -93,6 +95,18 @@ def test_an_open_size_without_a_size(refused):
 def test_a_size_against_the_files(refused):
     text = refused(nets.classifier(), ConfigError, input_size=32)
     assert "declared for net.onnx is 32x32, but input is fixed to 24x24" in text
+    assert "Leave input_size out" in text
+
+
+def test_a_preprocessing_file_for_another_size(refused, export, tmp_path):
+    """An explicit size wins over the file's."""
+    path = tmp_path / "preprocessor_config.json"
+    path.write_text(json.dumps({"size": 32, "image_mean": 0.5, "image_std": 0.5}))
+    text = refused(nets.classifier(), ConfigError, preprocess=path)
+    assert "declared for net.onnx is 32x32" in text
+    assert "input_size=24" in text
+    _, card = export(nets.classifier(), preprocess=path, input_size=24)
+    assert (card.input_size, card.fit, card.preprocess.antialias) == ((24, 24), "squash", True)
 
 
 def test_a_crop_before_an_oblong_network(refused):
