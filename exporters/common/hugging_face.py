@@ -32,10 +32,9 @@ def hugging_face_statement(fields: Fields, options: ExportOptions) -> Statement:
     fields.refuse_unknown(HUGGING_FACE_KEYS | _HARMLESS)
     said = ("do_rescale", "rescale_factor", "do_normalize", "image_mean", "image_std")
     size, fit = _sized(fields, options)
+    resize = fields.filter("resample", options, default="bilinear")
     if all(fields.get(key) is None for key in said):
-        return Statement(
-            size=size, fit=fit, resize=fields.filter("resample", options, default="bilinear")
-        )
+        return Statement(size=size, fit=fit, resize=resize)
     scale = 1.0
     if fields.flag("do_rescale", default=True):  # the default of all image processors
         scale = BYTE if fields.get("rescale_factor") is None else fields.number("rescale_factor")
@@ -55,7 +54,7 @@ def hugging_face_statement(fields: Fields, options: ExportOptions) -> Statement:
     return Statement(
         size=size,
         fit=fit,
-        resize=fields.filter("resample", options, default="bilinear"),
+        resize=resize,
         scale=scale,
         mean=mean,
         std=std,

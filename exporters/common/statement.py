@@ -1,6 +1,5 @@
 """What a file or a library states of a network's preprocessing, and how its fields are read."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from tlbench.model import ExportOptions
 
 Triple = tuple[float, float, float]
 BYTE = 1 / 255
+_LARGEST = 1e9  # of a number in a file
 # Pillow's numbers of its filters, and their names in timm.
 _FILTERS: dict[object, str] = {0: "nearest", 2: "bilinear", 3: "bicubic"}
 _OTHER_FILTERS: dict[object, str] = {1: "lanczos", 4: "box", 5: "hamming"}
@@ -130,9 +130,10 @@ class Fields:
 
 
 def is_number(value: object) -> bool:
-    """Tell whether a JSON value is a finite number."""
-    is_plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_plain and math.isfinite(value)  # type: ignore[arg-type]
+    """Tell whether a JSON value is a number, finite and not absurd."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LARGEST
 
 
 def whole_number(value: object) -> int | None:

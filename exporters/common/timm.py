@@ -42,7 +42,7 @@ def timm_statement(fields: Fields, options: ExportOptions) -> Statement:
 def _timm_fit(fields: Fields) -> SquareFit:
     mode = "center" if fields.get("crop_mode") is None else fields.get("crop_mode")
     fraction = fields.number("crop_pct")
-    if mode not in {"center", "squash", "border"}:
+    if mode not in ("center", "squash", "border"):
         raise fields.wrong("crop_mode", "'center', 'squash' or 'border'")
     if mode == "center" and fraction <= 1:
         return SquareFit("crop", fraction)

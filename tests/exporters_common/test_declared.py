@@ -1,14 +1,19 @@
 """Declared preprocessing: options, and the files of Hugging Face and timm."""
 
+import contextlib
 import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from exporters.common.declared import declare
 from exporters.common.fit import SquareFit
+from exporters.common.hugging_face import HUGGING_FACE_KEYS
 from exporters.common.preprocess import DeclaredPixels, describe_preprocessing
+from exporters.common.timm import TIMM_KEYS
 from exporters.frozen.backbone import FROZEN, INCEPTIONV3_2015
 from exporters.keras.table import RESNET50
 from exporters.lite.backbone import LITE0
@@ -307,3 +312,24 @@ def test_backbones_with_a_known_preprocessing_refuse_another(backbone, options, 
     with pytest.raises(ConfigError, match=rf"{backbone.name}: .*{next(iter(options))}"):
         backbone.export(ExportOptions(**options), tmp_path / "m.onnx", Silent())
     assert not any(tmp_path.iterdir())
+
+
+NUMBERS = (None, True, 0, 1, 2, -1, 224, 0.5, 1e400, float("nan"), 10**400)
+LISTS = ([], [3, 224, 224], [0.5] * 3, [None] * 3, [[1]])
+OBJECTS = ({}, {"shortest_edge": 256}, {"a": [1]}, {"height": 224, "width": 224}, {"height": None})
+ODD = st.sampled_from([*NUMBERS, *LISTS, *OBJECTS, "", "center", "bilinear"])
+
+
+@pytest.mark.parametrize("base", [VIT, TIMM["pretrained_cfg"]], ids=["Hugging Face", "timm"])
+@given(data=st.data())
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_odd_values_are_errors_of_the_file(declared, base, data):
+    """Whatever stands in a field, it is understood or named."""
+    keys = sorted(HUGGING_FACE_KEYS if base is VIT else TIMM_KEYS)
+    changed = data.draw(st.dictionaries(st.sampled_from(keys), ODD, max_size=4))
+    with contextlib.suppress(ConfigError):
+        found = declared(base | changed)
+        assert found.size is not None
+        assert min(found.pixels.std) > 0

@@ -82,7 +82,11 @@ class GraphOptions(o.OptionGroup):
         ),
     ] = None
     layer: Annotated[
-        str | None, typer.Option(help="Layer whose output is the features; default: the last one.")
+        str | None,
+        typer.Option(
+            help="Layer, or tensor of an ONNX file, whose output is the features; default: the "
+            "input of the classifier."
+        ),
     ] = None
     pooling: Annotated[
         Pooling, typer.Option(help="How a spatial layer is pooled; none flattens it instead.")
