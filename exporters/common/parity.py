@@ -61,6 +61,13 @@ def open_session(model: "onnx.ModelProto | bytes", what: str = "exported graph")
         raise ExportError(msg) from error
 
 
+def runtime_name() -> str:
+    """Return the name and version of the runtime of `open_session`."""
+    import onnxruntime
+
+    return f"onnxruntime {onnxruntime.__version__}"
+
+
 def measure_parity(
     model: bytes,
     *,

@@ -59,9 +59,10 @@ def file_stem(name: str) -> str:
 
 def is_file_name(model: str) -> bool:
     """Tell whether *model* means a file and not the name of a backbone."""
+    if _has_argument(model):  # onnx:FILE.onnx
+        return False
     path = Path(model).expanduser()
-    is_path = os.sep in model or path.is_file()
-    return path.suffix.lower() == ".onnx" or (is_path and not _has_argument(model))
+    return path.suffix.lower() == ".onnx" or os.sep in model or path.is_file()
 
 
 def resolve_model(
@@ -128,7 +129,8 @@ def resolve_model(
         exported = export_backbone(model, options, destination, listener)
         if _export_key(BACKBONES.load(model), options) != key:  # it would be served for the old one
             destination.unlink(missing_ok=True)
-            msg = f"Weights {options.weights} changed while {model} was exported. Try again."
+            files = [options.weights, *([str(options.preprocess)] if options.preprocess else [])]
+            msg = f"{' or '.join(files)} changed while {model} was exported. Try again."
             raise ModelError(msg)
         return exported
 
@@ -208,6 +210,8 @@ def _export_key(backbone: Backbone, options: ExportOptions) -> str:
     weights = options.weights
     if weights not in {"imagenet", "random"} and (path := Path(weights).expanduser()).is_file():
         weights = sha256_file(path)
-    values = asdict(options) | {"weights": weights}
+    stated = options.preprocess
+    known = sha256_file(stated) if stated is not None and stated.is_file() else str(stated)
+    values = asdict(options) | {"weights": weights, "preprocess": known}
     del values["download_dir"]  # where a download is kept changes nothing
     return sha256_value([backbone.name, values, versions])[:16]

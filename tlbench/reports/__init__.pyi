@@ -5,7 +5,7 @@ from .fragment import comparison_fragment, run_fragment, verdict_fragment
 from .gate import render_verdict, verdict_document
 from .gate_files import verdict_annotations, verdict_junit, verdict_markdown
 from .markdown import comparison_markdown
-from .model import describe_model, model_document
+from .model import describe_model, describe_tensors, model_document
 from .predictions import differing_csv
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "comparison_fragment",
     "comparison_markdown",
     "describe_model",
+    "describe_tensors",
     "differing_csv",
     "model_document",
     "render_comparison",
