@@ -42,7 +42,7 @@ def sweep(
     providers: str | Sequence[str] = ("cpu",),
     batch_sizes: Sequence[int] = (1,),
     against: str | None = None,
-    rounds: int = 20,
+    rounds: int = 30,
     dataset: DatasetLike = "digits",
     path_column: str | None = None,
     label_column: str | None = None,

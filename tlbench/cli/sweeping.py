@@ -88,7 +88,7 @@ class GridOptions:
     ] = None
     rounds: Annotated[
         int | None,
-        typer.Option(help="Rounds in which all networks are timed; default: 20.", metavar="N"),
+        typer.Option(help="Rounds in which all networks are timed; default: 30.", metavar="N"),
     ] = None
     against: Annotated[
         str | None,

@@ -95,7 +95,7 @@ class SweepConfig:
     heads: tuple[str, ...] = ("softmax",)
     providers: tuple[str, ...] = ("cpu",)
     batch_sizes: tuple[int, ...] = (1,)
-    rounds: int = 20
+    rounds: int = 30
     base: RunConfig = field(default_factory=RunConfig)
 
     def __post_init__(self) -> None:
