@@ -8,7 +8,6 @@ from tlbench.latency import Block, StoppingRule, Turns
 from tlbench.machine import capture_environment
 from tlbench.workflows import RunConfig, SweepConfig, sweep_timing
 from tlbench.workflows.steps import rounds
-from tlbench.workflows.steps.rounds import SystemSensors
 
 
 @pytest.fixture
@@ -16,7 +15,10 @@ def quick_rounds(monkeypatch):
     """Shorten every wait of the rounds, and look at the machine once only."""
     monkeypatch.setattr(rounds, "Turns", partial(Turns, block_s=0.001, warmup_s=0.0))
     monkeypatch.setattr(rounds, "_WARM_UP", StoppingRule(warmup_s=0.0))
-    monkeypatch.setattr(rounds, "SystemSensors", partial(SystemSensors, laps_s=0.0))
+    monkeypatch.setattr(rounds, "_LAPS_S", 0.0)
+    monkeypatch.setattr(
+        "tlbench.workflows.steps.timed_model.arithmetic_ceiling", lambda *_, **__: None
+    )
     known = cache(partial(capture_environment, onnxruntime_build="build"))
     for place in ("sweep", "steps.record"):
         monkeypatch.setattr(f"tlbench.workflows.{place}.capture_environment", lambda **_: known())

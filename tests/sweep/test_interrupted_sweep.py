@@ -91,8 +91,10 @@ def _complete(path):
 
 @pytest.mark.usefixtures("quick_rounds", "planned_times")
 def test_a_sweep_may_end_at_every_step(make_config, tmp_path, kill_at):
-    """Two networks, three cells of which one fails, six rounds: killed before and after each."""
-    config = make_config(providers=("coreml", "cpu"), heads=("centroid",), batch_sizes=(1, 4))
+    """Four cells of which two fail, two networks, three rounds: killed before and after each."""
+    config = make_config(
+        providers=("coreml", "cpu"), heads=("centroid",), batch_sizes=(1, 4), rounds=3
+    )
     steps = kill_at(0)
     expected = table(run_sweep(config, tmp_path / "whole"))
     assert {"save_run", "time_block", "replace_run", "write_failure"} <= set(steps)
@@ -110,7 +112,7 @@ def test_a_sweep_may_end_at_every_step(make_config, tmp_path, kill_at):
         n_measured = len([path for path in before if path.name == "predictions.npz"])
         assert again.count("measure_accuracy") <= 2 - n_measured
         n_rounds = len([path for path in before if path.parent.name == "rounds"])
-        assert again.count("time_block") == 2 * (6 - n_rounds)
+        assert again.count("time_block") == 2 * (3 - n_rounds)
 
 
 @pytest.mark.usefixtures("quick_rounds", "planned_times")
@@ -139,7 +141,7 @@ LIMITS = ("--limit-train", "60", "--limit-test", "40", "--baselines", "none", "-
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_process_leaves_what_it_had(tiny_path, tmp_path):
-    """SIGKILL in the first cell, between cells and rounds, and among the rounds."""
+    """SIGKILL among the cells, and among the rounds."""
     folder = tmp_path / "swept"
     words = ["sweep", "--backbones", str(tiny_path), *ARGUMENTS, *LIMITS, "-o", str(folder)]
     command = [sys.executable, "-m", "tlbench", *words, "--format", "json"]
@@ -155,7 +157,7 @@ def test_a_killed_process_leaves_what_it_had(tiny_path, tmp_path):
         assert process.returncode == -signal.SIGKILL
 
     kept = {}
-    for pattern in ("sweep.json", "cells/[!.]*/run.json", "rounds/0002.json"):
+    for pattern in ("cells/[!.]*/run.json", "rounds/0002.json"):
         killed_once(pattern)
         assert all(path.read_bytes() == content for path, content in kept.items())
         kept = finished(folder)
