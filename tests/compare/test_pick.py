@@ -177,7 +177,7 @@ def test_too_few_rounds_do_not_pass():
     cells = {"a": cell("a", labels, one, rounds(0.01, n_rounds=4))}
     assert rounds_interval(cells["a"].timing) is None
     (miss,) = pick(cells, max_latency_s=1).cells[0].misses
-    assert "4 rounds are too few" in miss.text
+    assert "no interval: 4 rounds are too few" in miss.text
 
 
 def test_the_commands_lead_on(planted):

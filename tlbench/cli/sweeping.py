@@ -248,8 +248,7 @@ def _quantity(option: str, text: str, units: dict[str, float], example: str) -> 
     found = _QUANTITY.fullmatch(text)
     unit = found[2].lower() if found else ""
     if found is None or unit not in units:
-        what = f"without a unit: {text!r}" if found and not unit else repr(text)
-        raise ConfigError(f"{option} takes a number with a unit, got {what}. Example: {example}.")
+        raise ConfigError(f"{option} takes a number with a unit, got {text!r}. Example: {example}.")
     return float(found[1]) * units[unit]
 
 

@@ -42,7 +42,7 @@ OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 _CONFIDENCE = 0.95
 # Checks whose failure means that the calls may have been shorter than real ones. A machine that is
 # busy or unsteady makes them longer, which does not let a cell pass.
-_TOO_SHORT = {"batch", "caching", "arithmetic", "timer", "finished"}
+_TOO_SHORT = {"batch", "caching", "arithmetic", "finished"}
 
 
 def pick_cell(folder: SweepFolder, budgets: Budgets, objective: Objective = "accuracy") -> Pick:
@@ -189,7 +189,10 @@ def _unbelievable(timing: LatencyResult) -> BudgetMiss | None:
 
 def _slow(figures: CellFigures, interval: Interval | None, limit: float) -> BudgetMiss | None:
     if interval is None:
-        text = f"{figures.n_rounds} rounds are too few for an interval: raise rounds"
+        text = (
+            f"no interval: {figures.n_rounds} rounds are too few, or drift too much; sweep again "
+            "with more rounds"
+        )
         return BudgetMiss(budget="latency", excess_fraction=None, text=text)
     if interval.high < limit:
         return None

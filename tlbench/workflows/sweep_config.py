@@ -288,19 +288,23 @@ def read_sweep_file(path: Path) -> dict[str, Any]:
         if key in _LISTS:
             kind = _LISTS[key]
             if not isinstance(value, list) or not all(_is(one, kind) for one in value):
-                raise ConfigError(
-                    f"{path}: '{key}' must be a list of {_NAMES[kind]}, got {value!r}."
-                )
+                several = _NAMES[kind].removeprefix("a ") + ("" if kind is str else "s")
+                raise ConfigError(f"{path}: '{key}' must be a list of {several}, got {value!r}.")
         elif key in _SCALARS:
-            if not _is(value, _SCALARS[key]):
-                kind = _SCALARS[key]
+            kind = _SCALARS[key]
+            if not _is(value, kind):
                 raise ConfigError(f"{path}: '{key}' must be {_NAMES[kind]}, got {value!r}.")
         else:
             raise unknown_name(f"key in {path}", key, [*_LISTS, *_SCALARS])
     return document
 
 
-_NAMES: Mapping[type, str] = {str: "text", int: "whole numbers", float: "a number", bool: "a bool"}
+_NAMES: Mapping[type, str] = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+}
 
 
 def _is(value: object, kind: type) -> bool:
