@@ -1,6 +1,6 @@
 """Sweeps in Python: measure a grid of cells, load one again, and pick a cell by a budget."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -117,7 +117,8 @@ def sweep(
     >>> swept.pick(max_latency_s=10).record.picked in swept.cells
     True
     """
-    named = [backbones] if isinstance(backbones, str | Path | LoadedBackbone) else list(backbones)
+    is_single = isinstance(backbones, str | Path | LoadedBackbone)
+    named = [backbones] if is_single or not isinstance(backbones, Iterable) else list(backbones)
     base = RunConfig(
         **accuracy_settings(dataset, heads, head_params, baselines),
         columns=columns_of(path_column, label_column, split_column),
