@@ -118,7 +118,7 @@ def test_rows_are_the_figures_of_the_record(sweep):
     assert {one.id for one in sweep.cells if one.figures.on_front} >= {B}
 
 
-@pytest.mark.parametrize("make", [pareto_table, difference_table])
+@pytest.mark.parametrize("make", [pareto_table, difference_table, costs_table])
 def test_every_table_says_how_many(sweep, make):
     assert "n = 1,000 test images, 30 rounds" in make(sweep).title
 

@@ -1,5 +1,6 @@
 """A sweep: its cells, what they share, and what becomes of a cell that fails."""
 
+import itertools
 import json
 import shutil
 from dataclasses import replace
@@ -16,8 +17,9 @@ from tlbench.core.errors import (
     UnknownNameError,
 )
 from tlbench.engine import Session
+from tlbench.latency import EnergyCounter, StoppingRule
 from tlbench.records import SweepFolder, find_run, read_run
-from tlbench.workflows import run_sweep
+from tlbench.workflows import run_sweep, sweep_timing
 from tlbench.workflows.steps.heads import ChosenHeads
 from tlbench.workflows.steps.rounds import read_rounds
 from tlbench.workflows.sweep_config import cell_names
@@ -276,6 +278,49 @@ def test_a_wrong_reference_costs_no_time(make_config, folder):
     with pytest.raises(UnknownNameError, match="Unknown cell or backbone"):
         run_sweep(make_config(), folder, against="vgg16")
     assert not folder.exists()
+
+
+def test_a_reference_that_failed_is_replaced(make_config, folder, recorder):
+    """Hours of measurement are not lost for it."""
+    config = make_config(providers=("coreml", "cpu"))
+    wanted = next(iter(config.cells()))
+    sweep = run_sweep(config, folder, recorder, against=wanted)
+    assert sweep.against == by_settings(sweep, "provider")["cpu"].id
+    assert any(f"The cell {wanted}" in text and "compared" in text for text in recorder.warnings)
+
+
+def test_a_gpu_and_a_processor_take_turns(make_config, folder, cuda_machine):
+    """Each has features of its own; the state of the GPU is kept with every round."""
+    sweep = run_sweep(make_config(providers=("cpu", "cuda"), batch_sizes=(1, 4)), folder)
+    assert [cell.state for cell in sweep.cells] == ["measured"] * 4
+    rounds = read_rounds(folder / "rounds")
+    assert {len(one.blocks) for one in rounds} == {4}
+    assert {len(one.gpus) for one in rounds} == {2}
+    runs = {
+        cell.settings.provider: read_run(str(folder / "cells" / cell.id), folder)
+        for cell in sweep.cells
+    }
+    assert {name: run.latency[0].provider for name, run in runs.items()} == {
+        "cpu": "cpu",
+        "cuda": "cuda",
+    }
+    assert runs["cuda"].latency[0].gpu
+    assert runs["cuda"].extraction[0].provider == "cuda"
+
+
+def test_energy_is_counted_after_the_rounds(make_config, folder, monkeypatch):
+    """In calls of its own: a block is too short for a counter."""
+    joules = itertools.count(0.0, 0.5)
+    counter = EnergyCounter(lambda: next(joules), "a counter of the tests")
+    monkeypatch.setattr("tlbench.workflows.steps.timed_model.rapl_counter", lambda: counter)
+    monkeypatch.setattr(
+        "tlbench.workflows.steps.rounds._ENERGY_RULE",
+        StoppingRule(min_samples=4, min_duration_s=0.0, warmup_s=0.0),
+    )
+    monkeypatch.setattr("tlbench.workflows.steps.rounds.memory_of", lambda *_: {})
+    (cell,) = run_sweep(make_config(shared={"timing": sweep_timing()}), folder).cells
+    assert cell.figures.energy_j_per_image > 0
+    assert "counted in 4 calls after the rounds" in cell.figures.energy_note
 
 
 def test_one_file_under_two_names_is_refused(make_config, folder, tiny_path, tmp_path):

@@ -178,7 +178,7 @@ def sweep(
         raise typer.Exit(INTERRUPTED) from interrupt
     show(found, output_format.value)
     figures = [cell.figures for cell in found.cells.values() if cell.figures]
-    if strict and any(one.verdict == "INVALID" for one in figures):
+    if config.base.strict and any(one.verdict == "INVALID" for one in figures):
         raise typer.Exit(1)
 
 

@@ -130,6 +130,6 @@ def _read(path: Path, kind: type[T], version: int, expected: str) -> T:
         str(path),
         version=version,
         expected=expected,
-        advice="Delete it and measure again, or pass another folder.",
+        advice=f"Delete {path.parent} and measure again, or pass another folder.",
         error_type=ResultError,
     )

@@ -265,7 +265,8 @@ def costs_table(sweep: Sweep) -> Table:
     ]
     columns = "cell | id | >file | >memory"
     columns += " | >GPU memory" * has_device + " | >J/image" * has_energy + " | >calls | timing"
-    return table("Size, peak memory and timing of each cell", columns, rows)
+    title = f"Size, peak memory and timing ({_samples(sweep.cells)})"
+    return table(title, columns, rows)
 
 
 def failed_lines(cells: Sequence[SweepCell]) -> dict[str, list[str]]:

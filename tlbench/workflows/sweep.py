@@ -353,7 +353,14 @@ class _Measurement:
                 cells.append(replace(cell, state="measured"))
         sweep = replace(before, cells=tuple(cells), complete=True)
         measured: dict[str, MeasuredCell] = open_cells(self.folder, sweep)
-        return summarise(sweep, measured, self.against)
+        against = self.against
+        if against is not None and measured:
+            try:
+                find_cell(sweep.cells, against)
+            except ConfigError as error:
+                self.listener.warn(f"{error} The cells are compared with the first backbone's.")
+                against = None
+        return summarise(sweep, measured, against)
 
 
 def _differences(before: Sweep, config: SweepConfig) -> str:
