@@ -22,7 +22,7 @@ from tlbench.compare import Objective, find_cell, pick_cell
 from tlbench.core.errors import ConfigError
 from tlbench.heads import ParamValue
 from tlbench.model import ExportOptions, Fit
-from tlbench.records import Budgets, CellDifference, SweepCell, SweepFolder
+from tlbench.records import Budgets, CellDifference, SweepCell, SweepFolder, read_run
 from tlbench.workflows import QUICK_TIMING, RunConfig, SweepConfig
 
 if TYPE_CHECKING:
@@ -233,10 +233,8 @@ class Sweep:
 
     def run(self, cell: str) -> Run:
         """Return a measured cell, named as for `cell`, as a run."""
-        from tlbench.api.saved import load_run
-
-        found = self.cell(cell)
-        return load_run(SweepFolder(self.folder).cells / found.id)
+        folder = SweepFolder(self.folder).cells / self.cell(cell).id
+        return Run(read_run(str(folder), folder.parent), folder=folder)
 
     def pick(
         self,

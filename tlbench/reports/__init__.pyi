@@ -11,8 +11,9 @@ from .fragment import (
 from .gate import render_verdict, verdict_document
 from .gate_files import verdict_annotations, verdict_junit, verdict_markdown
 from .model import describe_model, model_document
+from .pick import pick_document, render_pick
 from .predictions import differing_csv
-from .sweep import pick_document, render_pick, render_sweep, sweep_document
+from .sweep import render_sweep, sweep_document
 
 __all__ = [
     "RENDERERS",

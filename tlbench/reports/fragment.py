@@ -8,7 +8,8 @@ from tlbench.reports.base import Part, Table
 from tlbench.reports.comparison import comparison_parts, comparison_title
 from tlbench.reports.console import run_parts, title_parts
 from tlbench.reports.gate import all_verdict_parts, verdict_title
-from tlbench.reports.sweep import pick_parts, pick_title, sweep_parts, sweep_title
+from tlbench.reports.pick import pick_parts, pick_title
+from tlbench.reports.sweep import sweep_parts, sweep_title
 
 # Notebooks align the cells of every table to the right unless each cell says otherwise.
 _ALIGNED = {side: f' style="text-align: {side}"' for side in ("left", "right")}

@@ -1,4 +1,4 @@
-"""A sweep and a pick among its cells as rows of text: the answer, the Pareto table, the costs."""
+"""A sweep as rows of text: the answer, the Pareto table, the differences, the costs."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,16 +10,12 @@ from tlbench.core.units import (
     format_p,
     format_percent,
     format_points,
-    format_seconds,
 )
 from tlbench.records import (
-    BudgetMiss,
     CellDifference,
     CellFigures,
     CellSettings,
     Interval,
-    JudgedCell,
-    Pick,
     Sweep,
     SweepCell,
 )
@@ -42,11 +38,6 @@ def sweep_document(sweep: Sweep) -> str:
     return json_text(sweep)
 
 
-def pick_document(pick: Pick) -> str:
-    """Return the pick as JSON text, every figure of it."""
-    return json_text(pick)
-
-
 def render_sweep(
     sweep: Sweep, *, location: str | None = None, width: int = 80, color: bool = False
 ) -> str:
@@ -54,13 +45,6 @@ def render_sweep(
     from tlbench.reports.layout import laid_out
 
     return laid_out(sweep_title(sweep), sweep_parts(sweep, location), width=width, color=color)
-
-
-def render_pick(pick: Pick, *, width: int = 80, color: bool = False) -> str:
-    """Lay the pick out for a terminal: the answer, every cell against the budgets, what next."""
-    from tlbench.reports.layout import laid_out
-
-    return laid_out(pick_title(pick), pick_parts(pick), width=width, color=color)
 
 
 def sweep_title(sweep: Sweep) -> list[str]:
@@ -181,15 +165,15 @@ def milliseconds_interval(interval: Interval | None) -> str:
     return f"[{milliseconds(interval.low)}, {milliseconds(interval.high)}]"
 
 
-def _measured(cells: Sequence[SweepCell]) -> list[tuple[SweepCell, CellFigures]]:
+def fastest_first(cells: Sequence[SweepCell]) -> list[tuple[SweepCell, CellFigures]]:
     """Return the measured cells with their figures, the fastest first."""
     found = [(cell, cell.figures) for cell in cells if cell.figures]
     return sorted(found, key=lambda pair: pair[1].image_s)
 
 
-def _samples(cells: Sequence[SweepCell]) -> str:
+def samples_text(cells: Sequence[SweepCell]) -> str:
     """Return how many images and rounds the figures rest on."""
-    measured = _measured(cells)
+    measured = fastest_first(cells)
     images = "/".join(dict.fromkeys(format_count(one.n_test) for _, one in measured))
     rounds = "/".join(dict.fromkeys(format_count(one.n_rounds) for _, one in measured))
     return f"n = {images} test images, {rounds} rounds"
@@ -198,7 +182,7 @@ def _samples(cells: Sequence[SweepCell]) -> str:
 def pareto_table(sweep: Sweep) -> Table:
     """Return accuracy and time of every measured cell, the fastest first, and of the baselines."""
     rows = []
-    for cell, one in _measured(sweep.cells):
+    for cell, one in fastest_first(sweep.cells):
         marks = ["front"] * one.on_front + ["reference"] * (cell.id == sweep.against)
         rows.append(
             (
@@ -222,14 +206,14 @@ def pareto_table(sweep: Sweep) -> Table:
         for one in sweep.baselines
     ]
     columns = "cell | >accuracy | >95 % interval | >ms/image | >95 % interval | "
-    title = f"Accuracy and time per image ({_samples(sweep.cells)})"
-    return table(title, columns, rows if _measured(sweep.cells) else ())
+    title = f"Accuracy and time per image ({samples_text(sweep.cells)})"
+    return table(title, columns, rows if fastest_first(sweep.cells) else ())
 
 
 def difference_table(sweep: Sweep) -> Table:
     """Return every cell against the reference: image by image, and round by round."""
     names = {cell.id: cell.name for cell in sweep.cells}
-    order = [cell.id for cell, _ in _measured(sweep.cells)]
+    order = [cell.id for cell, _ in fastest_first(sweep.cells)]
     rows = [
         (
             names[one.cell],
@@ -241,13 +225,13 @@ def difference_table(sweep: Sweep) -> Table:
         for one in sorted(sweep.differences, key=lambda one: order.index(one.cell))
     ]
     reference = names.get(sweep.against or "", "")
-    title = f"Compared with {reference} ({_samples(sweep.cells)})"
+    title = f"Compared with {reference} ({samples_text(sweep.cells)})"
     return table(title, "cell | >points | >95 % interval | >p | >time | >95 % interval", rows)
 
 
 def costs_table(sweep: Sweep) -> Table:
     """Return what each measured cell needs, its id, and how far its timing can be believed."""
-    measured = _measured(sweep.cells)
+    measured = fastest_first(sweep.cells)
     has_device = any(one.device_bytes is not None for _, one in measured)
     has_energy = any(one.energy_j_per_image is not None for _, one in measured)
     rows = [
@@ -265,7 +249,7 @@ def costs_table(sweep: Sweep) -> Table:
     ]
     columns = "cell | id | >file | >memory"
     columns += " | >GPU memory" * has_device + " | >J/image" * has_energy + " | >calls | timing"
-    title = f"Size, peak memory and timing ({_samples(sweep.cells)})"
+    title = f"Size, peak memory and timing ({samples_text(sweep.cells)})"
     return table(title, columns, rows)
 
 
@@ -283,10 +267,10 @@ def failed_lines(cells: Sequence[SweepCell]) -> dict[str, list[str]]:
 def invalid_lines(cells: Sequence[SweepCell]) -> list[str]:
     """Return each reason for which timings are INVALID, once, with the cells that it is about."""
     who: dict[str, list[str]] = {}
-    for cell, one in _measured(cells):
+    for cell, one in fastest_first(cells):
         for reason in one.reasons:
             who.setdefault(reason, []).append(cell.name)
-    n_measured = len(_measured(cells))
+    n_measured = len(fastest_first(cells))
     return [
         f"{'all cells' if len(names) == n_measured else ', '.join(names)}: {reason}"
         for reason, names in who.items()
@@ -295,121 +279,6 @@ def invalid_lines(cells: Sequence[SweepCell]) -> list[str]:
 
 def energy_lines(cells: Sequence[SweepCell]) -> list[str]:
     """Return what the energy counts, or why there is none."""
-    return list(dict.fromkeys(one.energy_note for _, one in _measured(cells) if one.energy_note))
-
-
-def pick_title(pick: Pick) -> list[str]:
-    """Return the answer: which cell, or that there is none."""
-    cells = {one.cell.id: one.cell for one in pick.cells}
-    n_passing = sum(one.passes for one in pick.cells)
-    passed = f"{n_passing} of {len(pick.cells)} cells pass"
-    if pick.picked is None:
-        return ["NO CELL PASSES", budget_text(pick)]
-    return [f"PICKED {cells[pick.picked].name}", pick.picked, passed, budget_text(pick)]
-
-
-def budget_text(pick: Pick) -> str:
-    """Return the objective and the limits in words."""
-    budgets = pick.budgets
-    goal = {"accuracy": "most accurate", "latency": "fastest", "size": "smallest"}[pick.objective]
-    limits = []
-    if budgets.max_latency_s is not None:
-        limits.append(f"under {format_seconds(budgets.max_latency_s)} per image")
-    if budgets.min_accuracy_fraction is not None:
-        limits.append(f"above {format_percent(budgets.min_accuracy_fraction)}")
-    if budgets.max_size_bytes is not None:
-        limits.append(f"at most {format_bytes(budgets.max_size_bytes)}")
-    if budgets.max_memory_bytes is not None:
-        limits.append(f"in {format_bytes(budgets.max_memory_bytes)} of memory")
-    if budgets.licences is not None:
-        limits.append(f"licence {' or '.join(budgets.licences)}")
-    return ", ".join([goal, *limits])
-
-
-def pick_parts(pick: Pick) -> Iterator[Part]:
-    """Yield tables and lines in the order of every laid-out format."""
-    yield {"Answer": pick_answer(pick)}
-    yield judged_table(pick)
-    yield tie_table(pick)
-    yield {f"{name.capitalize()}": [command] for name, command in pick.commands.items()}
-    yield {"Notes": pick.notes}
-
-
-def pick_answer(pick: Pick) -> list[str]:
-    """Return the sentence about the picked cell and its ties, or about the nearest miss."""
-    cells = {one.cell.id: one for one in pick.cells}
-    if pick.picked is None:
-        assert pick.nearest is not None
-        nearest = cells[pick.nearest]
-        missed = "; ".join(_miss(miss) for miss in nearest.misses)
-        return [f"The nearest is {nearest.cell.name} ({nearest.cell.id}). It misses {missed}."]
-    cell = cells[pick.picked].cell
-    assert cell.figures is not None
-    figures = (
-        f"{cell.name} classifies {format_percent(cell.figures.accuracy_fraction)} correctly at "
-        f"{format_seconds(cell.figures.image_s)} per image"
+    return list(
+        dict.fromkeys(one.energy_note for _, one in fastest_first(cells) if one.energy_note)
     )
-    if not pick.ties:
-        return [f"{figures}. No other cell that passes is tied with it."]
-    assert pick.best is not None
-    n_ties = len(pick.ties) + 1
-    what = {"accuracy": "accuracy", "latency": "time", "size": "size"}[pick.objective]
-    how = {"accuracy": "fastest", "latency": "most accurate", "size": "most accurate"}
-    best = "itself" if pick.best == pick.picked else cells[pick.best].cell.name
-    tied = (
-        f"It is the {how[pick.objective]} of {n_ties} cells that are tied in {what}: the best "
-        f"figure is that of {best}, and no test tells the others from it."
-    )
-    return [f"{figures}. {tied}"]
-
-
-def _miss(miss: BudgetMiss) -> str:
-    return f"{miss.budget}: {miss.text}"
-
-
-def judged_table(pick: Pick) -> Table:
-    """Return every cell with the bounds that were held against the budgets, and what it misses."""
-    has_time = any(one.image_interval for one in pick.cells)
-    has_accuracy = any(one.accuracy_interval for one in pick.cells)
-
-    def row(one: JudgedCell) -> tuple[str, ...]:
-        figures = one.cell.figures
-        assert figures is not None
-        low, high = one.accuracy_interval, one.image_interval
-        return (
-            one.cell.name,
-            format_percent(figures.accuracy_fraction),
-            *[format_percent(low.low) if low else "n/a"] * has_accuracy,
-            milliseconds(figures.image_s),
-            *[milliseconds(high.high) if high else "n/a"] * has_time,
-            "passes" if one.passes else f"misses {_missed(one)}",
-        )
-
-    order = {cell.id: i for i, (cell, _) in enumerate(_measured([j.cell for j in pick.cells]))}
-    rows = [row(one) for one in sorted(pick.cells, key=lambda one: order[one.cell.id])]
-    columns = "cell | >accuracy" + " | >at least" * has_accuracy
-    columns += " | >ms/image" + " | >at most" * has_time + " | budget"
-    samples = _samples([one.cell for one in pick.cells])
-    return table(f"Cells against the budget ({samples})", columns, rows)
-
-
-def _missed(one: JudgedCell) -> str:
-    return ", ".join(dict.fromkeys(miss.budget for miss in one.misses))
-
-
-def tie_table(pick: Pick) -> Table:
-    """Return the cells that cannot be told from the best one, and by how little they differ."""
-    names = {one.cell.id: one.cell.name for one in pick.cells}
-    rows = [
-        (
-            names[one.cell],
-            *((("n/a",) * 2) if one.paired is None else paired_cells(one.paired)[:2]),
-            "n/a" if one.paired is None else format_p(one.paired.p_value),
-            format_factor(one.ratio),
-            factor_interval(one.ratio_interval),
-        )
-        for one in pick.ties
-    ]
-    samples = _samples([one.cell for one in pick.cells])
-    title = f"Tied with {names.get(pick.best or '', '')} ({samples})"
-    return table(title, "cell | >points | >95 % interval | >p | >time | >95 % interval", rows)

@@ -15,7 +15,8 @@ from .reproduce import RecipeChoices, reproduce_recipe
 from .run import RunOutcome, run_benchmark
 from .steps.features import SplitFeatures, extract_dataset_split
 from .sweep import Command, run_sweep
-from .sweep_config import AXES, SweepConfig, make_sweep_config, read_sweep_file, sweep_timing
+from .sweep_config import AXES, SweepConfig
+from .sweep_file import make_sweep_config, read_sweep_file, sweep_timing
 
 __all__ = [
     "AXES",

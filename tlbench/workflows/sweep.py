@@ -175,9 +175,7 @@ class _Measurement:
         if before is not None:
             _check_same(before, environment, self.folder.path)
         with cache_folder(self.config.base) as cache_dir:
-            dataset = load_limited_dataset(
-                replace(self.config.base, cache_dir=cache_dir), self.listener
-            )
+            dataset = load_limited_dataset(self.config.base, self.listener)
             before = before or self._plan(dataset, environment)
             if dataset.fingerprint != before.fingerprint:
                 raise StorageError(
