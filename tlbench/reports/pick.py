@@ -79,12 +79,10 @@ def pick_answer(pick: Pick) -> list[str]:
     n_ties = len(pick.ties) + 1
     what = {"accuracy": "accuracy", "latency": "time", "size": "size"}[pick.objective]
     how = {"accuracy": "fastest", "latency": "most accurate", "size": "most accurate"}
-    best = "itself" if pick.best == pick.picked else cells[pick.best].cell.name
-    tied = (
-        f"It is the {how[pick.objective]} of {n_ties} cells that are tied in {what}: the best "
-        f"figure is that of {best}, and no test tells the others from it."
-    )
-    return [f"{figures}. {tied}"]
+    tied = f"It is the {how[pick.objective]} of {n_ties} cells that are tied in {what}"
+    if pick.best != pick.picked:
+        tied += f": {cells[pick.best].cell.name} has the best figure, but no test tells them apart"
+    return [f"{figures}. {tied}."]
 
 
 def _miss(miss: BudgetMiss) -> str:
