@@ -137,7 +137,7 @@ def sweep(
     output_format: o.Format = o.OutputFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
-    """Measure every combination of settings, and show which are worth having.
+    """Measure every combination of some settings, and compare them.
 
     Each combination is a cell, saved as a run that report, compare, fuse and baseline save take.
     Accuracy comes first; what cells share is computed once. Then all networks are timed in turn, in
@@ -215,9 +215,9 @@ def pick(
     ] = None,
     output_format: o.Format = o.OutputFormat.CONSOLE,
 ) -> None:
-    """Pick the best cell of a sweep within a budget; exit with 1 if no cell keeps to it.
+    """Pick the best cell of a sweep that keeps to a budget.
 
-    Nothing is measured. A cell passes only if its whole confidence interval keeps to the budget,
+    Exit with 1 if no cell does. Nothing is measured. A cell passes only if its whole confidence interval keeps to the budget,
     with intervals that hold for all cells at once. Of the cells that are tied in accuracy by
     McNemar's test on the same images, the fastest is picked; the ties are listed. If no cell
     passes, the report says by how much the nearest one misses.
