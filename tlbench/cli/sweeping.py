@@ -217,10 +217,10 @@ def pick(
 ) -> None:
     """Pick the best cell of a sweep that keeps to a budget.
 
-    Exit with 1 if no cell does. Nothing is measured. A cell passes only if its whole confidence interval keeps to the budget,
-    with intervals that hold for all cells at once. Of the cells that are tied in accuracy by
-    McNemar's test on the same images, the fastest is picked; the ties are listed. If no cell
-    passes, the report says by how much the nearest one misses.
+    Exit with 1 if no cell does. Nothing is measured. A cell passes only if its whole confidence
+    interval keeps to the budget, with intervals that hold for all cells at once. Of the cells that
+    are tied in accuracy by McNemar's test on the same images, the fastest is picked; the ties are
+    listed. If no cell passes, the report says by how much the nearest one misses.
     """
     from tlbench.api import load_sweep
     from tlbench.cli.measure import show
