@@ -82,6 +82,24 @@ def test_the_answer_says_that_there_is_nothing_better(measured):
     )
 
 
+@pytest.mark.parametrize(
+    ("invalid", "text"),
+    [
+        ((), "of the time."),
+        ((C,), "One of the two timings is INVALID"),
+        ((A, C), "Both timings are"),
+    ],
+)
+def test_the_answer_owns_up_to_invalid_timings(sweep, invalid, text):
+    cells = tuple(
+        replace(one, figures=replace(one.figures, verdict="INVALID")) if one.id in invalid else one
+        for one in sweep.cells
+    )
+    answer = sweep_answer(replace(sweep, cells=cells))
+    assert text in answer
+    assert ("INVALID" in answer) == bool(invalid)
+
+
 def test_a_cell_that_is_better_is_not_called_equal(measured):
     labels = measured[A].predictions.labels
     perfect = cell(C, labels, labels, rounds(0.003))

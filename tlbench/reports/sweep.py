@@ -125,7 +125,15 @@ def sweep_answer(sweep: Sweep) -> str | None:
         name for name in differ if getattr(cell.settings, name) != getattr(reference.settings, name)
     ]
     subject = _phrase(cell, ["backbone", *(name for name in unlike if name != "backbone")])
-    return f"{subject} {_equality(found, _phrase(reference, unlike))} and {_share(found)}."
+    doubt = _doubt([one.figures for one in (cell, reference) if one.figures])
+    return f"{subject} {_equality(found, _phrase(reference, unlike))} and {_share(found)}.{doubt}"
+
+
+def _doubt(figures: Sequence[CellFigures]) -> str:
+    """Return a sentence for timings that are INVALID; nothing where none is."""
+    n_invalid = sum(one.verdict == "INVALID" for one in figures)
+    which = {0: "", 1: "One of the two timings is", 2: "Both timings are"}[n_invalid]
+    return f" {which} INVALID, so do not rely on this ratio before you know why." if which else ""
 
 
 def _equality(found: CellDifference, reference: str) -> str:
