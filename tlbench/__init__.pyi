@@ -1,7 +1,9 @@
 from .api import (
     Comparison,
     LoadedBackbone,
+    Pick,
     Run,
+    Sweep,
     Verdict,
     check_gate,
     compare_runs,
@@ -10,8 +12,10 @@ from .api import (
     extract,
     load_backbone,
     load_run,
+    load_sweep,
     measure_latency,
     run,
+    sweep,
     write_report,
 )
 from .core.errors import TlbenchError
@@ -24,7 +28,9 @@ __all__ = [
     "Comparison",
     "Dataset",
     "LoadedBackbone",
+    "Pick",
     "Run",
+    "Sweep",
     "TlbenchError",
     "Verdict",
     "__version__",
@@ -35,7 +41,9 @@ __all__ = [
     "extract",
     "load_backbone",
     "load_run",
+    "load_sweep",
     "measure_latency",
     "run",
+    "sweep",
     "write_report",
 ]

@@ -56,10 +56,12 @@ ARGUMENTS = {
     "inspect": "tiny.onnx",
     "latency": "tiny.onnx --scenario single --min-samples 1 --min-duration 0 --no-costs",
     "list": "heads",
+    "pick": "swept",
     "predict": "classifier.onnx 0.png",
     "report": "base",
     "reproduce": f"mine.toml --no-latency {FEW}",
     "run": f"tiny.onnx --heads centroid --no-latency {FEW}",
+    "sweep": f"--backbones tiny.onnx --heads centroid --rounds 1 --no-costs -o swept {FEW}",
 }
 FAILING = "gate base --baseline base.json --policy strict.toml"
 # Standard input, output and error.
@@ -122,6 +124,7 @@ def place(tmp_path_factory, tiny_path):
             next(Path("runs").glob("2*")).rename(Path("runs") / name)
         call("baseline", "save", "base", "-o", "base.json")
         call("fuse", "base", "-o", "classifier.onnx")
+        call("sweep", *ARGUMENTS["sweep"].split())
     return folder
 
 

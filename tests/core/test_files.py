@@ -3,6 +3,8 @@
 import os
 import resource
 import stat
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -18,6 +20,7 @@ from tlbench.core.files import (
     atomic_path,
     check_file,
     check_folder,
+    locked,
     storage_errors,
     write_atomically,
 )
@@ -288,3 +291,36 @@ def test_a_folder_that_holds_something_is_never_replaced(tmp_path: Path) -> None
         (folder / "b").touch()
     assert [path.name for path in (tmp_path / "first").iterdir()] == ["first"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first", "second"]
+
+
+def test_a_lock_keeps_others_out_until_it_is_freed(tmp_path):
+    path = tmp_path / "new" / ".lock"
+    with (
+        locked(path, held="somebody is in"),
+        pytest.raises(StorageError, match="somebody is in"),
+        locked(path, held="somebody is in"),
+    ):
+        pytest.fail("two are in")
+    with locked(path, held="somebody is in"):
+        assert path.is_file()
+
+
+def test_a_lock_dies_with_its_process(tmp_path):
+    """However that ends: nobody has to delete a file by hand."""
+    path = tmp_path / ".lock"
+    holder = (
+        "import sys, time; from pathlib import Path; from tlbench.core.files import locked\n"
+        f"with locked(Path({str(path)!r}), held='x'):\n print('in', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", holder], stdout=subprocess.PIPE) as process:
+        assert process.stdout.readline() == b"in\n"
+        with pytest.raises(StorageError, match="busy"), locked(path, held="busy"):
+            pytest.fail("two are in")
+        process.kill()
+    with locked(path, held="busy"):
+        pass
+
+
+def test_an_error_in_the_locked_block_stays_what_it_is(tmp_path):
+    with pytest.raises(FileNotFoundError), locked(tmp_path / ".lock", held="busy"):
+        (tmp_path / "missing").read_bytes()

@@ -87,13 +87,19 @@ def _known(group):
 
 def _check_names(values):
     """Names of plugins are those of plugins that there are."""
-    for option, group in (("heads", "heads"), ("baselines", "baselines"), ("head", "heads")):
+    for option, group in (
+        ("heads", "heads"),
+        ("baselines", "baselines"),
+        ("head", "heads"),
+        ("backbones", "backbones"),
+    ):
         names = values.get(option) or ""
         assert {name for name in names.split(",") if name} <= _known(group), names
     dataset = values.get("dataset") or values.get("calibrate") or "digits"
     if not dataset.isupper():
         assert dataset.partition(":")[0] in _known("datasets"), dataset
-    assert values.get("precision") in {None, "fp32"} | _known("precisions")
+    for precision in (values.get("precision"), *(values.get("precisions") or "fp32").split(",")):
+        assert precision in {None, "fp32"} | _known("precisions")
     models = [values.get("model"), values.get("backbone"), *(values.get("models") or ())]
     for model in filter(None, models):
         name = re.split("[@:]", model)[0]

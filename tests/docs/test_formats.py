@@ -16,7 +16,10 @@ from tlbench.records import (
     Baseline,
     Comparison,
     GateVerdict,
+    Pick,
     PredictionsDocument,
+    Sweep,
+    SweepFailure,
     document_schema,
     json_schema,
 )
@@ -25,6 +28,7 @@ from tlbench.records.classified import PREDICTIONS_VERSION
 from tlbench.records.comparison import COMPARISON_VERSION
 from tlbench.records.gate import VERDICT_VERSION
 from tlbench.records.run import SCHEMA_VERSION
+from tlbench.records.sweep import FAILURE_VERSION, PICK_VERSION, SWEEP_VERSION
 from tlbench.reports.model import DESCRIPTION_VERSION, model_schema
 
 REPOSITORY = Path(__file__).parents[2]
@@ -41,6 +45,9 @@ SCHEMAS = {
         partial(document_schema, PredictionsDocument, PREDICTIONS_VERSION),
     ),
     "model": (DESCRIPTION_VERSION, model_schema),
+    "sweep": (SWEEP_VERSION, partial(document_schema, Sweep, SWEEP_VERSION)),
+    "failure": (FAILURE_VERSION, partial(document_schema, SweepFailure, FAILURE_VERSION)),
+    "pick": (PICK_VERSION, partial(document_schema, Pick, PICK_VERSION)),
 }
 
 QUICK = ("--limit-train", "60", "--limit-test", "40", "--heads", "softmax", "--baselines", "none")
@@ -174,6 +181,24 @@ def test_compare_baseline_and_gate(tlbench, tiny_path, fits):
     fits(Path("base.json").read_text(encoding="utf-8"), "baseline")
     done = tlbench("gate", second, "--baseline", "base.json", "--format", "json")
     assert fits(done.out, "gate")["accuracy"]
+
+
+def test_sweep_and_pick(tlbench, tiny_path, fits):
+    """With a cell that failed, and a budget that is kept and one that is not."""
+    grid = ("--backbones", tiny_path, "--providers", "cpu,coreml", "--rounds", "6", "--no-costs")
+    options = (*QUICK, "--quiet", "--format", "json")
+    done = tlbench("sweep", *grid, *options, "-o", "swept")
+    assert done.code == 0, done.err
+    document = fits(done.out, "sweep")
+    assert fits(Path("swept/sweep.json").read_text(encoding="utf-8"), "sweep") == document
+    (failed,) = Path("swept").glob("cells/*/failed.json")
+    fits(failed.read_text(encoding="utf-8"), "failure")
+    (run,) = Path("swept").glob("cells/*/run.json")
+    fits(run.read_text(encoding="utf-8"), "run")
+    for share, code in (("1%", 0), ("99%", 1)):
+        done = tlbench("pick", "swept", "--min-accuracy", share, "--format", "json")
+        assert done.code == code
+        assert (fits(done.out, "pick")["picked"] is None) == code
 
 
 def test_predict_and_inspect(tlbench, tiny_path, fits):

@@ -3,12 +3,15 @@ from .export import export
 from .measure import evaluate, extract, measure, measure_latency, run
 from .results import Comparison, Results, Run, Verdict
 from .saved import check_gate, compare_runs, load_run, write_report
+from .sweeps import Pick, Sweep, load_sweep, measure_sweep, sweep
 
 __all__ = [
     "Comparison",
     "LoadedBackbone",
+    "Pick",
     "Results",
     "Run",
+    "Sweep",
     "Verdict",
     "check_gate",
     "compare_runs",
@@ -17,8 +20,11 @@ __all__ = [
     "extract",
     "load_backbone",
     "load_run",
+    "load_sweep",
     "measure",
     "measure_latency",
+    "measure_sweep",
     "run",
+    "sweep",
     "write_report",
 ]

@@ -300,7 +300,7 @@ class Comparison:
             "console": lambda one: render_comparison(one, width=width, color=color),
             "json": comparison_document,
         }
-        return _chosen(formats, report_format)(self.record)
+        return chosen_format(formats, report_format)(self.record)
 
     def __str__(self) -> str:
         return self.report()
@@ -358,7 +358,7 @@ class Verdict:
             "junit": verdict_junit,
             "markdown": verdict_markdown,
         }
-        return _chosen(formats, report_format)(self.record)
+        return chosen_format(formats, report_format)(self.record)
 
     def __str__(self) -> str:
         return self.report()
@@ -373,7 +373,8 @@ class Verdict:
         return verdict_fragment(self.record)
 
 
-def _chosen(formats: Mapping[str, Callable[[Any], str]], name: str) -> Callable[[Any], str]:
+def chosen_format(formats: Mapping[str, Callable[[Any], str]], name: str) -> Callable[[Any], str]:
+    """Return the function of the format *name*; raise UnknownNameError if there is none."""
     if name not in formats:
         raise unknown_name("format", name, list(formats))
     return formats[name]

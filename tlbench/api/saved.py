@@ -8,6 +8,7 @@ from tlbench.core.errors import ConfigError
 from tlbench.core.files import write_atomically
 
 if TYPE_CHECKING:
+    from tlbench.api.sweeps import Pick, Sweep
     from tlbench.compare import ComparedRun
     from tlbench.gate import Policy
     from tlbench.records import Baseline
@@ -134,13 +135,15 @@ def check_gate(
 
 
 def write_report(
-    result: Run | Comparison | Verdict, file: str | Path, report_format: str | None = None
+    result: "Run | Comparison | Verdict | Sweep | Pick",
+    file: str | Path,
+    report_format: str | None = None,
 ) -> Path:
-    """Write a run, a comparison or a verdict to a file.
+    """Write a run, a comparison, a verdict, a sweep or a pick to a file.
 
     Parameters
     ----------
-    result : Run, Comparison or Verdict
+    result : Run, Comparison, Verdict, Sweep or Pick
         What to write.
     file : str or Path
         The file, which is replaced.

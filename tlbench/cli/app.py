@@ -14,12 +14,15 @@ from tlbench.cli.names import app
 from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
+from tlbench.cli.sweeping import pick, sweep
 
 _COMMANDS = (
     run,
     evaluate,
     latency,
     drift,
+    sweep,
+    pick,
     export,
     inspect,
     extract,

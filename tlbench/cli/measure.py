@@ -11,7 +11,7 @@ from tlbench.cli.process import INTERRUPTED
 from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tlbench.api import Comparison, Run, Verdict
+    from tlbench.api import Comparison, Pick, Run, Sweep, Verdict
     from tlbench.workflows import RunConfig
 
 
@@ -202,7 +202,7 @@ def save_and_show(run: "Run", saving: o.SavingOptions) -> None:
             show(run, saving.output_format.value)
 
 
-def show(result: "Run | Comparison | Verdict", report_format: str) -> None:
+def show(result: "Run | Comparison | Verdict | Sweep | Pick", report_format: str) -> None:
     """Print a result on stdout in the named format."""
     from tlbench.cli.terminal import stdout_layout
 

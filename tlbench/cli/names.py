@@ -16,8 +16,8 @@ app = typer.Typer(
     name="tlbench",
     help="Measure how fast and how accurate a frozen, pretrained backbone is on your images, on "
     "any device that ONNX Runtime supports.",
-    epilog="Start with: tlbench run. Exit codes: 0 success; 1 a gate failed or, with --strict, an "
-    "INVALID timing; 2 an error; 130 after Ctrl-C.",
+    epilog="Start with: tlbench run. Exit codes: 0 success; 1 a gate failed, no cell "
+    "met a budget or, with --strict, a timing is INVALID; 2 an error; 130 after Ctrl-C.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -28,7 +28,6 @@ app = typer.Typer(
 # Parameters whose name differs from that of the command's own parameter, which names the option.
 _RENAMED = {
     "scenarios": "scenario",
-    "batch_sizes": "batch_size",
     "boundaries": "boundary",
     "curve": "learning_curve",
     "n_calibration": "calibrate_images",

@@ -9,7 +9,15 @@ from typing import TypeAlias
 from tlbench.cli.names import option_words
 from tlbench.datasets import Columns
 from tlbench.model import FULL_PRECISION, ExportOptions
-from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunConfig, TimingConfig
+from tlbench.workflows import (
+    AXES,
+    QUICK_TIMING,
+    ProtocolConfig,
+    RecipeChoices,
+    RunConfig,
+    SweepConfig,
+    TimingConfig,
+)
 
 # Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export", "columns"}
@@ -17,6 +25,11 @@ _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export", "
 _OF_BACKBONE = ("fit", "crop_fraction", "input_size")
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
+
+# Fields whose option is called otherwise in the commands that measure one run.
+_SPELLED = {"batch_sizes": "batch_size"}
+# Fields of a run that the grid of a sweep states.
+_OF_GRID = {"heads", "provider", "precision", "latency"}
 
 _Settings: TypeAlias = RunConfig | Columns | TimingConfig | ProtocolConfig | ExportOptions
 
@@ -63,7 +76,7 @@ def _changed(
         word
         for name, value in values.items()
         if name not in implied and value != getattr(usual, name)
-        for word in option_words(name, value)
+        for word in option_words(_SPELLED.get(name, name), value)
     ]
 
 
@@ -76,6 +89,22 @@ def _exported_first(config: RunConfig) -> str:
         words += _changed(config.columns, RunConfig().columns)
     of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
     return f"{shlex.join([*words, '-o', file])} && {repeat_command(of_file)}"
+
+
+def sweep_command(config: SweepConfig, folder: Path, *, against: str | None = None) -> str:
+    """Return the command line that makes a sweep in *folder*."""
+    default, base, usual = SweepConfig(), config.base, RunConfig()
+    words = ["tlbench", "sweep"]
+    for axis in (*AXES, "rounds"):
+        value = getattr(config, axis)
+        if axis == "backbones" or value != getattr(default, axis):
+            words += option_words(axis, value)
+    words += _changed(base, usual, _IMPLIED | _OF_GRID)
+    words += _changed(base.columns, usual.columns)
+    words += _changed(base.export, usual.export, {"fit", "input_size"})
+    words += _changed(base.timing, QUICK_TIMING)
+    words += option_words("against", against)
+    return shlex.join([*words, "-o", str(folder)])
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:

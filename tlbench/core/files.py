@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import stat
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -71,6 +72,34 @@ def check_folder(path: Path, *, advice: str = _ADVICE) -> None:
     """Raise StorageError if nothing can be written in a folder *path*, which may be missing."""
     with storage_errors(path, advice):
         _try_to_write(path)
+
+
+@contextmanager
+def locked(path: Path, *, held: str) -> Iterator[None]:
+    """Hold a lock on the file *path*; raise StorageError, saying *held*, if another process does.
+
+    The operating system frees it when the process ends, however that happens.
+    """
+    with storage_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = path.open("ab")
+    with file:
+        try:
+            _lock(file.fileno())
+        except (BlockingIOError, PermissionError) as error:
+            raise StorageError(held) from error
+        yield
+
+
+def _lock(number: int) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _destination(path: Path) -> Path:

@@ -1,5 +1,5 @@
 from .energy import EnergyCounter, nvml_counter, rapl_counter
-from .interleave import Turns, alternate, block_medians
+from .interleave import Block, Turns, alternate, block_medians, join_blocks, time_block
 from .isolate import run_isolated
 from .sensors import (
     GpuState,
@@ -27,6 +27,7 @@ from .validity import ORDERED, CheckInputs, looks_steady, reasons_of, run_checks
 
 __all__ = [
     "ORDERED",
+    "Block",
     "CheckInputs",
     "Clock",
     "EnergyCounter",
@@ -45,6 +46,7 @@ __all__ = [
     "block_medians",
     "find_highest_rate",
     "gpu_state",
+    "join_blocks",
     "looks_steady",
     "measure",
     "nvml_counter",
@@ -56,6 +58,7 @@ __all__ = [
     "summarise_median",
     "summarise_percentiles",
     "tick_s",
+    "time_block",
     "watch",
     "watch_each",
 ]

@@ -1,7 +1,7 @@
 """Time several callables in turn, so that a trend of the machine affects all of them."""
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from statistics import median
@@ -27,11 +27,46 @@ class Turns:
             raise ConfigError(f"min_rounds must be at least 1, got {self.min_rounds}.")
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Block:
+    """Consecutive calls of one callable: their seconds, and the totals over them."""
+
     samples_s: tuple[float, ...]
     cpu_s: float
     wall_s: float
+
+
+def time_block(sampler: Sampler, turns: Turns, clock: Clock, *, pause_s: float = 0.0) -> Block:
+    """Wait, make the uncounted calls, and time calls for one block."""
+    clock.sleep_s(turns.warmup_s)
+    for _ in range(turns.warmup_calls):
+        sampler.sample()
+    samples: list[float] = []
+    began, cpu_began = clock.now_s(), clock.cpu_s()
+    while not samples or clock.now_s() - began < turns.block_s:
+        if pause_s:
+            clock.sleep_s(pause_s)
+        samples.append(sampler.sample())
+    return Block(
+        samples_s=tuple(samples),
+        cpu_s=clock.cpu_s() - cpu_began,
+        wall_s=clock.now_s() - began,
+    )
+
+
+def join_blocks(
+    blocks: Sequence[Block], *, first_s: float, warmup_s: tuple[float, ...], complete: bool = True
+) -> Timing:
+    """Return the blocks of one callable as its timing."""
+    return Timing(
+        first_s=first_s,
+        warmup_s=warmup_s,
+        samples_s=tuple(sample for block in blocks for sample in block.samples_s),
+        cpu_s=sum(block.cpu_s for block in blocks),
+        wall_s=sum(block.wall_s for block in blocks),
+        block_sizes=tuple(len(block.samples_s) for block in blocks),
+        complete=complete,
+    )
 
 
 @dataclass(slots=True)
@@ -39,36 +74,11 @@ class _TimedCall:
     sampler: Sampler
     first_s: float = 0.0
     warmup_s: tuple[float, ...] = ()
-    blocks: list[_Block] = field(default_factory=list)
+    blocks: list[Block] = field(default_factory=list)
 
     def is_done(self, rule: StoppingRule) -> bool:
         n_samples = sum(len(block.samples_s) for block in self.blocks)
         return rule.is_done(n_samples, sum(block.wall_s for block in self.blocks))
-
-    def time_block(self, turns: Turns, clock: Clock, *, pause_s: float) -> None:
-        clock.sleep_s(turns.warmup_s)
-        for _ in range(turns.warmup_calls):
-            self.sampler.sample()
-        samples: list[float] = []
-        began, cpu_began = clock.now_s(), clock.cpu_s()
-        while not samples or clock.now_s() - began < turns.block_s:
-            if pause_s:
-                clock.sleep_s(pause_s)
-            samples.append(self.sampler.sample())
-        block = _Block(tuple(samples), clock.cpu_s() - cpu_began, clock.now_s() - began)
-        self.blocks.append(block)
-
-    def timing(self, n_rounds: int, *, complete: bool) -> Timing:
-        blocks = self.blocks[:n_rounds]
-        return Timing(
-            first_s=self.first_s,
-            warmup_s=self.warmup_s,
-            samples_s=tuple(sample for block in blocks for sample in block.samples_s),
-            cpu_s=sum(block.cpu_s for block in blocks),
-            wall_s=sum(block.wall_s for block in blocks),
-            block_sizes=tuple(len(block.samples_s) for block in blocks),
-            complete=complete,
-        )
 
 
 def alternate(
@@ -99,13 +109,22 @@ def alternate(
         while n_rounds == 0 or not is_done():
             generator.shuffle(order)
             for name in order:
-                timed[name].time_block(turns, clock, pause_s=rule.pause_s)
+                each = timed[name]
+                each.blocks.append(time_block(each.sampler, turns, clock, pause_s=rule.pause_s))
             n_rounds += 1
     except KeyboardInterrupt:
         if n_rounds == 0:
             raise
         complete = False
-    return {name: each.timing(n_rounds, complete=complete) for name, each in timed.items()}
+    return {
+        name: join_blocks(
+            each.blocks[:n_rounds],
+            first_s=each.first_s,
+            warmup_s=each.warmup_s,
+            complete=complete,
+        )
+        for name, each in timed.items()
+    }
 
 
 def block_medians(samples_s: tuple[float, ...], block_sizes: tuple[int, ...]) -> list[float]:

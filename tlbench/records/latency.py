@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Literal
 
 from tlbench.core.units import format_seconds
@@ -142,6 +143,12 @@ class LatencyResult:
     def images_per_s(self) -> float:
         """Throughput: all images over all seconds of the calls, as in MLPerf's Offline scenario."""
         return self.batch_size * len(self.samples_s) / sum(self.samples_s)
+
+    @property
+    def blocks_s(self) -> list[tuple[float, ...]]:
+        """The samples of each block; none where no other model took turns with this one."""
+        samples = iter(self.samples_s)
+        return [tuple(islice(samples, size)) for size in self.block_sizes]
 
     @property
     def what(self) -> tuple[str, int, str]:

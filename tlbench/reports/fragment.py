@@ -3,11 +3,13 @@
 from collections.abc import Iterable
 from html import escape
 
-from tlbench.records import Comparison, GateVerdict, RunResult
+from tlbench.records import Comparison, GateVerdict, Pick, RunResult, Sweep
 from tlbench.reports.base import Part, Table
 from tlbench.reports.comparison import comparison_parts, comparison_title
 from tlbench.reports.console import run_parts, title_parts
 from tlbench.reports.gate import all_verdict_parts, verdict_title
+from tlbench.reports.pick import pick_parts, pick_title
+from tlbench.reports.sweep import sweep_parts, sweep_title
 
 # Notebooks align the cells of every table to the right unless each cell says otherwise.
 _ALIGNED = {side: f' style="text-align: {side}"' for side in ("left", "right")}
@@ -26,6 +28,16 @@ def comparison_fragment(comparison: Comparison) -> str:
 def verdict_fragment(verdict: GateVerdict) -> str:
     """Return a gate's verdict as HTML."""
     return _fragment(verdict_title(verdict), all_verdict_parts(verdict))
+
+
+def sweep_fragment(sweep: Sweep, location: str | None = None) -> str:
+    """Return a sweep as HTML."""
+    return _fragment(sweep_title(sweep), sweep_parts(sweep, location))
+
+
+def pick_fragment(pick: Pick) -> str:
+    """Return a pick as HTML."""
+    return _fragment(pick_title(pick), pick_parts(pick))
 
 
 def _fragment(title: Iterable[str], parts: Iterable[Part]) -> str:

@@ -51,8 +51,9 @@ def _printable(part: Part) -> Part:
     """Return a part as it may go to a terminal, whatever the names in it."""
     if isinstance(part, Table):
         rows = tuple(tuple(map(printable, row)) for row in part.rows)
-        return replace(part, columns=tuple(map(printable, part.columns)), rows=rows)
-    return {title: [*map(printable, lines)] for title, lines in part.items()}
+        columns = tuple(map(printable, part.columns))
+        return replace(part, title=printable(part.title), columns=columns, rows=rows)
+    return {printable(title): [*map(printable, lines)] for title, lines in part.items()}
 
 
 def _title_line(parts: Iterable[str], width: int) -> Text:

@@ -14,10 +14,15 @@ from .predict import FoundImages, find_images, predict_images
 from .reproduce import RecipeChoices, reproduce_recipe
 from .run import RunOutcome, run_benchmark
 from .steps.features import SplitFeatures, extract_dataset_split
+from .sweep import Command, run_sweep
+from .sweep_config import AXES, SweepConfig
+from .sweep_file import make_sweep_config, read_sweep_file, sweep_timing
 
 __all__ = [
+    "AXES",
     "DEFAULT_HEADS",
     "QUICK_TIMING",
+    "Command",
     "FoundImages",
     "GivenObjects",
     "ProtocolConfig",
@@ -25,6 +30,7 @@ __all__ = [
     "RunConfig",
     "RunOutcome",
     "SplitFeatures",
+    "SweepConfig",
     "TimingConfig",
     "default_cache_dir",
     "default_data_dir",
@@ -32,7 +38,11 @@ __all__ = [
     "extract_dataset_split",
     "find_images",
     "fuse_run",
+    "make_sweep_config",
     "predict_images",
+    "read_sweep_file",
     "reproduce_recipe",
     "run_benchmark",
+    "run_sweep",
+    "sweep_timing",
 ]

@@ -75,45 +75,68 @@ def _measure_one(
         accuracy = measure_accuracy(context, heads) if heads else NOT_MEASURED
         images = context.dataset.test.images if heads else None
         inputs = latency_inputs(context.model, images)
-        timing = _time(context, inputs, accuracy) if config.latency else _Timing()
-        result = make_record(
-            config,
+        timing = _time(context, inputs, accuracy) if config.latency else MeasuredTiming()
+        result = record_of(
+            context,
             created,
             command=command,
-            model=model_info(context.model, inputs.assumptions if config.latency else ()),
-            dataset=accuracy.dataset,
-            extraction=accuracy.extraction,
-            accuracy=accuracy.results,
-            cross_validation=accuracy.cross_validations,
-            learning_curves=accuracy.learning_curves,
-            latency=timing.latency,
-            breakdown=timing.breakdown,
-            ratios=timing.ratios,
-            complete=timing.complete,
-            warnings=run_warnings(
-                config,
-                accuracy.dataset,
-                (*accuracy.extraction, *timing.latency),
-                accuracy=accuracy.results,
-                protocols=accuracy.protocols,
-                ratios=timing.ratios,
-                about_data=accuracy.data_warnings,
-                unlearnable=accuracy.unlearnable,
-                is_limited=accuracy.is_limited,
-            ),
+            accuracy=accuracy,
+            timing=timing,
+            assumptions=inputs.assumptions if config.latency else (),
         )
     return RunOutcome(result, accuracy.predictions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Timing:
+class MeasuredTiming:
+    """What a run measures of a model's speed; *complete* is False after an interruption."""
+
     latency: tuple[LatencyResult, ...] = ()
     breakdown: Breakdown | None = None
     ratios: tuple[LatencyRatio, ...] = ()
     complete: bool = True
 
 
-def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy) -> _Timing:
+def record_of(
+    context: RunContext,
+    created: datetime,
+    *,
+    command: str,
+    accuracy: MeasuredAccuracy,
+    timing: MeasuredTiming,
+    assumptions: tuple[str, ...] = (),
+) -> RunResult:
+    """Return the record of a run of one model from the parts that were measured."""
+    config = context.config
+    return make_record(
+        config,
+        created,
+        command=command,
+        model=model_info(context.model, assumptions),
+        dataset=accuracy.dataset,
+        extraction=accuracy.extraction,
+        accuracy=accuracy.results,
+        cross_validation=accuracy.cross_validations,
+        learning_curves=accuracy.learning_curves,
+        latency=timing.latency,
+        breakdown=timing.breakdown,
+        ratios=timing.ratios,
+        complete=timing.complete,
+        warnings=run_warnings(
+            config,
+            accuracy.dataset,
+            (*accuracy.extraction, *timing.latency),
+            accuracy=accuracy.results,
+            protocols=accuracy.protocols,
+            ratios=timing.ratios,
+            about_data=accuracy.data_warnings,
+            unlearnable=accuracy.unlearnable,
+            is_limited=accuracy.is_limited,
+        ),
+    )
+
+
+def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy) -> MeasuredTiming:
     """Measure latency, then what is derived from it; Ctrl-C keeps the results until then."""
     config, listener = context.config, context.listener
     latency: list[LatencyResult] = []
@@ -134,4 +157,6 @@ def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy
             raise
         complete = False
     context.close_session()
-    return _Timing(latency=tuple(latency), breakdown=breakdown, ratios=ratios, complete=complete)
+    return MeasuredTiming(
+        latency=tuple(latency), breakdown=breakdown, ratios=ratios, complete=complete
+    )
