@@ -13,8 +13,8 @@ from tlbench.core.registry import unknown_name
 from tlbench.model import ExportOptions, ModelCard, Weights
 
 if TYPE_CHECKING:  # `tlbench list backbones` imports this module, and must import nothing heavy
+    from exporters.common.state_dict import StateDict
     from exporters.lite.network import Block
-    from exporters.lite.weights import StateDict
 
 _LICENCE = "Apache-2.0 (Google)"
 _N_FEATURES = 1280
@@ -118,8 +118,8 @@ class LiteBackbone:
     def _weights(
         self, options: ExportOptions, network: "list[Block]"
     ) -> "tuple[StateDict, Weights]":
-        from exporters.lite.network import parameter_shapes
-        from exporters.lite.weights import random_state_dict, read_state_dict
+        from exporters.common.state_dict import read_state_dict
+        from exporters.lite.network import parameter_shapes, random_state_dict
 
         shapes = parameter_shapes(network)
         if options.weights == "random":

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporters.common.preprocess import BILINEAR, Resize, nearest_rows
+from exporters.common.state_dict import StateDict
 from exporters.lite.network import BATCH_NORM_EPSILON, Block, NetworkSpec, same_padding
-from exporters.lite.weights import StateDict
 from tlbench.core.arrays import FloatArray, ImageArray
 
 _Array = NDArray[np.float32]
