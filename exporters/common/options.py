@@ -16,6 +16,17 @@ FROZEN_ONLY = {
         "leave it out"
     ),
 }
+ONNX_ONLY = {
+    "top_output": (
+        "top_output names a tensor of an ONNX file (onnx:FILE.onnx); leave it out, and ask for the "
+        "logits with top=True"
+    ),
+}
+# Of the backbones whose preprocessing is known, and in the graph.
+PREPROCESSING_KNOWN = {
+    name: f"its preprocessing is known and part of the graph; leave out {name}=..."
+    for name in ("scale", "mean", "std", "channels", "preprocess")
+} | {"layout": "the layout of its input is known; leave out layout=..."}
 
 
 def refuse_options(name: str, options: ExportOptions, **reasons: str) -> None:

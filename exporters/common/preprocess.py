@@ -128,6 +128,47 @@ class Preprocessing:
         return tuple(steps)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredPixels:
+    """What somebody declares to happen to the resized pixels: ``(x * scale - mean) / std``."""
+
+    scale: float = 1.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the order of *channels*, as std
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    channels: Literal["RGB", "BGR"] = "RGB"
+
+    @property
+    def text(self) -> str:
+        """The formula with its numbers."""
+        inverse = round(1 / self.scale)
+        text = "x"
+        if self.scale != 1:
+            whole = abs(1 / self.scale - inverse) < _WHOLE
+            text = f"x / {inverse}" if whole else f"x * {self.scale:.7g}"
+        if any(self.mean):
+            text = f"{text} - {_one_or_three(self.mean)}"
+        if self.std != (1.0, 1.0, 1.0):
+            inner = text if text == "x" else f"({text})"
+            text = f"{inner} / {_one_or_three(self.std)}"
+        return text if self.channels == "RGB" else f"BGR, {text}"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """One subtraction and one product; their constants are rounded to float32 once."""
+        mean = (self.mean[0] / self.scale, self.mean[1] / self.scale, self.mean[2] / self.scale)
+        red, green, blue = self.std
+        factor = (self.scale / red, self.scale / green, self.scale / blue)
+        return Preprocessing(self.text, mean, factor, self.channels).steps
+
+
+_WHOLE = 1e-6
+
+
+def _one_or_three(values: tuple[float, float, float]) -> str:
+    texts = [f"{value:.7g}" for value in values]
+    return texts[0] if len(set(texts)) == 1 else f"({', '.join(texts)})"
+
+
 def describe_preprocessing(
     fit: SquareFit, size: tuple[int, int], resize: Resize, steps: PixelSteps
 ) -> Preprocess:
@@ -156,7 +197,7 @@ def describe_preprocessing(
         red, green, blue = (float(f"{value:.7g}") for value in values + 0.0)
         return red, green, blue
 
-    return Preprocess(
+    described = Preprocess(
         fit=fit.name,
         crop_fraction=fit.crop_fraction if fit.name == "crop" else None,
         pad_colour=(0, 0, 0) if fit.name == "pad" else None,
@@ -168,6 +209,9 @@ def describe_preprocessing(
         mean=three(-offset / factor),
         std=three(1 / factor),
     )
+    if isinstance(steps, DeclaredPixels):  # as it was declared, and not rounded
+        return replace(described, scale=steps.scale, mean=steps.mean, std=steps.std)
+    return described
 
 
 def prepend_preprocessing(

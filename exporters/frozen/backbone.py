@@ -82,11 +82,11 @@ class FrozenBackbone:
                 "output_tensor=NAME, the tensor that becomes the features."
             )
             raise ConfigError(msg)
-        from exporters.common.options import refuse_options
+        from exporters.common.options import ONNX_ONLY, PREPROCESSING_KNOWN, refuse_options
         from exporters.frozen.export import FrozenSource, export_graph
         from tlbench.model import Weights
 
-        refuse_options(self.name, options, **_REFUSED)
+        refuse_options(self.name, options, **ONNX_ONLY, **PREPROCESSING_KNOWN, **_REFUSED)
         content = read_file(self.path)
         digest = hashlib.sha256(content).hexdigest()
         label, licence = self.path.name, "stated by its author"
@@ -119,10 +119,16 @@ class Inception2015:
         self, options: "ExportOptions", destination: Path, listener: "Listener"
     ) -> "ModelCard":
         """Download the graph unless it is there, and export it as `FrozenBackbone.export` does."""
-        from exporters.common.options import FROZEN_ONLY, refuse_options
+        from exporters.common.options import (
+            FROZEN_ONLY,
+            ONNX_ONLY,
+            PREPROCESSING_KNOWN,
+            refuse_options,
+        )
         from exporters.frozen.export import FrozenSource, export_graph
 
-        refuse_options(self.name, options, **FROZEN_ONLY, **_REFUSED_2015)
+        known = FROZEN_ONLY | ONNX_ONLY | PREPROCESSING_KNOWN
+        refuse_options(self.name, options, **known, **_REFUSED_2015)
         content, weights = self._weights(options, listener)
         source = FrozenSource(
             name=self.name,

@@ -8,7 +8,13 @@ from typing import Any
 
 from exporters.common.finish import GraphOutputs
 from exporters.common.fit import choose_fit
-from exporters.common.options import FROZEN_ONLY, check_opset_of_tf2onnx, refuse_options
+from exporters.common.options import (
+    FROZEN_ONLY,
+    ONNX_ONLY,
+    PREPROCESSING_KNOWN,
+    check_opset_of_tf2onnx,
+    refuse_options,
+)
 from exporters.common.preprocess import Resize, choose_resize
 from exporters.common.publish import publish
 from exporters.common.session import Frameworks, keras_session
@@ -27,7 +33,7 @@ def export_network(
     network: KerasNetwork, options: ExportOptions, destination: Path, listener: Listener
 ) -> ModelCard:
     """Build the network in Keras, convert it with tf2onnx and verify it against Keras."""
-    refuse_options(network.name, options, **FROZEN_ONLY)
+    refuse_options(network.name, options, **FROZEN_ONLY, **ONNX_ONLY, **PREPROCESSING_KNOWN)
     size = options.input_size or network.input_size
     if size < network.min_size:
         msg = (

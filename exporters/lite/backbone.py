@@ -59,13 +59,19 @@ class LiteBackbone:
         """Build, verify and write the graph, and return its card."""
         from exporters.common.finish import GraphOutputs
         from exporters.common.fit import choose_fit
-        from exporters.common.options import FROZEN_ONLY, check_opset, refuse_options
+        from exporters.common.options import (
+            FROZEN_ONLY,
+            ONNX_ONLY,
+            PREPROCESSING_KNOWN,
+            check_opset,
+            refuse_options,
+        )
         from exporters.common.preprocess import Preprocessing, choose_resize
         from exporters.common.publish import publish
         from exporters.lite.network import N_CLASSES, NetworkSpec, blocks, build_network
         from exporters.lite.reference import reference_outputs
 
-        refuse_options(self.name, options, **FROZEN_ONLY)
+        refuse_options(self.name, options, **FROZEN_ONLY, **ONNX_ONLY, **PREPROCESSING_KNOWN)
         fit = choose_fit(options)
         resize = choose_resize(options.resize, antialias=options.antialias)
         input_size = self.input_size if options.input_size is None else options.input_size

@@ -76,3 +76,22 @@ def test_weights_that_change_during_the_export_are_not_kept(stub, resolve, tmp_p
     stub.before_reading = lambda _: None
     path.write_text("first")
     assert resolve(path).card.weights.origin == "first"
+
+
+def test_the_declared_preprocessing_is_a_part_of_the_key(stub, tmp_path):
+    """Each option, and the content of its file."""
+    weights, stated = tmp_path / "w.pth", tmp_path / "preprocess.json"
+    weights.write_text("weights")
+
+    def resolve(**options):
+        options = ExportOptions(weights=str(weights), **options)
+        return resolve_model("stub", cache_dir=tmp_path, listener=Silent(), options=options).path
+
+    paths = [resolve(), resolve(scale=1.0), resolve(mean=(0.5,)), resolve(channels="bgr")]
+    for content in ("{}", "[]"):
+        stated.write_text(content)
+        paths += [resolve(preprocess=stated), resolve(preprocess=stated)]
+    assert paths[4] == paths[5]
+    assert paths[6] == paths[7]
+    assert len(set(paths)) == 6
+    assert stub.n_exports == 6

@@ -1,5 +1,6 @@
 """Export a backbone from Python."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -25,6 +26,13 @@ def export(
     top: bool = False,
     opset: int | None = None,
     seed: int = 0,
+    scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    channels: Literal["rgb", "bgr"] | None = None,
+    layout: Literal["nchw", "nhwc"] | None = None,
+    preprocess: str | Path | None = None,
+    top_output: str | None = None,
     input_tensor: str | None = None,
     output_tensor: str | None = None,
     precision: str = "fp32",
@@ -46,7 +54,7 @@ def export(
     Parameters
     ----------
     backbone : str or Backbone
-        Name of a backbone, ``frozen:FILE.pb``, or an object with the methods of
+        Name of a backbone, ``onnx:FILE.onnx``, ``frozen:FILE.pb``, or an object with the methods of
         `tlbench.model.Backbone`.
     file : str, Path or None
         The file to write; None for ``<backbone>.onnx`` in the working directory.
@@ -71,6 +79,19 @@ def export(
         Whether to add the logits of the original classifier as an output.
     seed : int
         Seed of random weights, and of the choice of calibration images.
+    scale, mean, std : float, float or sequence of float, or None
+        For a network whose framework does not state its preprocessing: pixels x from 0 to 255
+        become ``(x * scale - mean) / std``, with one value for all channels, or three.
+        The usual values of torchvision are ``1 / 255``, ``(0.485, 0.456, 0.406)`` and
+        ``(0.229, 0.224, 0.225)``.
+    channels, layout : {"rgb", "bgr"} or None, {"nchw", "nhwc"} or None
+        For such a network: the order of its channels, which is RGB for None, and of its input's
+        axes, which None reads from the input's shape.
+    preprocess : str, Path or None
+        For such a network: a ``preprocessor_config.json`` of Hugging Face or a ``config.json`` of
+        timm. What is given here explicitly wins over the file.
+    top_output : str or None
+        Of an ONNX file: the tensor that holds the logits.
     input_tensor, output_tensor : str or None
         The ends of a frozen graph.
     precision : str
@@ -121,6 +142,13 @@ def export(
         antialias=antialias,
         fit=fit,
         crop_fraction=crop_fraction,
+        scale=scale,
+        mean=_channel_values(mean),
+        std=_channel_values(std),
+        channels=channels,
+        layout=layout,
+        preprocess=None if preprocess is None else Path(preprocess).expanduser(),
+        top_output=top_output,
         input_tensor=input_tensor,
         output_tensor=output_tensor,
     )
@@ -138,3 +166,9 @@ def export(
         cache_dir=None if cache_dir is None else Path(cache_dir).expanduser(),
     )
     return LoadedBackbone(written.path)
+
+
+def _channel_values(values: float | Sequence[float] | None) -> tuple[float, ...] | None:
+    if values is None:
+        return None
+    return (float(values),) if isinstance(values, int | float) else tuple(map(float, values))

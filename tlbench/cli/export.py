@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +10,12 @@ import typer
 
 from tlbench.cli import options as o
 from tlbench.cli.measure import make_config
+from tlbench.core.errors import ConfigError
 
 Pooling = StrEnum("Pooling", ["AVG", "MAX", "NONE"])
 Resize = StrEnum("Resize", ["BILINEAR", "BICUBIC", "NEAREST"])
+Channels = StrEnum("Channels", ["RGB", "BGR"])
+Layout = StrEnum("Layout", ["NCHW", "NHWC"])
 SplitName = StrEnum("SplitName", ["TRAIN", "TEST"])
 
 
@@ -45,6 +49,38 @@ class GraphOptions(o.OptionGroup):
             "--antialias", help="Average over the pixels that the resize merges, as Pillow does."
         ),
     ] = False
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="For a network whose framework does not state its preprocessing: pixels x from 0 "
+            "to 255 become (x * scale - mean) / std. 1/255 is understood.",
+            metavar="S",
+        ),
+    ] = None
+    mean: Annotated[
+        str | None,
+        typer.Option(help="One value, or three: one for each channel.", metavar="M"),
+    ] = None
+    std: Annotated[
+        str | None,
+        typer.Option(help="One value, or three: one for each channel.", metavar="D"),
+    ] = None
+    channels: Annotated[
+        Channels | None,
+        typer.Option(help="Order of the channels in such a network; default: rgb."),
+    ] = None
+    layout: Annotated[
+        Layout | None,
+        typer.Option(help="Order of the axes of its input; default: as its shape tells."),
+    ] = None
+    preprocess: Annotated[
+        Path | None,
+        typer.Option(
+            help="File that states its preprocessing: preprocessor_config.json of Hugging Face or "
+            "config.json of timm. Other options win over it.",
+            metavar="FILE",
+        ),
+    ] = None
     layer: Annotated[
         str | None, typer.Option(help="Layer whose output is the features; default: the last one.")
     ] = None
@@ -54,6 +90,10 @@ class GraphOptions(o.OptionGroup):
     top: Annotated[
         bool, typer.Option("--top", help="Add the logits of the original classifier as an output.")
     ] = False
+    top_output: Annotated[
+        str | None,
+        typer.Option(help="For onnx:FILE.onnx: the tensor that holds the logits.", metavar="NAME"),
+    ] = None
     opset: Annotated[int | None, typer.Option(help="ONNX opset; default: 18.")] = None
     seed: Annotated[
         int, typer.Option(help="Seed of random weights, and of the choice of calibration images.")
@@ -61,17 +101,35 @@ class GraphOptions(o.OptionGroup):
 
     def settings(self) -> dict[str, Any]:
         """Return the fields of `tlbench.model.ExportOptions` that the options mean."""
-        chosen = {"resize": self.resize, "fit": self.fit}
-        names = {name: None if one is None else one.value for name, one in chosen.items()}
-        return vars(self) | {"pooling": self.pooling.value} | names
+        values = vars(self)
+        chosen = {n: v.value for n, v in values.items() if isinstance(v, StrEnum)}
+        numbers: dict[str, Any] = {n: _numbers(n, values[n]) for n in ("scale", "mean", "std")}
+        if self.scale is not None:
+            if len(numbers["scale"]) > 1:
+                msg = f"scale must be one number, got {self.scale}. std takes one for each channel."
+                raise ConfigError(msg)
+            (numbers["scale"],) = numbers["scale"]
+        return values | chosen | numbers
+
+
+def _numbers(name: str, text: str | None) -> tuple[float, ...] | None:
+    """Return the numbers of a text such as ``1/255`` or ``0.5,0.5,0.5``."""
+    if text is None:
+        return None
+    try:
+        return tuple(float(Fraction(part.strip())) for part in text.split(","))
+    except (ValueError, ZeroDivisionError, OverflowError) as error:
+        example = "0.485,0.456,0.406" if name != "scale" else "1/255"
+        msg = f"{name} must be made of numbers, such as {example}; got {text!r}."
+        raise ConfigError(msg) from error
 
 
 def export(
     backbone: Annotated[
         str,
         typer.Argument(
-            help="Name of a backbone (see tlbench list backbones), or frozen:FILE.pb for a "
-            "TensorFlow graph."
+            help="Name of a backbone (see tlbench list backbones), onnx:FILE.onnx for any ONNX "
+            "file, or frozen:FILE.pb for a TensorFlow graph."
         ),
     ],
     *,

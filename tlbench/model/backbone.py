@@ -1,5 +1,6 @@
 """The contract of a backbone: an entry that writes an ONNX file when it is asked to."""
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
@@ -11,6 +12,8 @@ from tlbench.model.card import ModelCard
 
 Fit: TypeAlias = Literal["crop", "squash", "pad"]
 _FITS = ("crop", "squash", "pad")
+_CHANNELS = ("rgb", "bgr")
+_LAYOUTS = ("nchw", "nhwc")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +45,18 @@ class ExportOptions:
         resized regardless of its proportions, or it is padded with black.
     crop_fraction : float
         Side of the square that a crop keeps, as a fraction of the image's shorter side.
+    scale, mean, std : float, tuple of float, tuple of float, or None
+        For a network whose framework does not state its preprocessing: pixels x from 0 to 255
+        become ``(x * scale - mean) / std``; a tuple has one value for all channels, or three.
+    channels : {"rgb", "bgr"} or None
+        For such a network: the order of the channels that it takes, and of *mean* and *std*.
+    layout : {"nchw", "nhwc"} or None
+        For such a network: the order of the axes of its input; None where its shape tells.
+    preprocess : Path or None
+        For such a network: a file that states its preprocessing, a ``preprocessor_config.json`` of
+        Hugging Face or a ``config.json`` of timm. The other options win over it.
+    top_output : str or None
+        For an ONNX file: the tensor that holds the logits.
     input_tensor, output_tensor : str or None
         For a graph that does not name its own ends: the tensor that takes the image, and the tensor
         that becomes the features.
@@ -60,6 +75,13 @@ class ExportOptions:
     antialias: bool = False
     fit: Fit | None = None
     crop_fraction: float = 1.0
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: Literal["rgb", "bgr"] | None = None
+    layout: Literal["nchw", "nhwc"] | None = None
+    preprocess: Path | None = None
+    top_output: str | None = None
     input_tensor: str | None = None
     output_tensor: str | None = None
     download_dir: Path | None = None
@@ -81,6 +103,23 @@ class ExportOptions:
                 "keeps the whole image. Leave one of the two out."
             )
             raise ConfigError(msg)
+        self._check_declared()
+
+    def _check_declared(self) -> None:
+        for name, known in (("channels", _CHANNELS), ("layout", _LAYOUTS)):
+            if (chosen := getattr(self, name)) is not None and chosen not in known:
+                raise unknown_name(name, chosen, list(known))
+        if self.scale is not None and not (math.isfinite(self.scale) and self.scale > 0):
+            raise ConfigError(f"scale must be greater than 0 and finite, got {self.scale:g}.")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values is None:
+                continue
+            shown = ", ".join(f"{value:g}" for value in values)
+            if len(values) not in {1, 3} or not all(map(math.isfinite, values)):
+                msg = f"{name} must be one number, or three, one for each channel; got {shown}."
+                raise ConfigError(msg)
+            if name == "std" and min(values) <= 0:
+                raise ConfigError(f"std must be greater than 0, got {shown}.")
 
 
 @runtime_checkable

@@ -128,7 +128,8 @@ def resolve_model(
         exported = export_backbone(model, options, destination, listener)
         if _export_key(BACKBONES.load(model), options) != key:  # it would be served for the old one
             destination.unlink(missing_ok=True)
-            msg = f"Weights {options.weights} changed while {model} was exported. Try again."
+            files = [options.weights, *([str(options.preprocess)] if options.preprocess else [])]
+            msg = f"{' or '.join(files)} changed while {model} was exported. Try again."
             raise ModelError(msg)
         return exported
 
@@ -208,6 +209,8 @@ def _export_key(backbone: Backbone, options: ExportOptions) -> str:
     weights = options.weights
     if weights not in {"imagenet", "random"} and (path := Path(weights).expanduser()).is_file():
         weights = sha256_file(path)
-    values = asdict(options) | {"weights": weights}
+    stated = options.preprocess
+    known = sha256_file(stated) if stated is not None and stated.is_file() else str(stated)
+    values = asdict(options) | {"weights": weights, "preprocess": known}
     del values["download_dir"]  # where a download is kept changes nothing
     return sha256_value([backbone.name, values, versions])[:16]
