@@ -63,6 +63,7 @@ class LiteBackbone:
             FROZEN_ONLY,
             ONNX_ONLY,
             PREPROCESSING_KNOWN,
+            TORCH_ONLY,
             check_opset,
             refuse_options,
         )
@@ -71,7 +72,8 @@ class LiteBackbone:
         from exporters.lite.network import N_CLASSES, NetworkSpec, blocks, build_network
         from exporters.lite.reference import reference_outputs
 
-        refuse_options(self.name, options, **FROZEN_ONLY, **ONNX_ONLY, **PREPROCESSING_KNOWN)
+        known = FROZEN_ONLY | ONNX_ONLY | TORCH_ONLY | PREPROCESSING_KNOWN
+        refuse_options(self.name, options, **known)
         fit = choose_fit(options)
         resize = choose_resize(options.resize, antialias=options.antialias)
         input_size = self.input_size if options.input_size is None else options.input_size

@@ -26,8 +26,10 @@ def resize_bilinear(images: _Array, size: int, *, antialias: bool = False) -> _A
     return _resize(images, size, kernel, antialias=antialias)
 
 
-def resize_bicubic(images: _Array, size: int, *, antialias: bool = False) -> _Array:
-    """Resize (N, C, H, W) to *size* squared: Keys's cubic, a = -0.5, half-pixel centres.
+def resize_bicubic(
+    images: _Array, size: int | tuple[int, int], *, antialias: bool = False
+) -> _Array:
+    """Resize (N, C, H, W) to *size* (squared): Keys's cubic, a = -0.5, half-pixel centres.
 
     R. G. Keys (1981), doi:10.1109/TASSP.1981.1163711, equation 15.
     """
@@ -41,7 +43,7 @@ def resize_bicubic(images: _Array, size: int, *, antialias: bool = False) -> _Ar
 
 def _resize(
     images: _Array,
-    size: int,
+    size: int | tuple[int, int],
     kernel: Callable[[NDArray[np.float64]], NDArray[np.float64]],
     *,
     antialias: bool,
@@ -50,10 +52,10 @@ def _resize(
 
     With *antialias*, an axis that shrinks has a kernel that is wider by the same factor.
     """
-    for axis in (2, 3):
+    for axis, n_new in zip((2, 3), (size, size) if isinstance(size, int) else size, strict=True):
         n_old = images.shape[axis]
-        width = max(n_old / size, 1) if antialias else 1
-        position = (np.arange(size) + 0.5) * n_old / size - 0.5
+        width = max(n_old / n_new, 1) if antialias else 1
+        position = (np.arange(n_new) + 0.5) * n_old / n_new - 0.5
         weights = kernel(np.abs(position[:, None] - np.arange(n_old)) / width)
         weights /= weights.sum(axis=1, keepdims=True)
         moved = np.moveaxis(images, axis, -1) @ weights.T.astype(np.float32)
