@@ -15,7 +15,7 @@ _REFUSED = {
     "layout": "PyTorch's networks take (N, C, H, W); leave out layout=...",
 }
 _SUMMARIES = {
-    "torch": "Any function that returns a PyTorch network, as torch:MODULE:FACTORY",
+    "torch": "Any PyTorch network, as torch:MODULE:FACTORY",
     "timm": "Any network of timm, as timm:NAME",
 }
 

@@ -2,11 +2,11 @@
 
 import contextlib
 import logging
-import os
 import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import MissingDependencyError, one_line
@@ -63,7 +63,7 @@ def _imported() -> Any:  # noqa: ANN401 - a module
 @contextlib.contextmanager
 def _here_last() -> Iterator[None]:
     """Let modules of the working directory be imported, if no installed one has the name."""
-    here = os.getcwd()
+    here = str(Path.cwd())
     if here in sys.path or "" in sys.path:
         yield
         return

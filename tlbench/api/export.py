@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tlbench.api.backbone import LoadedBackbone
+from tlbench.api.backbone import LoadedBackbone, export_options
 from tlbench.api.progress import Progress, listener_of
 from tlbench.api.settings import columns_of
 from tlbench.datasets import Dataset
-from tlbench.model import Backbone, ExportOptions, Fit
+from tlbench.model import Backbone, Fit
 
 
 def export(
@@ -133,9 +133,9 @@ def export(
     suffix = "" if precision == "fp32" else f"-{precision}"
     name = backbone if isinstance(backbone, str) else backbone.name
     destination = Path(file or f"{file_stem(name)}{suffix}.onnx").expanduser()
-    options = ExportOptions(
-        weights=str(weights),
-        factory_args=factory_args or None,
+    options = export_options(
+        weights=weights,
+        factory_args=factory_args,
         input_size=input_size,
         layer=layer,
         pooling=pooling,
@@ -151,7 +151,7 @@ def export(
         std=_channel_values(std),
         channels=channels,
         layout=layout,
-        preprocess=None if preprocess is None else Path(preprocess).expanduser(),
+        preprocess=preprocess,
         top_output=top_output,
         input_tensor=input_tensor,
         output_tensor=output_tensor,

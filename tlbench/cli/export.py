@@ -74,14 +74,7 @@ class GraphOptions(o.OptionGroup):
         Layout | None,
         typer.Option(help="Order of the axes of its input; default: as its shape tells."),
     ] = None
-    preprocess: Annotated[
-        Path | None,
-        typer.Option(
-            help="File that states its preprocessing: preprocessor_config.json of Hugging Face or "
-            "config.json of timm. Other options win over it.",
-            metavar="FILE",
-        ),
-    ] = None
+    preprocess: o.PreprocessFile = None
     layer: Annotated[
         str | None, typer.Option(help="Layer whose output is the features; default: the last one.")
     ] = None
@@ -129,9 +122,9 @@ def export(
     backbone: Annotated[
         str,
         typer.Argument(
-            help="Name of a backbone (see tlbench list backbones), torch:MODULE:FACTORY or timm:NAME "
-            "for a PyTorch network, onnx:FILE.onnx for any ONNX file, or frozen:FILE.pb for a "
-            "TensorFlow graph."
+            help="Name of a backbone (see tlbench list backbones), torch:MODULE:FACTORY or "
+            "timm:NAME for a PyTorch network, onnx:FILE.onnx for any ONNX file, or frozen:FILE.pb "
+            "for a TensorFlow graph."
         ),
     ],
     *,

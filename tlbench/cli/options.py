@@ -74,6 +74,11 @@ FactoryArgs = Annotated[
     list[str] | None,
     typer.Option("--factory-arg", help=FACTORY_ARG_HELP, metavar="NAME=VALUE"),
 ]
+PREPROCESS_HELP = (
+    "File that states the preprocessing of a network whose library does not: Hugging Face's "
+    "preprocessor_config.json or timm's config.json. Other options win over it."
+)
+PreprocessFile = Annotated[Path | None, typer.Option(help=PREPROCESS_HELP, metavar="FILE")]
 STRICT_HELP = "Fail if an image cannot be used, instead of leaving it out"
 Strict = Annotated[
     bool, typer.Option("--strict", help=f"{STRICT_HELP}; exit with 1 if a timing is INVALID.")
@@ -172,13 +177,20 @@ class BackboneOptions(OptionGroup):
     fit: FitOption = None
     crop_fraction: CropFraction = 1.0
     input_size: InputSize = None
+    weights: WeightsOption = "imagenet"
+    factory_args: FactoryArgs = None
+    preprocess: PreprocessFile = None
 
     def settings(self) -> dict[str, Any]:
         """Return the options of the export."""
         from tlbench.model import ExportOptions
 
-        fit = None if self.fit is None else self.fit.value
-        return {"export": ExportOptions(**vars(self) | {"fit": fit})}
+        read = {
+            "fit": None if self.fit is None else self.fit.value,
+            "factory_args": factory_arguments(self.factory_args),
+            "preprocess": None if self.preprocess is None else self.preprocess.expanduser(),
+        }
+        return {"export": ExportOptions(**vars(self) | read)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,11 @@
-from .backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions, Fit
+from .backbone import (
+    BACKBONES,
+    Backbone,
+    BackboneWithArgument,
+    ExportOptions,
+    Fit,
+    IdentifiedBackbone,
+)
 from .card import (
     CARD_KEY,
     Conversion,
@@ -60,6 +67,7 @@ __all__ = [
     "Drift",
     "ExportOptions",
     "Fit",
+    "IdentifiedBackbone",
     "ImageSample",
     "ModelCard",
     "OnnxModel",
