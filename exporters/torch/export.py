@@ -14,6 +14,7 @@ from exporters.torch.extractor import Extractor, are_same
 from exporters.torch.factory import Factory, distributions_of
 from exporters.torch.layers import find_layer
 from exporters.torch.libraries import (
+    check_name,
     licence_of,
     origin_of,
     stated_preprocessing,
@@ -78,6 +79,7 @@ def export_network(
 
 def _build(name: str, factory: Factory, options: ExportOptions, listener: Listener) -> _Cut:
     """Return the network with its weights, cut at the layer that the options mean."""
+    check_name(factory)
     made, is_pretrained = _choose_weights(name, factory, options)
     torch.manual_seed(options.seed)
     network = _made(made, is_pretrained=is_pretrained)

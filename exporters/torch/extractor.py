@@ -129,6 +129,12 @@ class Extractor(torch.nn.Module):
             )
             raise ExportError(msg)
         alone = run(self, images[:1], self.name)
+        if len(alone[0]) != 1:
+            msg = (
+                f"{self.name} gives features of shape {tuple(alone[0].shape)} for a single image: "
+                "its forward is written for batches of another size."
+            )
+            raise ExportError(msg)
         if not are_same([output[:1] for output in first], alone):
             msg = (
                 f"In {self.name}, the features of an image depend on the other images of its "

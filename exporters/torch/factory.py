@@ -68,9 +68,12 @@ class Factory:
                     "which is not installed. Install it."
                 )
                 raise MissingDependencyError(msg) from error
+            how = "Install it, or work in the folder that holds it."
+            if missing == "timm":
+                how = "Install it: pip install 'tlbench[timm]'"
             msg = (
                 f"There is no module {missing!r} in this environment, nor in the working "
-                "directory. Install it, or work in the folder that holds it."
+                f"directory. {how}"
             )
             raise MissingDependencyError(msg) from error
         except (Exception, SystemExit) as error:  # whatever foreign code does
@@ -161,7 +164,8 @@ def described(error: BaseException) -> str:
     message = one_line(error)
     if len(message) > _LONGEST:
         message = f"{message[:_LONGEST]}..."
-    return f"{type(error).__name__}: {message}" if message else f"{type(error).__name__}."
+    text = f"{type(error).__name__}: {message}" if message else type(error).__name__
+    return text if text.endswith((".", "!", "?")) else f"{text}."
 
 
 def _is_network(value: object) -> bool:

@@ -1,5 +1,6 @@
 """What timm and torchvision state of their networks: weights, preprocessing, licence."""
 
+import difflib
 import importlib
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,6 +11,7 @@ from exporters.common.preprocess import choose_resize
 from exporters.common.statement import BYTE, Fields, Statement, chooses_fit
 from exporters.common.timm import timm_statement
 from exporters.torch.factory import Factory
+from tlbench.core.errors import UnknownNameError
 from tlbench.model import ExportOptions
 
 # The argument that asks for the library's own weights, and its value.
@@ -22,6 +24,8 @@ _PRETRAINED: Mapping[str, tuple[str, Any]] = {
 def library_of(factory: Factory) -> str | None:
     """Return ``"timm"`` or ``"torchvision"`` for a function with which it makes its networks."""
     library = factory.module.partition(".")[0]
+    if library in _PRETRAINED:
+        factory.find()  # with the errors of a module that cannot be imported
     if library == "timm":
         is_known = factory.path == "create_model" or _timm().is_model(factory.path)
     elif library == "torchvision":
@@ -29,6 +33,19 @@ def library_of(factory: Factory) -> str | None:
     else:
         is_known = False
     return library if is_known else None
+
+
+def check_name(factory: Factory) -> None:
+    """Raise UnknownNameError for a network that timm does not have, with the most similar names."""
+    name = factory.arguments.get("model_name")
+    if library_of(factory) != "timm" or factory.path != "create_model" or not isinstance(name, str):
+        return
+    architecture, _, _ = name.partition(".")
+    if ":" in name or _timm().is_model(architecture):  # hf-hub:OWNER/NAME is looked up by timm
+        return
+    near = difflib.get_close_matches(architecture, _timm().list_models(), n=3, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(near)}?" if near else ""
+    raise UnknownNameError(f"timm has no network {architecture!r}.{hint}")
 
 
 def weights_argument(factory: Factory) -> str | None:
