@@ -28,6 +28,12 @@ class Warnings(Silent):
 
 
 @pytest.fixture
+def warned():
+    """A listener that keeps the warnings."""
+    return Warnings()
+
+
+@pytest.fixture
 def export(tmp_path):
     """Export a function of torch_networks; the file and its card."""
 

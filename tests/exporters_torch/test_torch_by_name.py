@@ -11,7 +11,6 @@ import torch_networks as networks
 import tlbench as api
 from exporters.torch import backbone
 from tlbench.core.errors import TlbenchError
-from tlbench.model import decode_card
 from tlbench.records import read_run
 
 pytestmark = pytest.mark.torch
@@ -58,13 +57,17 @@ def test_an_export_is_used_again_for_the_same_settings(
     assert first.features(images).shape == (2, 8)
     (name,) = files(own_cache)
     assert name.startswith("torch-tiny-")
-    monkeypatch.setattr(backbone.TorchBackbone, "export", None)  # would fail
+
+    def exported(*_):
+        raise AssertionError("exported again")
+
+    monkeypatch.setattr(backbone.TorchBackbone, "export", exported)
     assert api.load_backbone(NAME, **settings).path == first.path
     for other in ({"weights": "random"}, {"factory_args": {"num_classes": 4}}):
-        with pytest.raises(TypeError):
+        with pytest.raises(AssertionError, match="exported again"):
             api.load_backbone(NAME, **settings | other)
     torch.save(networks.tiny().state_dict(), weights)
-    with pytest.raises(TypeError):
+    with pytest.raises(AssertionError, match="exported again"):
         api.load_backbone(NAME, **settings)
 
 
@@ -75,23 +78,23 @@ def test_code_that_can_be_edited_is_exported_again(own_cache, tlbench, tmp_path,
         api.load_backbone("torch:my_net:make", preprocess=preprocess)
         (name,) = files(own_cache)
         (own_cache / "models" / name).write_bytes(b"an old export")
-    backbone = api.load_backbone("torch:my_net:make", preprocess=preprocess)
-    assert decode_card(backbone.model.metadata["tlbench.card"]).layer == "input of classify"
+    found = api.load_backbone("torch:my_net:make", preprocess=preprocess)
+    assert found.card.layer == "input of classify"
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # a busy machine
-def test_a_run_by_name_can_be_repeated(installed, tlbench, preprocess, weights):
+def test_a_run_by_name_can_be_repeated(installed, tlbench, tmp_path, preprocess, weights):
     done = tlbench(
         *("run", NAME, "--weights", weights, "--preprocess", preprocess, "--factory-arg"),
         *("num_classes=10", "--heads", "softmax", "--baselines", "none", "--limit-train", 60),
         *("--limit-test", 40, "--no-latency"),
     )
     assert done.code == 0, done.err
-    run = read_run("last")
+    run = read_run("last", tmp_path / "work" / "runs")
     assert run.model.card.weights.origin == "trained.pth"
-    assert f"--weights {weights}" in run.command
-    assert "--factory-arg num_classes=10" in run.command
-    assert f"--preprocess {preprocess}" in run.command
+    assert f"--weights {weights}" in run.config.command
+    assert "--factory-arg num_classes=10" in run.config.command
+    assert f"--preprocess {preprocess}" in run.config.command
 
 
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # a busy machine

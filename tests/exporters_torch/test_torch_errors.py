@@ -119,7 +119,7 @@ def test_an_input_size_that_the_network_refuses(export):
         (
             "torch_netwrks:tiny",
             MissingDependencyError,
-            "no module 'torch_netwrks'.*nor in the work",
+            "no module 'torch_netwrks'.*nor in",
         ),
         ("torch.nothing:tiny", MissingDependencyError, r"no module 'torch\.nothing'"),
         ("needs_more:make", MissingDependencyError, "needs the module 'absent_here'"),

@@ -11,7 +11,6 @@ torch = pytest.importorskip("torch", reason="needs PyTorch: pip install 'tlbench
 pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'tlbench[torch]'")
 
 import torch_networks as networks
-from conftest import Warnings
 
 from tlbench.model import OnnxModel
 
@@ -71,7 +70,7 @@ def test_the_card_says_what_was_exported(exported):
 
 
 def test_the_file_is_plain_onnx(exported):
-    """No operators of PyTorch, no paths of this machine, and the inputs and outputs of all files."""
+    """No operators of PyTorch, no paths of this machine; inputs and outputs as of every file."""
     path, _ = exported
     model = OnnxModel(path)
     assert [(t.name, t.dtype, tuple(t.shape)) for t in model.inputs] == [
@@ -139,15 +138,14 @@ def test_channels_may_be_last(export, images, pixels, run_file, assert_same, fac
 
 
 @pytest.mark.parametrize("factory", ["Blocks", "headless"])
-def test_a_network_without_a_classifier_gives_its_output(export, factory):
+def test_a_network_without_a_classifier_gives_its_output(export, warned, factory):
     """A linear layer inside a block is not a classifier; the warning says what was taken."""
-    listener = Warnings()
     arguments = {} if factory == "Blocks" else {"num_classes": 0}
     name = "tiny" if factory == "headless" else factory
-    _, card = export(name, weights="random", factory_args=arguments, listener=listener)
+    _, card = export(name, weights="random", factory_args=arguments, listener=warned)
     assert card.layer == "output of the network"
     assert card.feature_shape == ((8,) if arguments else (6,))
-    (warning,) = listener.texts
+    (warning,) = warned.texts
     assert "does not end in a linear layer: its output becomes the features" in warning
 
 

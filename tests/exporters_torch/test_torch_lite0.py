@@ -30,7 +30,9 @@ def test_features_of_lite0_are_those_of_the_native_builder(
     )
     backbone = TORCH.with_argument("efficientnet_lite_pytorch:EfficientNet.from_name")
     card = backbone.export(options, path, Silent())
-    dataset = load_dataset(DatasetRequest("cifar10", data_dir=real_data, download_dir=tmp_path))
+    dataset = load_dataset(
+        DatasetRequest(name="cifar10", data_dir=real_data, download_dir=tmp_path)
+    )
     rows = np.stack([dataset.test.images[i] for i in range(100)])
     (expected,) = run_file(lite0.path, rows)
     (found,) = run_file(path, rows)
