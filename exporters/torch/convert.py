@@ -55,6 +55,26 @@ def _failed(name: str, error: BaseException) -> ExportError:
     )
 
 
+def _name_after_modules(graph: onnx.GraphProto) -> None:
+    """Name what a layer with weights gives after its module: reports name layers by it."""
+    taken = {value.name for value in graph.output}
+    names: dict[str, str] = {}
+    for tensor in graph.initializer:
+        short = tensor.name.removeprefix("network.")
+        # A name with a dot is a module's; one without might be that of another tensor.
+        names[tensor.name] = short if "." in short else tensor.name
+        tensor.name = names[tensor.name]
+    for node in graph.node:
+        node.input[:] = [names.get(name, name) for name in node.input]
+        weights = node.input[1] if len(node.input) > 1 else ""
+        module = weights.removesuffix(".weight")
+        # A module may run twice; its second output keeps the name that PyTorch gave it.
+        if module != weights and module not in taken and node.output[0] not in taken:
+            taken.add(module)
+            names[node.output[0]] = f"{module}.output"
+            node.output[0] = names[node.output[0]]
+
+
 def _tidy(model: onnx.ModelProto, names: list[str], extractor: Extractor) -> None:
     """Remove the notes of PyTorch, with the paths of the machine in them, and name the axes."""
     graph = model.graph
@@ -71,6 +91,7 @@ def _tidy(model: onnx.ModelProto, names: list[str], extractor: Extractor) -> Non
         graph.output.append(
             onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["N", size])
         )
+    _name_after_modules(graph)
     rename(graph, model_name_first=False)
     graph.name, graph.doc_string, model.doc_string = "backbone", "", ""
     used = {node.domain for node in graph.node} | {""}

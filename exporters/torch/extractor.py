@@ -16,7 +16,7 @@ _MAP_RANK, _VECTOR_RANK = 4, 2
 _SAME = 1e-4
 
 
-class Extractor(torch.nn.Module):
+class Extractor(torch.nn.Module):  # type: ignore[misc]
     """The network, cut at a layer; its outputs are those that `outputs` describes.
 
     ConfigError or ExportError if it cannot be cut there. *images* are tried for it.
@@ -80,12 +80,13 @@ class Extractor(torch.nn.Module):
         output = self.network(network_input)
         source = self.taken(output)
         self.clear()
-        if self.is_map and not self.channels_last:
-            source = source.permute(0, 2, 3, 1)
+        positions = (1, 2) if self.channels_last else (2, 3)
         if self.pooling == "avg":
-            source = source.mean(dim=(1, 2))
+            source = source.mean(dim=positions)
         elif self.pooling == "max":
-            source = source.amax(dim=(1, 2))
+            source = source.amax(dim=positions)
+        elif self.is_map and not self.channels_last:
+            source = source.permute(0, 2, 3, 1)
         features = source.flatten(1).float()
         return (features, self._logits(output).float()) if self.top else (features,)
 

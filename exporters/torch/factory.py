@@ -37,7 +37,7 @@ class Factory:
         ConfigError, MissingDependencyError, ExportError
             If there is no such module or function, or the module fails when it is imported.
         """
-        found = self._imported()
+        found: Any = self._imported()
         parts = self.path.split(".")
         for position, part in enumerate(parts):
             owner = ".".join((self.module, *parts[:position]))
@@ -55,7 +55,8 @@ class Factory:
                 "Write a function without arguments that returns it, and name that."
             )
             raise ConfigError(msg)
-        return found
+        function: Callable[..., Any] = found
+        return function
 
     def _imported(self) -> Any:  # noqa: ANN401 - a module
         try:

@@ -81,6 +81,8 @@ def test_the_file_is_plain_onnx(exported):
         ("logits", ("N", 10)),
     ]
     proto = onnx.load(path)
+    names = [node.name for node in proto.graph.node if node.op_type == "Conv"]
+    assert names == ["stem.output", "body.output"]
     assert {entry.domain for entry in proto.opset_import} == {""}
     assert str(networks.__file__).encode() not in path.read_bytes()
     assert b"stack_trace" not in path.read_bytes()
@@ -153,6 +155,16 @@ def test_a_network_without_a_classifier_gives_its_output(export, warned, factory
 def test_what_the_network_returns_does_not_matter_for_features(export, factory):
     _, card = export(factory)
     assert card.layer == "input of inner.classify"
+
+
+@torch.no_grad()
+def test_a_module_that_runs_twice(export, images, pixels, run_file, assert_same):
+    """Its last output is taken, and both outputs are tensors of their own."""
+    path, _ = export("RunsTwice", weights="random", layer="again")
+    torch.manual_seed(0)
+    network = networks.RunsTwice().eval()
+    first = network.again(network.stem(pixels(images[0])))
+    assert_same(run_file(path, images[0])[0], network.again(first.relu()).mean((2, 3)))
 
 
 def test_logits_may_be_in_a_dictionary(export, images, run_file, exported):

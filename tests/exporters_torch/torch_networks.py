@@ -86,6 +86,18 @@ class LinearOnMaps(Blocks):
         return self.mlp(self.norm(self.stem(images).permute(0, 2, 3, 1)))
 
 
+class RunsTwice(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, stride=2)
+        self.again = nn.Conv2d(4, 4, 3, padding=1)
+        self.classify = nn.Linear(4, 2)
+
+    def forward(self, images):
+        maps = self.again(self.stem(images))
+        return self.classify(self.again(maps.relu()).mean((2, 3)))
+
+
 class Returning(nn.Module):
     """Returns its logits in some structure."""
 
