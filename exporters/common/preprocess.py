@@ -136,6 +136,7 @@ class DeclaredPixels:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)  # in the order of *channels*, as std
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
     channels: Literal["RGB", "BGR"] = "RGB"
+    layout: Literal["NCHW", "NHWC"] = "NCHW"  # of the network's own input, for the card
 
     @property
     def text(self) -> str:
@@ -210,7 +211,13 @@ def describe_preprocessing(
         std=three(1 / factor),
     )
     if isinstance(steps, DeclaredPixels):  # as it was declared, and not rounded
-        return replace(described, scale=steps.scale, mean=steps.mean, std=steps.std)
+        return replace(
+            described,
+            scale=steps.scale,
+            mean=steps.mean,
+            std=steps.std,
+            layout=steps.layout,
+        )
     return described
 
 

@@ -8,7 +8,7 @@ import onnx
 
 from exporters.common.finish import GraphOutputs
 from exporters.common.fit import SquareFit
-from exporters.common.parity import measure_parity, probe_batches
+from exporters.common.parity import TOLERANCE, measure_parity, probe_batches
 from exporters.common.preprocess import (
     NEAREST,
     NETWORK_INPUT,
@@ -41,6 +41,8 @@ def publish(
     reference_name: str,
     destination: Path,
     listener: Listener,
+    precision: str = "fp32",
+    tolerance: float = TOLERANCE,
 ) -> ModelCard:
     """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
@@ -66,6 +68,7 @@ def publish(
         reference=lambda images: reference(fit.apply(images)),
         reference_name=reference_name,
         batches=probe_batches(fit=fit, odd_sizes=resize is NEAREST),
+        tolerance=tolerance,
     )
     listener.finish()
     card = ModelCard(
@@ -79,6 +82,7 @@ def publish(
         pooling=outputs.pooling,
         feature_shape=outputs.feature_shape,
         n_classes=outputs.n_classes,
+        precision=precision,
         opset=opset,
         parity=parity,
         exported_by=f"tlbench {metadata.version('tlbench')}",

@@ -4,7 +4,7 @@ from exporters.common.fit import SQUASH, SquareFit
 from exporters.common.statement import BYTE, Fields, Statement, chooses_fit, whole_number
 from tlbench.model import ExportOptions
 
-_TIMM = frozenset(("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"))
+TIMM_KEYS = frozenset(("input_size", "interpolation", "crop_pct", "crop_mode", "mean", "std"))
 _TIMM_HARMLESS = frozenset(
     (
         *("url", "file", "state_dict", "hf_hub_id", "hf_hub_filename", "source", "architecture"),
@@ -18,7 +18,7 @@ _TIMM_HARMLESS = frozenset(
 
 def timm_statement(fields: Fields, options: ExportOptions) -> Statement:
     """Return what a ``pretrained_cfg`` asks for; what the *options* replace need not be in it."""
-    fields.refuse_unknown(_TIMM | _TIMM_HARMLESS)
+    fields.refuse_unknown(TIMM_KEYS | _TIMM_HARMLESS)
     size = fields.get("input_size")
     if size is None and options.input_size is None:
         raise fields.needs_size("'input_size' is missing")

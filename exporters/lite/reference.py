@@ -4,70 +4,18 @@ It follows the architecture and not the graph: batch normalisation is not folded
 formula. The tests compare it with PyTorch on the published weights.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporters.common.preprocess import BILINEAR, Resize, nearest_rows
+from exporters.common.preprocess import BILINEAR, Resize
+from exporters.common.resize import resize_bicubic, resize_bilinear, resize_nearest
 from exporters.common.state_dict import StateDict
 from exporters.lite.network import BATCH_NORM_EPSILON, Block, NetworkSpec, same_padding
 from tlbench.core.arrays import FloatArray, ImageArray
 
 _Array = NDArray[np.float32]
-
-
-def resize_bilinear(images: _Array, size: int, *, antialias: bool = False) -> _Array:
-    """Resize (N, C, H, W) to *size* squared: bilinear, half-pixel centres."""
-
-    def kernel(s: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.maximum(1 - s, 0)
-
-    return _resize(images, size, kernel, antialias=antialias)
-
-
-def resize_bicubic(
-    images: _Array, size: int | tuple[int, int], *, antialias: bool = False
-) -> _Array:
-    """Resize (N, C, H, W) to *size* (squared): Keys's cubic, a = -0.5, half-pixel centres.
-
-    R. G. Keys (1981), doi:10.1109/TASSP.1981.1163711, equation 15.
-    """
-
-    def kernel(s: NDArray[np.float64]) -> NDArray[np.float64]:
-        near, far = 1.5 * s**3 - 2.5 * s**2 + 1, -0.5 * s**3 + 2.5 * s**2 - 4 * s + 2
-        return np.where(s <= 1, near, np.where(s < 2, far, 0.0))  # noqa: PLR2004 - the kernel's reach
-
-    return _resize(images, size, kernel, antialias=antialias)
-
-
-def _resize(
-    images: _Array,
-    size: int | tuple[int, int],
-    kernel: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-    *,
-    antialias: bool,
-) -> _Array:
-    """Make each new pixel a weighted mean of the old ones in reach, of which edges have fewer.
-
-    With *antialias*, an axis that shrinks has a kernel that is wider by the same factor.
-    """
-    for axis, n_new in zip((2, 3), (size, size) if isinstance(size, int) else size, strict=True):
-        n_old = images.shape[axis]
-        width = max(n_old / n_new, 1) if antialias else 1
-        position = (np.arange(n_new) + 0.5) * n_old / n_new - 0.5
-        weights = kernel(np.abs(position[:, None] - np.arange(n_old)) / width)
-        weights /= weights.sum(axis=1, keepdims=True)
-        moved = np.moveaxis(images, axis, -1) @ weights.T.astype(np.float32)
-        images = np.moveaxis(moved, -1, axis)
-    return images
-
-
-def resize_nearest(images: _Array, size: int) -> _Array:
-    """Resize (N, C, H, W) to *size* squared: each new pixel is the nearest old one."""
-    for axis in (2, 3):
-        images = images.take(nearest_rows(images.shape[axis], size), axis)
-    return images
 
 
 def _convolve(images: _Array, kernel: _Array, stride: int) -> _Array:

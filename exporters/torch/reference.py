@@ -5,7 +5,7 @@ from torch.nn.functional import interpolate
 
 from exporters.common.declared import Declared
 from exporters.common.preprocess import Resize, nearest_rows
-from exporters.lite.reference import resize_bicubic
+from exporters.common.resize import resize_bicubic
 from tlbench.core.arrays import ImageArray
 
 

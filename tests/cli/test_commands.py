@@ -203,6 +203,7 @@ def test_the_list_has_what_cannot_be_used_last(tlbench, monkeypatch):
         "efficientnet-lite0",
         "efficientnet-lite1",
         "efficientnet-lite2",
+        "onnx",
     ]
     assert any(line.startswith("resnet50 ") for line in lines[heading:])
     names = [line.split()[0] for line in lines[heading + 1 :]]

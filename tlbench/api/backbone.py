@@ -154,7 +154,7 @@ class LoadedBackbone:
                 msg = (
                     f"{self.path} takes {first.dtype} {first.shape}, not uint8 images "
                     "(N, H, W, 3): its preprocessing is unknown, so it has no features here. "
-                    "Export the network with tlbench.export."
+                    f"State it: tlbench.export('onnx:{self.path.name}', scale=..., ...)."
                 )
                 raise ModelError(msg)
             check_provider(self.provider)

@@ -113,19 +113,33 @@ def _installation(missing: tuple[str, ...]) -> str:
 def inspect(
     model: o.Model,
     *,
+    tensors: Annotated[
+        bool,
+        typer.Option(
+            "--tensors",
+            help="List the tensors inside that can become features: the names that --layer and "
+            "--top-output of tlbench export onnx:FILE.onnx take.",
+        ),
+    ] = False,
     cache_dir: o.CacheDir = None,
     output_format: o.Format = o.OutputFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
     """Show the card, inputs, outputs, size and cost of a model."""
     from tlbench.cli.terminal import listening
-    from tlbench.model import resolve_model
-    from tlbench.reports import describe_model, model_document
+    from tlbench.model import is_file_name, resolve_model
+    from tlbench.reports import describe_model, describe_tensors, model_document
     from tlbench.workflows import default_cache_dir
 
+    is_json = output_format is o.OutputFormat.JSON
+    if tensors and is_file_name(model):  # also one whose weights are in other files
+        typer.echo(describe_tensors(Path(model).expanduser(), as_json=is_json))
+        return
     with listening(quiet=quiet) as listener:
         found = resolve_model(model, cache_dir=cache_dir or default_cache_dir(), listener=listener)
-    is_json = output_format is o.OutputFormat.JSON
+    if tensors:
+        typer.echo(describe_tensors(found.path, as_json=is_json))
+        return
     typer.echo(model_document(found) if is_json else describe_model(found))
 
 

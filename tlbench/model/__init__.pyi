@@ -28,7 +28,7 @@ from .classifier import (
     encode_classes,
     encode_classifier_card,
 )
-from .file import OnnxModel, TensorInfo
+from .file import OnnxModel, TensorInfo, parse_model, tensor_info
 from .macs import count_macs, is_full_precision
 from .precision import (
     FULL_PRECISION,
@@ -47,6 +47,7 @@ from .resolve import (
     refuse_file_at_precision,
     resolve_model,
 )
+from .tensors import GraphTensor, candidate_tensors, infer_shapes
 
 __all__ = [
     "BACKBONES",
@@ -67,6 +68,7 @@ __all__ = [
     "Drift",
     "ExportOptions",
     "Fit",
+    "GraphTensor",
     "IdentifiedBackbone",
     "ImageSample",
     "ModelCard",
@@ -76,6 +78,7 @@ __all__ = [
     "TensorInfo",
     "Verification",
     "Weights",
+    "candidate_tensors",
     "check_precision",
     "classifier_card",
     "convert_model",
@@ -89,8 +92,11 @@ __all__ = [
     "export_backbone",
     "file_stem",
     "find_backbone",
+    "infer_shapes",
     "is_file_name",
     "is_full_precision",
+    "parse_model",
     "refuse_file_at_precision",
     "resolve_model",
+    "tensor_info",
 ]

@@ -78,14 +78,14 @@ class OnnxModel:
             raise ModelError(msg) from error
         self.sha256 = hashlib.sha256(content).hexdigest()
         self.size_bytes = len(content)
-        self.proto = _parse(path, content)
+        self.proto = parse_model(path, content)
         graph = self.proto.graph
         constants = {tensor.name for tensor in graph.initializer}
         constants |= {tensor.values.name for tensor in graph.sparse_initializer}
         self.inputs = tuple(
-            _tensor_info(value) for value in graph.input if value.name not in constants
+            tensor_info(value) for value in graph.input if value.name not in constants
         )
-        self.outputs = tuple(_tensor_info(value) for value in graph.output)
+        self.outputs = tuple(tensor_info(value) for value in graph.output)
         if not self.inputs or not self.outputs:
             msg = (
                 f"{path} is not a usable ONNX model: it has {len(self.inputs)} inputs and "
@@ -158,7 +158,8 @@ def _lookalike(content: bytes) -> str | None:
     return None
 
 
-def _parse(path: Path, content: bytes) -> "onnx.ModelProto":
+def parse_model(path: Path, content: bytes) -> "onnx.ModelProto":
+    """Return the parsed bytes of the file *path*; raise ModelError if they are no ONNX model."""
     import onnx
     from google.protobuf.message import DecodeError
 
@@ -210,7 +211,8 @@ def _outside(proto: "onnx.ModelProto") -> tuple[str, str] | None:
     return None
 
 
-def _tensor_info(value: "onnx.ValueInfoProto") -> TensorInfo:
+def tensor_info(value: "onnx.ValueInfoProto") -> TensorInfo:
+    """Return what a graph states of a tensor."""
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
         return TensorInfo(value.name, _type_name(value.type), None)

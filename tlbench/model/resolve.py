@@ -63,14 +63,15 @@ def file_stem(name: str) -> str:
     """Return the name, without a suffix, of a file made from the backbone *name*."""
     last = Path(name.partition(":")[2].rpartition(":")[2])
     # What follows a dot belongs to the names of functions and of timm's weights.
-    return (last.stem if last.suffix in _FILES else last.name) or name.rstrip(":")
+    return (last.stem if last.suffix.lower() in _FILES else last.name) or name.rstrip(":")
 
 
 def is_file_name(model: str) -> bool:
     """Tell whether *model* means a file and not the name of a backbone."""
+    if _has_argument(model):  # onnx:FILE.onnx
+        return False
     path = Path(model).expanduser()
-    is_path = os.sep in model or path.is_file()
-    return path.suffix.lower() == ".onnx" or (is_path and not _has_argument(model))
+    return path.suffix.lower() == ".onnx" or os.sep in model or path.is_file()
 
 
 def resolve_model(

@@ -4,7 +4,7 @@ from .comparison import comparison_document, render_comparison
 from .fragment import comparison_fragment, run_fragment, verdict_fragment
 from .gate import render_verdict, verdict_document
 from .gate_files import verdict_annotations, verdict_junit, verdict_markdown
-from .model import describe_model, model_document
+from .model import describe_model, describe_tensors, model_document
 from .predictions import differing_csv
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "comparison_document",
     "comparison_fragment",
     "describe_model",
+    "describe_tensors",
     "differing_csv",
     "model_document",
     "render_comparison",

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tlbench.core.errors import ModelError, printable
@@ -12,6 +13,7 @@ from tlbench.model import (
     ModelCard,
     OnnxModel,
     TensorInfo,
+    candidate_tensors,
     classifier_card,
     count_macs,
 )
@@ -154,3 +156,17 @@ def describe_model(model: OnnxModel) -> str:
         *(_card(model.card) if model.card else [("Card", "none: not exported by tlbench")]),
     ]
     return "\n".join(labelled(label, printable(text), indent=16) for label, text in lines)
+
+
+def describe_tensors(path: Path, *, as_json: bool = False) -> str:
+    """Return the tensors of a file that can become features: name, operator, type and shape."""
+    found = candidate_tensors(path)
+    if as_json:
+        rows = [{"operator": one.operator, **plain_value(one.info)} for one in found]
+        return json.dumps(rows, indent=2)
+    cells = [(printable(one.info.name), one.operator, str(one.info)) for one in found]
+    widths = [max((len(row[column]) for row in cells), default=0) for column in (0, 1)]
+    return "\n".join(
+        f"{name:<{widths[0]}}  {operator:<{widths[1]}}  {printable(text)}"
+        for name, operator, text in cells
+    )

@@ -135,7 +135,9 @@ def _extract_split(context: RunContext, split: Split, split_name: str) -> SplitF
     if not accepts_raw_images(model):
         msg = (
             f"{model.path} takes {model.inputs[0]}, not uint8 images (N, H, W, 3): its "
-            "preprocessing is unknown, so only its latency can be measured (tlbench latency)."
+            "preprocessing is unknown, so only its latency can be measured (tlbench latency). "
+            f"State its preprocessing to have features: tlbench export onnx:{model.path.name} "
+            "--scale S --mean M --std D."
         )
         raise ModelError(msg)
     parts = {
