@@ -8,6 +8,7 @@ pytest.importorskip("onnxscript", reason="needs onnxscript: pip install 'tlbench
 
 import torch_networks as networks
 
+import exporters.torch.export  # noqa: F401 - not for the first time while a test replaces parts
 import tlbench as api
 from exporters.torch import backbone
 from tlbench.core.errors import TlbenchError
