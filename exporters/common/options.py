@@ -22,6 +22,12 @@ ONNX_ONLY = {
         "logits with top=True"
     ),
 }
+TORCH_ONLY = {
+    "factory_args": (
+        "factory_args are for a function that makes a network (torch:MODULE:FACTORY, timm:NAME); "
+        "leave them out"
+    ),
+}
 # Of the backbones whose preprocessing is known, and in the graph.
 PREPROCESSING_KNOWN = {
     name: f"its preprocessing is known and part of the graph; leave out {name}=..."

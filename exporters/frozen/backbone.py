@@ -82,11 +82,17 @@ class FrozenBackbone:
                 "output_tensor=NAME, the tensor that becomes the features."
             )
             raise ConfigError(msg)
-        from exporters.common.options import ONNX_ONLY, PREPROCESSING_KNOWN, refuse_options
+        from exporters.common.options import (
+            ONNX_ONLY,
+            PREPROCESSING_KNOWN,
+            TORCH_ONLY,
+            refuse_options,
+        )
         from exporters.frozen.export import FrozenSource, export_graph
         from tlbench.model import Weights
 
-        refuse_options(self.name, options, **ONNX_ONLY, **PREPROCESSING_KNOWN, **_REFUSED)
+        known = ONNX_ONLY | TORCH_ONLY | PREPROCESSING_KNOWN
+        refuse_options(self.name, options, **known, **_REFUSED)
         content = read_file(self.path)
         digest = hashlib.sha256(content).hexdigest()
         label, licence = self.path.name, "stated by its author"
@@ -123,11 +129,12 @@ class Inception2015:
             FROZEN_ONLY,
             ONNX_ONLY,
             PREPROCESSING_KNOWN,
+            TORCH_ONLY,
             refuse_options,
         )
         from exporters.frozen.export import FrozenSource, export_graph
 
-        known = FROZEN_ONLY | ONNX_ONLY | PREPROCESSING_KNOWN
+        known = FROZEN_ONLY | ONNX_ONLY | TORCH_ONLY | PREPROCESSING_KNOWN
         refuse_options(self.name, options, **known, **_REFUSED_2015)
         content, weights = self._weights(options, listener)
         source = FrozenSource(

@@ -12,6 +12,7 @@ from exporters.common.options import (
     FROZEN_ONLY,
     ONNX_ONLY,
     PREPROCESSING_KNOWN,
+    TORCH_ONLY,
     check_opset_of_tf2onnx,
     refuse_options,
 )
@@ -33,7 +34,8 @@ def export_network(
     network: KerasNetwork, options: ExportOptions, destination: Path, listener: Listener
 ) -> ModelCard:
     """Build the network in Keras, convert it with tf2onnx and verify it against Keras."""
-    refuse_options(network.name, options, **FROZEN_ONLY, **ONNX_ONLY, **PREPROCESSING_KNOWN)
+    known = FROZEN_ONLY | ONNX_ONLY | TORCH_ONLY | PREPROCESSING_KNOWN
+    refuse_options(network.name, options, **known)
     size = options.input_size or network.input_size
     if size < network.min_size:
         msg = (

@@ -13,8 +13,8 @@ from tlbench.core.registry import unknown_name
 from tlbench.model import ExportOptions, ModelCard, Weights
 
 if TYPE_CHECKING:  # `tlbench list backbones` imports this module, and must import nothing heavy
+    from exporters.common.state_dict import StateDict
     from exporters.lite.network import Block
-    from exporters.lite.weights import StateDict
 
 _LICENCE = "Apache-2.0 (Google)"
 _N_FEATURES = 1280
@@ -63,6 +63,7 @@ class LiteBackbone:
             FROZEN_ONLY,
             ONNX_ONLY,
             PREPROCESSING_KNOWN,
+            TORCH_ONLY,
             check_opset,
             refuse_options,
         )
@@ -71,7 +72,8 @@ class LiteBackbone:
         from exporters.lite.network import N_CLASSES, NetworkSpec, blocks, build_network
         from exporters.lite.reference import reference_outputs
 
-        refuse_options(self.name, options, **FROZEN_ONLY, **ONNX_ONLY, **PREPROCESSING_KNOWN)
+        known = FROZEN_ONLY | ONNX_ONLY | TORCH_ONLY | PREPROCESSING_KNOWN
+        refuse_options(self.name, options, **known)
         fit = choose_fit(options)
         resize = choose_resize(options.resize, antialias=options.antialias)
         input_size = self.input_size if options.input_size is None else options.input_size
@@ -124,8 +126,8 @@ class LiteBackbone:
     def _weights(
         self, options: ExportOptions, network: "list[Block]"
     ) -> "tuple[StateDict, Weights]":
-        from exporters.lite.network import parameter_shapes
-        from exporters.lite.weights import random_state_dict, read_state_dict
+        from exporters.common.state_dict import read_state_dict
+        from exporters.lite.network import parameter_shapes, random_state_dict
 
         shapes = parameter_shapes(network)
         if options.weights == "random":

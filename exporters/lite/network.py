@@ -14,7 +14,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from exporters.lite.weights import StateDict
+from exporters.common.state_dict import StateDict
 from tlbench.model import NETWORK_INPUT
 
 STEM_CHANNELS = 32
@@ -235,3 +235,16 @@ def build_network(
     ir_version = helper.find_min_ir_version_for(opsets)
     model = helper.make_model(network, opset_imports=opsets, ir_version=ir_version)
     return model, feature_shape
+
+
+def random_state_dict(shapes: dict[str, tuple[int, ...]], seed: int) -> StateDict:
+    """Return He-normal convolutions and identity batch normalisation of the given shapes."""
+    generator = np.random.default_rng(seed)
+    state = {}
+    for name, shape in shapes.items():
+        values = np.full(shape, 1.0 if name.endswith(("running_var", "weight")) else 0.0)
+        if len(shape) > 1:
+            fan_in = int(np.prod(shape[1:]))
+            values = generator.normal(0, np.sqrt(2 / fan_in), shape)
+        state[name] = values.astype(np.float32)
+    return state

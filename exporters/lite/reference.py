@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from exporters.common.preprocess import BILINEAR, Resize
 from exporters.common.resize import resize_bicubic, resize_bilinear, resize_nearest
+from exporters.common.state_dict import StateDict
 from exporters.lite.network import BATCH_NORM_EPSILON, Block, NetworkSpec, same_padding
-from exporters.lite.weights import StateDict
 from tlbench.core.arrays import FloatArray, ImageArray
 
 _Array = NDArray[np.float32]

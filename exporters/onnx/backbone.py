@@ -46,10 +46,10 @@ class OnnxBackbone:
                 "path as file=..."
             )
             raise ConfigError(msg)
-        from exporters.common.options import refuse_options
+        from exporters.common.options import TORCH_ONLY, refuse_options
         from exporters.onnx.export import export_file
 
-        refuse_options(self.name, options, **_REFUSED)
+        refuse_options(self.name, options, **TORCH_ONLY, **_REFUSED)
         return export_file(self.name, self.path, options, destination, listener)
 
 

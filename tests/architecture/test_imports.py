@@ -33,7 +33,8 @@ HOMES = {
     "tensorflow": ("exporters/",),
     "keras": ("exporters/",),
     "tf2onnx": ("exporters/",),
-    "torch": (),
+    "torch": ("exporters/torch/",),
+    "timm": ("exporters/torch/",),
 }
 
 # Subclasses of scikit-learn's base classes: a fit imports the first, and users the second.

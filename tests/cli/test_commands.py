@@ -193,7 +193,7 @@ def test_the_list_has_what_cannot_be_used_last(tlbench, monkeypatch):
     """Under what to install; whoever has the base install alone sees first what works."""
 
     def version(name):
-        if name in {"tensorflow", "tf2onnx"}:
+        if name in {"tensorflow", "tf2onnx", "torch", "onnxscript", "timm"}:
             raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr("tlbench.cli.describe.metadata.version", version)
@@ -207,7 +207,10 @@ def test_the_list_has_what_cannot_be_used_last(tlbench, monkeypatch):
     ]
     assert any(line.startswith("resnet50 ") for line in lines[heading:])
     names = [line.split()[0] for line in lines[heading + 1 :]]
+    names = names[: names.index("After")]
     assert sorted(names) == names  # one line for each, none wrapped
+    torch = lines.index("After pip install 'tlbench[torch]':")
+    assert lines[torch + 1].startswith("torch ")
     assert max(map(len, lines)) <= 80
 
 

@@ -7,10 +7,10 @@ import onnx
 import onnxruntime
 import pytest
 
+from exporters.common.state_dict import read_state_dict
 from exporters.lite.backbone import LITE0
 from exporters.lite.network import NetworkSpec, blocks
 from exporters.lite.reference import reference_outputs
-from exporters.lite.weights import read_state_dict
 from tlbench.core.errors import (
     ConfigError,
     ExportError,

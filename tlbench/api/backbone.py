@@ -208,6 +208,22 @@ def plain_options(options: Options | None) -> dict[str, str]:
     }
 
 
+def export_options(
+    *,
+    weights: str | Path,
+    factory_args: Mapping[str, Any] | None,
+    preprocess: str | Path | None,
+    **others: Any,
+) -> ExportOptions:
+    """Return the options of an export, with paths and empty mappings in their usual form."""
+    return ExportOptions(
+        weights=str(weights),
+        factory_args=factory_args or None,
+        preprocess=None if preprocess is None else Path(preprocess).expanduser(),
+        **others,
+    )
+
+
 def _black_image() -> "NDArray[Any]":
     import numpy as np
 
@@ -247,6 +263,9 @@ def load_backbone(
     fit: Fit | None = None,
     crop_fraction: float = 1.0,
     input_size: int | None = None,
+    weights: str | Path = "imagenet",
+    factory_args: Mapping[str, Any] | None = None,
+    preprocess: str | Path | None = None,
     provider: str = "cpu",
     provider_options: Options | None = None,
     threads: int | None = None,
@@ -263,6 +282,9 @@ def load_backbone(
         file.
     fit, crop_fraction, input_size : str or None, float, int or None
         How a backbone given by its name is exported, as for `export`; a file refuses them.
+    weights, factory_args, preprocess : str or Path, mapping or None, str, Path or None
+        As for `export`: the weights, the arguments of the function that makes a PyTorch network,
+        and a file that states its preprocessing.
     provider : str
         ONNX Runtime's execution provider: ``"cpu"``, ``"cuda"``, ...
     provider_options : mapping or None
@@ -293,7 +315,14 @@ def load_backbone(
     """
     from tlbench.model import resolve_model
 
-    options = ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size)
+    options = export_options(
+        fit=fit,
+        crop_fraction=crop_fraction,
+        input_size=input_size,
+        weights=weights,
+        factory_args=factory_args,
+        preprocess=preprocess,
+    )
     if isinstance(model, LoadedBackbone):
         model = model.path
     if isinstance(model, str | Path):

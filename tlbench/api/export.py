@@ -1,14 +1,14 @@
 """Export a backbone from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from tlbench.api.backbone import LoadedBackbone
+from tlbench.api.backbone import LoadedBackbone, export_options
 from tlbench.api.progress import Progress, listener_of
 from tlbench.api.settings import columns_of
 from tlbench.datasets import Dataset
-from tlbench.model import Backbone, ExportOptions, Fit
+from tlbench.model import Backbone, Fit
 
 
 def export(
@@ -16,6 +16,7 @@ def export(
     file: str | Path | None = None,
     *,
     weights: str | Path = "imagenet",
+    factory_args: Mapping[str, Any] | None = None,
     input_size: int | None = None,
     fit: Fit | None = None,
     crop_fraction: float = 1.0,
@@ -54,12 +55,14 @@ def export(
     Parameters
     ----------
     backbone : str or Backbone
-        Name of a backbone, ``onnx:FILE.onnx``, ``frozen:FILE.pb``, or an object with the methods of
-        `tlbench.model.Backbone`.
+        Name of a backbone, ``torch:MODULE:FACTORY``, ``timm:NAME``, ``onnx:FILE.onnx``,
+        ``frozen:FILE.pb``, or an object with the methods of `tlbench.model.Backbone`.
     file : str, Path or None
         The file to write; None for ``<backbone>.onnx`` in the working directory.
     weights : str or Path
         ``"imagenet"``, ``"random"`` (for latency only), or a file in the source's format.
+    factory_args : mapping or None
+        For ``torch:`` and ``timm:``: the arguments of the function that makes the network.
     input_size : int or None
         Height and width of the network's input in pixels; None for the backbone's own.
     fit : {"crop", "squash", "pad"} or None
@@ -130,8 +133,9 @@ def export(
     suffix = "" if precision == "fp32" else f"-{precision}"
     name = backbone if isinstance(backbone, str) else backbone.name
     destination = Path(file or f"{file_stem(name)}{suffix}.onnx").expanduser()
-    options = ExportOptions(
-        weights=str(weights),
+    options = export_options(
+        weights=weights,
+        factory_args=factory_args,
         input_size=input_size,
         layer=layer,
         pooling=pooling,
@@ -147,7 +151,7 @@ def export(
         std=_channel_values(std),
         channels=channels,
         layout=layout,
-        preprocess=None if preprocess is None else Path(preprocess).expanduser(),
+        preprocess=preprocess,
         top_output=top_output,
         input_tensor=input_tensor,
         output_tensor=output_tensor,

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from tlbench.api.backbone import Model, Options, named_model, plain_options
+from tlbench.api.backbone import Model, Options, export_options, named_model, plain_options
 from tlbench.api.progress import Progress, listener_of
 from tlbench.api.results import Run
 from tlbench.api.settings import (
@@ -21,7 +21,7 @@ from tlbench.api.settings import (
 )
 from tlbench.core.errors import ConfigError
 from tlbench.heads import ParamValue
-from tlbench.model import ExportOptions, Fit
+from tlbench.model import Fit
 from tlbench.workflows import (
     DEFAULT_HEADS,
     GivenObjects,
@@ -40,6 +40,9 @@ def run(
     fit: Fit | None = None,
     crop_fraction: float = 1.0,
     input_size: int | None = None,
+    weights: str | Path = "imagenet",
+    factory_args: Mapping[str, Any] | None = None,
+    preprocess: Folder = None,
     dataset: DatasetLike = "digits",
     path_column: str | None = None,
     label_column: str | None = None,
@@ -76,6 +79,9 @@ def run(
         How a backbone given by its name is exported: how images become square (``"crop"``,
         ``"squash"`` or ``"pad"``), the side of the crop as a fraction of the shorter side, and the
         network's input in pixels. A file, which is exported already, refuses them.
+    weights, factory_args, preprocess : str or Path, mapping or None, str, Path or None
+        As for `export`, and for a backbone given by its name only: its weights, the arguments of
+        the function that makes a PyTorch network, and a file that states its preprocessing.
     dataset : str, Path or Dataset
         ``"digits"``, ``"cifar10"``, ``"folder:PATH"``, ..., a folder with one subfolder per class,
         a ``.csv`` or ``.parquet`` file, or a `Dataset`.
@@ -142,7 +148,14 @@ def run(
     return _measured(
         model,
         progress,
-        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
+        export=export_options(
+            fit=fit,
+            crop_fraction=crop_fraction,
+            input_size=input_size,
+            weights=weights,
+            factory_args=factory_args,
+            preprocess=preprocess,
+        ),
         **accuracy_settings(dataset, heads, head_params, baselines),
         columns=columns_of(path_column, label_column, split_column),
         protocol=ProtocolConfig(
@@ -169,6 +182,9 @@ def evaluate(
     fit: Fit | None = None,
     crop_fraction: float = 1.0,
     input_size: int | None = None,
+    weights: str | Path = "imagenet",
+    factory_args: Mapping[str, Any] | None = None,
+    preprocess: Folder = None,
     dataset: DatasetLike = "digits",
     path_column: str | None = None,
     label_column: str | None = None,
@@ -208,7 +224,14 @@ def evaluate(
     return _measured(
         model,
         progress,
-        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
+        export=export_options(
+            fit=fit,
+            crop_fraction=crop_fraction,
+            input_size=input_size,
+            weights=weights,
+            factory_args=factory_args,
+            preprocess=preprocess,
+        ),
         latency=False,
         **accuracy_settings(dataset, heads, head_params, baselines),
         columns=columns_of(path_column, label_column, split_column),
@@ -235,6 +258,9 @@ def measure_latency(
     fit: Fit | None = None,
     crop_fraction: float = 1.0,
     input_size: int | None = None,
+    weights: str | Path = "imagenet",
+    factory_args: Mapping[str, Any] | None = None,
+    preprocess: Folder = None,
     candidates: Sequence[str | Path] = (),
     scenarios: str | Sequence[str] = ("single", "offline"),
     batch_sizes: Sequence[int] = (),
@@ -265,7 +291,7 @@ def measure_latency(
     ----------
     model : str, Path, LoadedBackbone or Backbone
         As for `run`; the file may be any ONNX network with one input.
-    fit, crop_fraction, input_size
+    fit, crop_fraction, input_size, weights, factory_args, preprocess
         As for `run`, and for each of *candidates*.
     candidates : sequence of str or Path
         Further models, interleaved with the first and compared with it:
@@ -332,7 +358,14 @@ def measure_latency(
     return _measured(
         model,
         progress,
-        export=ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size),
+        export=export_options(
+            fit=fit,
+            crop_fraction=crop_fraction,
+            input_size=input_size,
+            weights=weights,
+            factory_args=factory_args,
+            preprocess=preprocess,
+        ),
         accuracy=False,
         timing=timing,
         provider=provider,
@@ -356,6 +389,9 @@ def extract(
     fit: Fit | None = None,
     crop_fraction: float = 1.0,
     input_size: int | None = None,
+    weights: str | Path = "imagenet",
+    factory_args: Mapping[str, Any] | None = None,
+    preprocess: Folder = None,
     provider: str = "cpu",
     provider_options: Options | None = None,
     batch_size: int = 32,
@@ -377,7 +413,7 @@ def extract(
         As for `run`.
     split : {"train", "test"}
         Which split.
-    fit, crop_fraction, input_size
+    fit, crop_fraction, input_size, weights, factory_args, preprocess
         As for `run`.
     limit : int or None
         Largest number of images, with the classes in proportion.
@@ -411,7 +447,14 @@ def extract(
     if split not in {"train", "test"}:
         raise ConfigError(f"split must be 'train' or 'test', got {split!r}.")
     name, given = named_dataset(dataset)
-    export = ExportOptions(fit=fit, crop_fraction=crop_fraction, input_size=input_size)
+    export = export_options(
+        fit=fit,
+        crop_fraction=crop_fraction,
+        input_size=input_size,
+        weights=weights,
+        factory_args=factory_args,
+        preprocess=preprocess,
+    )
     with named_model(model, progress, export) as (model_name, models):
         config = RunConfig(
             model=model_name,

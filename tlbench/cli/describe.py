@@ -97,17 +97,16 @@ def _is_missing(distribution: str) -> bool:
 
 
 def _installation(missing: tuple[str, ...]) -> str:
-    """Return the command that installs the *missing* distributions, by tlbench's extra for them."""
+    """Return the command that installs the *missing* distributions: the smallest extra with all."""
     if not missing:
         return ""
-    extras = {
-        found[2]
-        for requirement in metadata.requires("tlbench") or ()
-        if (found := re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement))
-        and found[1] in missing
-        and found[2] != "all"
-    }
-    named = f"'tlbench[{','.join(sorted(extras))}]'" if extras else " ".join(missing)
+    extras: dict[str, set[str]] = {}
+    for requirement in metadata.requires("tlbench") or ():
+        if found := re.match(r"([\w.-]+).*extra == ['\"](\w+)['\"]", requirement):
+            extras.setdefault(found[2], set()).add(found[1])
+    fitting = [extra for extra, content in extras.items() if content.issuperset(missing)]
+    smallest = min(fitting, key=lambda extra: (len(extras[extra]), extra), default=None)
+    named = " ".join(missing) if smallest is None else f"'tlbench[{smallest}]'"
     return f"pip install {named}"
 
 

@@ -35,7 +35,8 @@ class GraphOptions(o.OptionGroup):
             "--output", help="For frozen:FILE.pb: the tensor of the features.", metavar="NAME"
         ),
     ] = None
-    weights: Annotated[str, typer.Option(help=o.WEIGHTS_HELP)] = "imagenet"
+    weights: o.WeightsOption = "imagenet"
+    factory_args: o.FactoryArgs = None
     input_size: o.InputSize = None
     fit: o.FitOption = None
     crop_fraction: o.CropFraction = 1.0
@@ -73,14 +74,7 @@ class GraphOptions(o.OptionGroup):
         Layout | None,
         typer.Option(help="Order of the axes of its input; default: as its shape tells."),
     ] = None
-    preprocess: Annotated[
-        Path | None,
-        typer.Option(
-            help="File that states its preprocessing: preprocessor_config.json of Hugging Face or "
-            "config.json of timm. Other options win over it.",
-            metavar="FILE",
-        ),
-    ] = None
+    preprocess: o.PreprocessFile = None
     layer: Annotated[
         str | None,
         typer.Option(
@@ -105,7 +99,7 @@ class GraphOptions(o.OptionGroup):
 
     def settings(self) -> dict[str, Any]:
         """Return the fields of `tlbench.model.ExportOptions` that the options mean."""
-        values = vars(self)
+        values = vars(self) | {"factory_args": o.factory_arguments(self.factory_args)}
         chosen = {n: v.value for n, v in values.items() if isinstance(v, StrEnum)}
         numbers: dict[str, Any] = {n: _numbers(n, values[n]) for n in ("scale", "mean", "std")}
         if self.scale is not None:
@@ -132,8 +126,9 @@ def export(
     backbone: Annotated[
         str,
         typer.Argument(
-            help="Name of a backbone (see tlbench list backbones), onnx:FILE.onnx for any ONNX "
-            "file, or frozen:FILE.pb for a TensorFlow graph."
+            help="Name of a backbone (see tlbench list backbones), torch:MODULE:FACTORY or "
+            "timm:NAME for a PyTorch network, onnx:FILE.onnx for any ONNX file, or frozen:FILE.pb "
+            "for a TensorFlow graph."
         ),
     ],
     *,

@@ -87,12 +87,22 @@ def option_words(name: str, value: object) -> list[str]:
     if value is None:
         return []
     if isinstance(value, Mapping):
-        value = [f"{key}={one}" for key, one in value.items()]
+        write = _literal if name == "factory_args" else str
+        value = [f"{key}={write(one)}" for key, one in value.items()]
     if isinstance(value, list | tuple):
         if option.repeatable:
             return [word for one in value for word in (option.text, str(one))]
         return [option.text, ",".join(map(str, value)) or "none"]
     return [option.text, str(value)]
+
+
+def _literal(value: object) -> str:
+    """Return how an option writes a value that is read as Python writes it, or else as text."""
+    try:
+        ast.literal_eval(str(value))
+    except (ValueError, SyntaxError):
+        return str(value)
+    return repr(value)
 
 
 _QUOTED = r"""(?:'(?:[^']|(?<=\w)'(?=\w))*'|"[^"]*")"""

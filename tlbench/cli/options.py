@@ -1,5 +1,6 @@
 """Options that several commands share, in groups, and the configuration that their text means."""
 
+import ast
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, is_dataclass
@@ -64,6 +65,20 @@ NoCache = Annotated[
 ]
 NoLatency = Annotated[bool, typer.Option("--no-latency", help="Measure accuracy only.")]
 WEIGHTS_HELP = "imagenet, random (for latency only), or the path of a file in the source's format."
+WeightsOption = Annotated[str, typer.Option(help=WEIGHTS_HELP)]
+FACTORY_ARG_HELP = (
+    "For torch: and timm: backbones: an argument of the function that makes the network. The value "
+    "is read as Python writes it, or else as text. Repeatable."
+)
+FactoryArgs = Annotated[
+    list[str] | None,
+    typer.Option("--factory-arg", help=FACTORY_ARG_HELP, metavar="NAME=VALUE"),
+]
+PREPROCESS_HELP = (
+    "File that states the preprocessing of a network whose library does not: Hugging Face's "
+    "preprocessor_config.json or timm's config.json. Other options win over it."
+)
+PreprocessFile = Annotated[Path | None, typer.Option(help=PREPROCESS_HELP, metavar="FILE")]
 STRICT_HELP = "Fail if an image cannot be used, instead of leaving it out"
 Strict = Annotated[
     bool, typer.Option("--strict", help=f"{STRICT_HELP}; exit with 1 if a timing is INVALID.")
@@ -162,13 +177,20 @@ class BackboneOptions(OptionGroup):
     fit: FitOption = None
     crop_fraction: CropFraction = 1.0
     input_size: InputSize = None
+    weights: WeightsOption = "imagenet"
+    factory_args: FactoryArgs = None
+    preprocess: PreprocessFile = None
 
     def settings(self) -> dict[str, Any]:
         """Return the options of the export."""
         from tlbench.model import ExportOptions
 
-        fit = None if self.fit is None else self.fit.value
-        return {"export": ExportOptions(**vars(self) | {"fit": fit})}
+        read = {
+            "fit": None if self.fit is None else self.fit.value,
+            "factory_args": factory_arguments(self.factory_args),
+            "preprocess": None if self.preprocess is None else self.preprocess.expanduser(),
+        }
+        return {"export": ExportOptions(**vars(self) | read)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -301,6 +323,22 @@ def split_options(texts: Sequence[str] | None) -> dict[str, str]:
             raise ConfigError(msg)
         options[name] = value
     return options
+
+
+def factory_arguments(texts: Sequence[str] | None) -> dict[str, Any] | None:
+    """Return ``{"a": 1}`` for ``["a=1"]``; raise ConfigError for a text without a value."""
+    arguments: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name.isidentifier() or name in arguments:
+            found = f"{name!r} twice" if name in arguments else repr(text)
+            msg = f"--factory-arg takes NAME=VALUE, got {found}. Example: num_classes=10."
+            raise ConfigError(msg)
+        try:
+            arguments[name] = ast.literal_eval(value)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            arguments[name] = value
+    return arguments or None
 
 
 def whole_numbers(option: str, text: str, example: str) -> tuple[int, ...]:

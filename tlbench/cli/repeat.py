@@ -22,7 +22,7 @@ from tlbench.workflows import (
 # Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export", "columns"}
 # Fields of an export that the other commands have options for, too.
-_OF_BACKBONE = ("fit", "crop_fraction", "input_size")
+_OF_BACKBONE = ("fit", "crop_fraction", "input_size", "weights", "factory_args", "preprocess")
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 

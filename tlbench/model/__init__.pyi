@@ -1,4 +1,11 @@
-from .backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions, Fit
+from .backbone import (
+    BACKBONES,
+    Backbone,
+    BackboneWithArgument,
+    ExportOptions,
+    Fit,
+    IdentifiedBackbone,
+)
 from .card import (
     CARD_KEY,
     Conversion,
@@ -70,6 +77,7 @@ __all__ = [
     "ExportOptions",
     "Fit",
     "GraphTensor",
+    "IdentifiedBackbone",
     "ImageSample",
     "ModelCard",
     "OnnxModel",

@@ -1,9 +1,10 @@
 """The contract of a backbone: an entry that writes an ONNX file when it is asked to."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Listener
@@ -57,6 +58,8 @@ class ExportOptions:
         Hugging Face or a ``config.json`` of timm. The other options win over it.
     top_output : str or None
         For an ONNX file: the tensor that holds the logits.
+    factory_args : mapping or None
+        For ``torch:`` and ``timm:``: the arguments that the function gets which makes the network.
     input_tensor, output_tensor : str or None
         For a graph that does not name its own ends: the tensor that takes the image, and the tensor
         that becomes the features.
@@ -82,6 +85,7 @@ class ExportOptions:
     layout: Literal["nchw", "nhwc"] | None = None
     preprocess: Path | None = None
     top_output: str | None = None
+    factory_args: Mapping[str, Any] | None = None
     input_tensor: str | None = None
     output_tensor: str | None = None
     download_dir: Path | None = None
@@ -104,6 +108,13 @@ class ExportOptions:
             )
             raise ConfigError(msg)
         self._check_declared()
+        for name, value in (self.factory_args or {}).items():
+            if not name.isidentifier() or not _is_literal(value):
+                msg = (
+                    "factory_args takes names with texts, numbers, True, False, None, or lists, "
+                    f"tuples and dictionaries of these; got {name}={value!r:.60}."
+                )
+                raise ConfigError(msg)
 
     def _check_declared(self) -> None:
         for name, known in (("channels", _CHANNELS), ("layout", _LAYOUTS)):
@@ -120,6 +131,15 @@ class ExportOptions:
                 raise ConfigError(msg)
             if name == "std" and min(values) <= 0:
                 raise ConfigError(f"std must be greater than 0, got {shown}.")
+
+
+def _is_literal(value: object) -> bool:
+    """Tell whether a value is written as Python reads it: its text then identifies it."""
+    if isinstance(value, list | tuple):
+        return all(map(_is_literal, value))
+    if isinstance(value, dict):
+        return all(map(_is_literal, (*value, *value.values())))
+    return value is None or type(value) in {bool, int, float, str}
 
 
 @runtime_checkable
@@ -154,6 +174,17 @@ class BackboneWithArgument(Backbone, Protocol):
 
     def with_argument(self, argument: str) -> Backbone:
         """Return the backbone for this argument."""
+
+
+@runtime_checkable
+class IdentifiedBackbone(Backbone, Protocol):
+    """A backbone with an argument that every command exports on first use."""
+
+    def identity(self) -> str | None:
+        """Return what the export depends on besides the options and `requires`.
+
+        None if nothing identifies it, as with code that can be edited: no export is used again.
+        """
 
 
 BACKBONES: Registry[Backbone] = Registry("backbones")

@@ -12,10 +12,17 @@ from tlbench import __version__
 from tlbench.core.errors import ConfigError, ModelError, StorageError
 from tlbench.core.hashing import sha256_file, sha256_value
 from tlbench.core.progress import Listener
-from tlbench.core.registry import unknown_name
-from tlbench.model.backbone import BACKBONES, Backbone, BackboneWithArgument, ExportOptions
+from tlbench.model.backbone import (
+    BACKBONES,
+    Backbone,
+    BackboneWithArgument,
+    ExportOptions,
+    IdentifiedBackbone,
+)
 from tlbench.model.file import OnnxModel
 from tlbench.model.precision import PRECISIONS, ConversionRequest
+
+_FILES = (".pb", ".onnx")  # that a backbone's argument may name
 
 
 def export_backbone(
@@ -54,7 +61,9 @@ def find_backbone(name: str | Backbone) -> Backbone:
 
 def file_stem(name: str) -> str:
     """Return the name, without a suffix, of a file made from the backbone *name*."""
-    return Path(name.partition(":")[2]).stem or name.rstrip(":")
+    last = Path(name.partition(":")[2].rpartition(":")[2])
+    # What follows a dot belongs to the names of functions and of timm's weights.
+    return (last.stem if last.suffix.lower() in _FILES else last.name) or name.rstrip(":")
 
 
 def is_file_name(model: str) -> bool:
@@ -93,7 +102,7 @@ def resolve_model(
         If no backbone has this name.
     ConfigError
         If *model* is a file and *options* or *conversion* ask for another export, or if the
-        backbone's name carries an argument.
+        backbone's name carries an argument that needs options of its own.
     """
     options = options or ExportOptions()
     if is_file_name(model):
@@ -112,33 +121,36 @@ def resolve_model(
         if conversion is not None:
             refuse_file_at_precision(model, conversion.precision)
         return OnnxModel(Path(model).expanduser())
-    if _has_argument(model):
-        find_backbone(model)  # it may not exist, or take no argument
+    backbone = find_backbone(model)  # it may not exist, or take no argument
+    identity: str | None = ""
+    if isinstance(backbone, IdentifiedBackbone):
+        identity = backbone.identity()
+    elif _has_argument(model):
         msg = (
             f"{model} needs export options of its own, so it is not exported on first use. Run "
             f"`tlbench export {model}` with those options. Then measure {file_stem(model)}.onnx."
         )
         raise ConfigError(msg)
-    if model not in BACKBONES.names():
-        raise unknown_name("backbone", model, BACKBONES.names())
     options = replace(options, download_dir=cache_dir / "downloads")
     folder = cache_dir / "models"
-    key = _export_key(BACKBONES.load(model), options)
+    key = _export_key(backbone, options, identity)
 
     def export(destination: Path) -> OnnxModel:
-        exported = export_backbone(model, options, destination, listener)
-        if _export_key(BACKBONES.load(model), options) != key:  # it would be served for the old one
+        exported = export_backbone(backbone, options, destination, listener)
+        if _export_key(backbone, options, identity) != key:  # it would be served for the old one
             destination.unlink(missing_ok=True)
             files = [options.weights, *([str(options.preprocess)] if options.preprocess else [])]
             msg = f"{' or '.join(files)} changed while {model} was exported. Try again."
             raise ModelError(msg)
         return exported
 
-    source = _cached_or_made(folder / f"{model}-{key}.onnx", export, listener)
+    stem = f"{model.partition(':')[0]}-{file_stem(model)}" if _has_argument(model) else model
+    file = folder / f"{stem}-{key}.onnx"
+    source = export(file) if identity is None else _cached_or_made(file, export, listener)
     if conversion is None:
         return source
     return _cached_or_made(
-        folder / f"{model}-{conversion.precision}-{_conversion_key(source, conversion)}.onnx",
+        folder / f"{stem}-{conversion.precision}-{_conversion_key(source, conversion)}.onnx",
         lambda destination: convert_model(source, conversion, destination, listener),
         listener,
     )
@@ -201,7 +213,7 @@ def _conversion_key(source: OnnxModel, request: ConversionRequest) -> str:
     )[:16]
 
 
-def _export_key(backbone: Backbone, options: ExportOptions) -> str:
+def _export_key(backbone: Backbone, options: ExportOptions, identity: str | None) -> str:
     """Identify an export: options, exporting software, content of a weights file."""
     versions = {"tlbench": __version__, "onnx": metadata.version("onnx")}
     for distribution in backbone.requires:
@@ -214,4 +226,6 @@ def _export_key(backbone: Backbone, options: ExportOptions) -> str:
     known = sha256_file(stated) if stated is not None and stated.is_file() else str(stated)
     values = asdict(options) | {"weights": weights, "preprocess": known}
     del values["download_dir"]  # where a download is kept changes nothing
-    return sha256_value([backbone.name, values, versions])[:16]
+    # JSON would take a tuple for a list, and a number that is a key for its text.
+    values["factory_args"] = repr(sorted((options.factory_args or {}).items()))
+    return sha256_value([backbone.name, identity, values, versions])[:16]

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporters.common.state_dict import read_state_dict as read_file
 from exporters.lite.backbone import LITE0
-from exporters.lite.weights import read_state_dict as read_file
 from tlbench.core.errors import ExportError
 
 
@@ -140,6 +140,25 @@ def test_views_of_one_storage_share_it(path, write):
     loaded = read_state_dict(path)
     np.testing.assert_array_equal(loaded["transposed"], VALUES.reshape(3, 4).T)
     np.testing.assert_array_equal(loaded["slice"], [5, 6])
+
+
+@FORMATS
+@pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+def test_the_network_of_a_checkpoint_is_found(path, write, key):
+    """What the training needs to go on is left out, the optimiser's tensors too."""
+    moments = {"state": {"0": {"exp_avg": tensor("1", 3, (3,))}}}
+    checkpoint = {"epoch": 3, key: {"a": tensor("0", 12, (3, 4))}, "optimizer": moments}
+    path.write_bytes(write(checkpoint, {"0": VALUES, "1": np.ones(3, np.float32)}))
+    state = read_state_dict(path)
+    assert sorted(state) == ["a"]
+    np.testing.assert_array_equal(state["a"], VALUES.reshape(3, 4))
+
+
+@FORMATS
+def test_a_tensor_named_model_is_a_tensor(path, write):
+    state = {"model": {"b": tensor("0", 12, (12,))}, "a": tensor("0", 12, (12,))}
+    path.write_bytes(write(state, {"0": VALUES}))
+    assert sorted(read_state_dict(path)) == ["a"]
 
 
 @FORMATS

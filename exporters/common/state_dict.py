@@ -4,7 +4,8 @@
 each storage as ``data/KEY``. Until 2020 it wrote five pickles (magic number, protocol, system
 information, the state dict, the keys of the storages) followed by each storage: its number of
 elements, int64, and its raw elements. In the state dict a tensor is a call of
-``torch._utils._rebuild_tensor_v2`` on a storage that is named by a persistent id.
+``torch._utils._rebuild_tensor_v2`` on a storage that is named by a persistent id. A checkpoint has
+the state dict inside, as ``state_dict`` or ``model``, beside what the training needs to go on.
 
 A ``.safetensors`` file is the length of a JSON header, uint64, the header, which gives the dtype,
 the shape and the place of each tensor, and the raw elements.
@@ -30,6 +31,8 @@ StateDict = dict[str, NDArray[np.float32]]
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _PROTOCOL = 1001
+# Where training scripts keep the state dict inside a checkpoint.
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
 _MOST_AXES = 64  # numpy's own limit
 # Views of one storage may overlap. Without a bound, a small file could ask for any memory by naming
 # one storage again and again.
@@ -170,13 +173,19 @@ def _read_zip(content: bytes) -> StateDict:
 
 
 def _read_old(file: BytesIO) -> StateDict:
+    dtypes = {}  # of all storages: those of an optimiser lie between those of the network
+
+    def storage(pid: object) -> _StorageRef:
+        ref = _storage(pid)
+        dtypes[ref.key] = ref.dtype
+        return ref
+
     magic, protocol, _system, state, keys = (
-        load_pickle(file, allowed=_ALLOWED, persistent_load=_storage) for _ in range(5)
+        load_pickle(file, allowed=_ALLOWED, persistent_load=storage) for _ in range(5)
     )
     if magic != _MAGIC or protocol != _PROTOCOL:
         raise PickleError("it does not begin with PyTorch's magic number")
     references = _references(state)
-    dtypes = {ref.storage.key: ref.storage.dtype for ref in references.values()}
     storages = {}
     for key in keys:
         if not isinstance(key, str) or key not in dtypes:
@@ -208,7 +217,9 @@ def _read_safetensors(content: bytes) -> StateDict:
 def _references(state: object) -> dict[str, _TensorRef]:
     if not isinstance(state, dict) or not state:
         raise PickleError("it holds no state dict")
-    return {name: ref for name, ref in state.items() if isinstance(ref, _TensorRef)}
+    references = {name: ref for name, ref in state.items() if isinstance(ref, _TensorRef)}
+    inside = next((state[key] for key in _WRAPPERS if isinstance(state.get(key), dict)), None)
+    return references if references or inside is None else _references(inside)
 
 
 def _elements(data: bytes, dtype: str) -> NDArray[Any]:
@@ -247,16 +258,3 @@ def _view(storage: NDArray[Any], ref: _TensorRef) -> NDArray[np.float32]:
         storage[ref.offset :], ref.shape, strides
     )
     return tensor.astype(np.float32, order="C", copy=False)  # `ascontiguousarray` adds an axis
-
-
-def random_state_dict(shapes: dict[str, tuple[int, ...]], seed: int) -> StateDict:
-    """Return He-normal convolutions and identity batch normalisation of the given shapes."""
-    generator = np.random.default_rng(seed)
-    state = {}
-    for name, shape in shapes.items():
-        values = np.full(shape, 1.0 if name.endswith(("running_var", "weight")) else 0.0)
-        if len(shape) > 1:
-            fan_in = int(np.prod(shape[1:]))
-            values = generator.normal(0, np.sqrt(2 / fan_in), shape)
-        state[name] = values.astype(np.float32)
-    return state

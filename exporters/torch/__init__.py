@@ -1,0 +1,1 @@
+"""The networks of PyTorch and timm, exported through ``torch.onnx``."""
