@@ -202,15 +202,17 @@ def _confidence(
     if scores is None:
         return None
     if scores.ndim == 1:  # the decision function of two classes
-        return np.abs(scores).astype(np.float32)
+        found: FloatArray = np.abs(scores).astype(np.float32)
+        return found
     if scores.shape != (len(fitted.predictions), len(classes)) or len(classes) < 2:  # noqa: PLR2004
         return None  # of pairs of classes, or of an estimator that does not name its classes
     if kind == "margin":
         two_best = np.partition(scores, -2, axis=1)[:, -2:]
-        return (two_best[:, 1] - two_best[:, 0]).astype(np.float32)
+        best: FloatArray = (two_best[:, 1] - two_best[:, 0]).astype(np.float32)
+        return best
     columns = np.searchsorted(classes, fitted.predictions)
-    found: FloatArray = scores[np.arange(len(scores)), columns].astype(np.float32)
-    return found
+    own: FloatArray = scores[np.arange(len(scores)), columns].astype(np.float32)
+    return own
 
 
 def class_scores(

@@ -31,7 +31,8 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
         for one in results
     ]
     columns = "features | head | >mean ± SD | >95 % interval | >folds"
-    return table("Cross-validation", columns, rows)
+    note = "n is in the column folds; the interval is that of the mean, in %."
+    return table("Cross-validation", columns, rows, note)
 
 
 def learning_curve_table(curves: Sequence[LearningCurve]) -> Table:
@@ -45,7 +46,8 @@ def learning_curve_table(curves: Sequence[LearningCurve]) -> Table:
             who = ("", "") if i else (curve.features, curve.head)
             rows.append((*who, *figures, format_count(len(found))))
     columns = "features | head | >images/class | >mean ± SD | >draws"
-    return table("Learning curve", columns, rows)
+    note = "n is in the column draws; SD over the draws, in %."
+    return table("Learning curve", columns, rows, note)
 
 
 def _sizes(curve: LearningCurve) -> list[int]:
