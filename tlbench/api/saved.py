@@ -146,8 +146,8 @@ def write_report(
     file : str or Path
         The file, which is replaced.
     report_format : str or None
-        A format that ``result.report`` knows; None to choose by the file's suffix: ``.html``, ``.json``,
-        ``.txt`` (as on a console), ``.md`` or ``.xml`` (JUnit).
+        A format that ``result.report`` knows; None to choose by the file's suffix: ``.html``,
+        ``.json``, ``.txt`` (as on a console), ``.md`` or ``.xml`` (JUnit).
 
     Raises
     ------

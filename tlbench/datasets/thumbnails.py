@@ -11,10 +11,10 @@ from tlbench.core.arrays import ImageArray, Images
 if TYPE_CHECKING:
     from PIL import Image
 
-# Bytes decide: 10,000 thumbnails of 32 px are 2.3 MB, and a page may have 4. Fewer may be larger.
+# Side and quality where there are few images, and where there are many. Bytes decide: 10,000
+# thumbnails of 32 px are 2 MB, and a page with them may have 4.
 _MANY: Final = 2000
-_SIDES: Final = (48, 32)
-_QUALITY: Final = 60
+_FORMS: Final = ((48, 60), (32, 50))
 # Below this side, the blocks of a lossy codec span several thumbnails.
 _LOSSLESS_BELOW: Final = 32
 
@@ -31,8 +31,12 @@ class ThumbnailedImages:
 
     def __getitem__(self, index: int, /) -> ImageArray:
         image = self.images[index]
-        self._tiles[index] = _thumbnail(image, _SIDES[len(self.images) > _MANY])
+        self._tiles[index] = _thumbnail(image, self._form[0])
         return image
+
+    @property
+    def _form(self) -> tuple[int, int]:
+        return _FORMS[len(self.images) > _MANY]
 
     def sheet(self, rows: Sequence[int]) -> "ThumbnailSheet":
         """Return the thumbnails of images that were read, in the order of *rows*."""
@@ -47,7 +51,8 @@ class ThumbnailedImages:
             line, column = divmod(position, n_columns)
             sheet.paste(_enlarged(tile, side), (column * side, line * side))
         file = io.BytesIO()
-        sheet.save(file, "WEBP", quality=_QUALITY, lossless=side < _LOSSLESS_BELOW, method=2)
+        lossless = side < _LOSSLESS_BELOW
+        sheet.save(file, "WEBP", quality=self._form[1], lossless=lossless, method=2)
         return ThumbnailSheet(content=file.getvalue(), side=side, n_columns=n_columns)
 
 

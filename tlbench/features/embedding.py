@@ -15,7 +15,7 @@ N_COMPONENTS: Final = 50
 N_NEIGHBOURS: Final = 15
 LEAST_IMAGES: Final = 3 * N_NEIGHBOURS
 # Each image is compared with each other one: at most these many, drawn by seed.
-_MOST_JUDGED: Final = 3000
+_MOST_JUDGED: Final = 2000
 _SEED: Final = 0
 _PERPLEXITY: Final = 30.0
 _N_ITERATIONS: Final = (250, 500)

@@ -30,7 +30,9 @@ def timing_figure(one: LatencyResult, name: str) -> TimingFigure:
         low, high = map(format_seconds, one.median_interval)
         interval = f"band: 95 % interval of the median, {low} to {high}"
     images = "1 image" if one.batch_size == 1 else f"{one.batch_size} images"
-    found = {0: "no slow phase", 1: "1 slow phase"}.get(len(slow), f"{len(slow)} slow phases")
+    found = {0: "no slow phase", 1: "1 slow phase, shaded"}.get(
+        len(slow), f"{len(slow)} slow phases, shaded"
+    )
     return TimingFigure(
         title=name,
         samples_s=samples,

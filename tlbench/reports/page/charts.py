@@ -31,7 +31,7 @@ def interval(figure: IntervalFigure) -> Markup:
     """Draw values with whiskers: bars from zero, or points where the axis does not begin there."""
     longest = max(len(printable(row.label)) for row in figure.rows)
     widest = max(len(row.text) for row in figure.rows)
-    left = min(150.0, 10 + LETTER * longest)
+    left = min(178.0, 10 + LETTER * longest)
     right = WIDTH - 12 - LETTER * widest
     low = 0.0 if figure.from_zero else min(row.low for row in figure.rows)
     high = max(row.high for row in figure.rows)

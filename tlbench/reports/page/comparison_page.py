@@ -118,8 +118,8 @@ def overview_table(runs: Sequence[tuple[str, RunResult]]) -> Table:
         ">samples | verdict"
     )
     note = (
-        "n is in the columns test images and samples; 95 % Wilson intervals; those of times are with "
-        "each run."
+        "n is in the columns test images and samples; 95 % Wilson intervals; those of times are "
+        "with each run."
     )
     return table("The runs side by side", columns, rows, note)
 

@@ -26,8 +26,9 @@ _MOST_CLASSES = 25
 _MOST_CONFUSIONS = 40
 # Images that stand in the markup itself; the script shows the others.
 _N_GALLERY = 48
-# All names together: those of very many images are cut at the front.
-_NAME_BYTES = 400_000
+# Bytes for the names, and for the predictions of the heads: of very many images, names are cut at
+# the front, and the last heads cannot be chosen.
+_NAME_BYTES = _HEAD_BYTES = 350_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ class ShownImages:
 
 def confusion_blocks(shown: ShownImages) -> list[Markup]:
     """Return a matrix for the first head, and one for each other, folded."""
-    blocks = []
+    blocks: list[Markup] = []
     for name in sorted(shown.entries, key=lambda name: name != shown.first):
         figure = confusion_figure(
             shown.classes,
@@ -67,12 +68,16 @@ def confusion_blocks(shown: ShownImages) -> list[Markup]:
             shown.predictions.entries[name].tolist(),
             name,
         )
-        block = _confusion(figure)
-        blocks.append(block if name == shown.first else folded(figure.title, [block]))
+        matrix, listed = _confusion(figure)
+        if name == shown.first:
+            blocks = [matrix, *([listed] if listed else []), *blocks]
+        else:
+            blocks.append(folded(figure.title, [matrix, listed]))
     return blocks
 
 
-def _confusion(figure: ConfusionFigure) -> Markup:
+def _confusion(figure: ConfusionFigure) -> tuple[Markup, Markup]:
+    """Return the matrix and its largest cells; of very many classes, the latter alone."""
     totals = [sum(line) for line in figure.counts]
     rows = [
         (figure.classes[i], figure.classes[j], format_count(count), format_count(totals[i]))
@@ -87,7 +92,7 @@ def _confusion(figure: ConfusionFigure) -> Markup:
     )
     if len(figure.classes) > _MOST_CLASSES:
         cells = [(i, j) for i, j, _ in figure.largest[:_MOST_CONFUSIONS]]
-        return _clickable(table_markup(listed), figure, cells)
+        return _clickable(table_markup(listed), figure, cells), Markup()
     head = Markup().join(
         Markup('<th scope="col"><span><span>{}</span></span></th>').format(text(name))
         for name in figure.classes
@@ -103,9 +108,8 @@ def _confusion(figure: ConfusionFigure) -> Markup:
         '<table class="confusion" data-entry="{entry}"><caption>true class ↓ predicted class →'
         "</caption><thead><tr><td></td>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     ).format(title=text(figure.title), entry=text(figure.entry), head=head, lines=lines)
-    return figure_markup(figure.title, matrix, figure.note, wide=True) + folded(
-        listed.title, [table_markup(listed)]
-    )
+    block = figure_markup(figure.title, matrix, figure.note, wide=True)
+    return block, folded(listed.title, [table_markup(listed)])
 
 
 def _cells(figure: ConfusionFigure, i: int) -> Markup:
@@ -227,20 +231,23 @@ def script_data(shown: ShownImages) -> Mapping[str, Any]:
     if shown.images is None or shown.first is None:
         return {}
     document, rows = shown.images.document, list(shown.images.document.rows)
-    most = max(40, _NAME_BYTES // max(1, len(rows)))
+    most = max(32, _NAME_BYTES // max(1, len(rows)))
     heads = {}
-    for name in shown.entries:
+    n_heads = max(1, _HEAD_BYTES // (8 * len(rows)))
+    entries = sorted(shown.entries, key=lambda name: name != shown.first)  # the first stays
+    for name in entries[:n_heads]:
         confidence = document.confidence.get(name)
         heads[printable(name)] = {
             "predicted": shown.predictions.entries[name][rows].tolist(),
-            "confidence": [round(x, 3) for x in confidence.values] if confidence else None,
+            # in thousandths, without a point
+            "confidence": [round(1000 * x) for x in confidence.values] if confidence else None,
             "kind": confidence.kind if confidence else None,
         }
     n_columns = document.n_columns
     return {
         "classes": [printable(name) for name in shown.classes],
         "labels": shown.predictions.labels[rows].tolist(),
-        "rows": rows,
+        "rows": rows if rows != list(range(len(rows))) else None,
         "names": [_tail(printable(name), most) for name in document.names],
         "heads": heads,
         "first": printable(shown.first),

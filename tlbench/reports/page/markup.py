@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
+# A cell of so many characters is kept on one line; a telephone scrolls the table.
+_SHORT = 24
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Section:
     """A part of a page under a heading."""
@@ -141,9 +145,9 @@ def table_markup(table: Table, *, level: int = 3) -> Markup:
         head = _row(Markup("th"), table.columns, table.right)
     body = Markup().join(_row(Markup("td"), row, table.right) for row in table.rows)
     note = Markup('<p class="note">{}</p>').format(text(table.note)) if table.note else Markup()
-    title = text(table.title or "Answer")
+    title = text(table.title or "In short")
     return Markup(
-        '<div class="block"><h{level}>{title}</h{level}>'
+        '<div class="block tab"><h{level}>{title}</h{level}>'
         '<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
         "<table><thead>{head}</thead><tbody>{body}</tbody></table></div>{note}</div>"
     ).format(level=level, title=title, head=head, body=body, note=note)
@@ -155,13 +159,21 @@ def _row(tag: Markup, cells: Iterable[str], right: Iterable[bool]) -> Markup:
         # A header without a text is no header.
         name = Markup("td") if tag == "th" and not cell else tag
         scope = Markup(' scope="col"') if name == "th" else Markup()
-        kind = Markup(' class="num"') if is_right else Markup(' dir="auto"')
+        kind = "num" if is_right else "short" if len(cell) <= _SHORT else "long"
         filled.append(
-            Markup("<{tag}{scope}{kind}>{cell}</{tag}>").format(
+            Markup('<{tag}{scope} class="{kind}" dir="auto">{cell}</{tag}>').format(
                 tag=name, scope=scope, kind=kind, cell=text(cell)
             )
         )
     return Markup("<tr>{}</tr>").format(Markup().join(filled))
+
+
+def command_markup(title: str, command: str) -> Markup:
+    """Return a command line under a heading, as it is typed."""
+    return Markup(
+        '<div class="block list"><h3>{title}</h3><pre class="scroll" tabindex="0" role="region" '
+        'aria-label="{title}"><code>{command}</code></pre></div>'
+    ).format(title=text(title), command=text(command))
 
 
 def lines_markup(title: str, lines: Sequence[str], kind: str = "") -> Markup:
@@ -169,7 +181,7 @@ def lines_markup(title: str, lines: Sequence[str], kind: str = "") -> Markup:
     if not lines:
         return Markup()
     items = Markup().join(Markup('<li dir="auto">{}</li>').format(text(line)) for line in lines)
-    return Markup('<div class="block {kind}"><h3>{title}</h3><ul>{items}</ul></div>').format(
+    return Markup('<div class="block list {kind}"><h3>{title}</h3><ul>{items}</ul></div>').format(
         kind=kind, title=text(title), items=items
     )
 
@@ -177,7 +189,7 @@ def lines_markup(title: str, lines: Sequence[str], kind: str = "") -> Markup:
 def figure_markup(title: str, drawing: Markup, note: str, *, wide: bool = False) -> Markup:
     """Return a drawing with heading and note."""
     return Markup(
-        '<figure class="block{wide}"><h3>{title}</h3>{drawing}'
+        '<figure class="block fig{wide}"><h3>{title}</h3>{drawing}'
         "<figcaption>{note}</figcaption></figure>"
     ).format(wide=" wide" if wide else "", title=text(title), drawing=drawing, note=text(note))
 

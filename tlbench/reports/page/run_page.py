@@ -35,6 +35,7 @@ from tlbench.reports.page.images import (
 from tlbench.reports.page.markup import (
     Page,
     Section,
+    command_markup,
     figures_markup,
     folded,
     lines_markup,
@@ -54,6 +55,7 @@ _SECTIONS = {
     "warnings": ("Warnings", "Incomplete", "Unused files"),
     "origin": ("Saved", "Repeat"),
 }  # fmt: skip
+_LOUD = ("INVALID", "Incomplete")  # first in their sections
 _SECTION_OF = {title: name for name, titles in _SECTIONS.items() for title in titles}
 
 
@@ -138,9 +140,12 @@ def _by_section(parts: Iterable[Part]) -> dict[str, list[Markup]]:
             found[_SECTION_OF.get(part.title, "protocols")].append(table_markup(part))
             continue
         for title, lines in part.items():
-            kind = "loud" if title in {"INVALID", "Incomplete"} else ""
             section = _SECTION_OF.get(title, "protocols")
-            found[section].append(lines_markup(title, list(lines), kind))
+            if title == "Repeat":
+                found[section] += [command_markup(title, line) for line in lines]
+                continue
+            loud = lines_markup(title, list(lines), "loud" if title in _LOUD else "")
+            found[section].insert(0 if title in _LOUD else len(found[section]), loud)
     return found
 
 
@@ -159,25 +164,26 @@ def _or_absent(run: RunResult, blocks: list[Markup]) -> tuple[Markup, ...]:
 def _accuracy(run: RunResult, parts: list[Markup]) -> tuple[Markup, ...]:
     figure = accuracy_figure(run)
     drawing = [charts.interval(figure)] if figure else []
-    return (figures_markup(drawing), *parts)
+    return (*drawing, *parts)
 
 
 def _classes(run: RunResult, shown: ShownImages | None) -> tuple[Markup, ...]:
     if not run.accuracy:
         return ()
     figure = recall_figure(run)
-    blocks = [
-        figures_markup([charts.interval(figure)]) if figure else Markup(),
-        folded("Recall by class as a table", [table_markup(accuracy.recall_table(run))]),
-    ]
+    recall = charts.interval(figure) if figure else Markup()
+    listed = folded("Recall by class as a table", [table_markup(accuracy.recall_table(run))])
     if shown is None:
         text = "Absent: there are no predictions beside this run's run.json, so there is no matrix."
-        return (*blocks, paragraph(text, "absent"))
-    return (*blocks, *confusion_blocks(shown), Markup('<div id="opened" aria-live="polite"></div>'))
+        return (recall, listed, paragraph(text, "absent"))
+    first, *others = confusion_blocks(shown) or [Markup()]
+    opened = Markup('<div id="opened" aria-live="polite"></div>')
+    return (recall, first, opened, listed, *others)
 
 
 def _speed(run: RunResult, parts: list[Markup]) -> tuple[Markup, ...]:
     drawings = []
+    loud, parts = parts[:1], parts[1:]  # why timings are INVALID, if any is
     for figure in timing_figures(run.latency):
         drawings += [timing_charts.distribution(figure), timing_charts.over_time(figure)]
     if run.breakdown:
@@ -189,7 +195,7 @@ def _speed(run: RunResult, parts: list[Markup]) -> tuple[Markup, ...]:
     ]
     if not run.latency and not any(parts):
         return ()
-    return (figures_markup(drawings), *parts, *tables)
+    return (*loud, figures_markup(drawings), *parts, *tables)
 
 
 def _protocols(run: RunResult, parts: list[Markup]) -> tuple[Markup, ...]:

@@ -21,7 +21,7 @@
     element.append(...children);
     return element;
   };
-  const title = (i) => data.names.length ? data.names[i] : `test image ${data.rows[i]}`;
+  const title = (i) => data.names.length ? data.names[i] : `test image ${data.rows ? data.rows[i] : i}`;
   const thumb = (i) => {
     const found = make("span", { class: "thumb", role: "img", "aria-label": title(i), title: title(i) });
     const x = (i % data.columns) / Math.max(1, data.columns - 1);
@@ -31,7 +31,7 @@
   };
   const sureness = (head, i) => {
     if (!head.confidence) return "";
-    const value = head.confidence[i];
+    const value = head.confidence[i] / 1000;
     return head.kind === "probability" ? `${Math.round(100 * value)} %` : value.toFixed(2);
   };
   const bdi = (value) => make("bdi", {}, value);

@@ -30,14 +30,14 @@ class Drawn(Protocol):
 LETTER = 6.6  # width of a letter at the size that text has
 # Each class of the style sheet with the colour that it has on white.
 COLOURS = {
-    "main": "#2166ac",
-    "baseline": "#b35806",
+    "main": "#3d7fc1",
+    "baseline": "#c9742a",
     "good": "#1b7837",
     "bad": "#b2182b",
     "soft": "#d6e4f2",
     "slow": "#f8d7c4",
-    "c0": "#2166ac",
-    "c1": "#b35806",
+    "c0": "#3d7fc1",
+    "c1": "#c9742a",
     "c2": "#1b7837",
     "c3": "#762a83",
     "c4": "#8c6d1f",

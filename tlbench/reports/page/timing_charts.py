@@ -1,6 +1,7 @@
 """The samples of a timing as SVG: their distribution, and in the order measured."""
 
 import math
+from collections.abc import Sequence
 
 from markupsafe import Markup
 
@@ -19,6 +20,9 @@ from tlbench.reports.page.svg import (
     words,
 )
 
+_LEFT, _RIGHT = 34.0, 392.0
+_FEW = 500  # samples whose dots may be larger
+
 
 def distribution(figure: TimingFigure) -> Markup:
     """Draw how often a call took how long, with percentiles and the interval of the median."""
@@ -30,13 +34,9 @@ def distribution(figure: TimingFigure) -> Markup:
     high = min(samples[-1], max(known * 1.15, known + 2 * (known - low))) or 1e-9
     if high <= low:
         low, high = low * 0.95, high * 1.05 or 1.0
-    n_beyond = sum(sample > high for sample in samples)
-    n_bins = max(6, min(40, 2 * round(math.sqrt(len(samples)))))
-    counts = [0] * n_bins
-    for sample in samples:
-        if sample <= high:
-            counts[min(n_bins - 1, int((sample - low) / (high - low) * n_bins))] += 1
-    left, right, top, bottom = 34.0, 392.0, 52.0, 170.0
+    counts = _histogram(samples, low, high)
+    n_bins, n_beyond = len(counts), len(samples) - sum(counts)
+    left, right, top, bottom = _LEFT, _RIGHT, 52.0, 170.0
 
     def at(value: float) -> float:
         return left + (min(max(value, low), high) - low) / (high - low) * (right - left)
@@ -62,19 +62,9 @@ def distribution(figure: TimingFigure) -> Markup:
             span = " to ".join(map(format_seconds, ends))
             title = f"{count} calls took {span}"
             parts.append(rect(x, bottom - height, width - 0.6, height, "main", title))
-    levels = (46.0, 32.0, 18.0, 4.0)
-    taken: list[tuple[float, float]] = []
-    for name, value in figure.marks:
-        x, label = at(value), f"{name} {format_seconds(value)}"
-        half = LETTER * len(label) / 2
-        centre = min(max(x, left + half), right - half)
-        level = next(
-            y
-            for y in levels
-            if y == levels[-1]
-            or all(other != y or abs(centre - place) > half * 2 + 4 for place, other in taken)
-        )
-        taken.append((centre, level))
+    for x, centre, level, label in _placed(
+        [(at(value), name, value) for name, value in figure.marks]
+    ):
         parts += [
             stroke(x, level + 3, x, bottom, "ink"),
             words(centre, level, label, "middle", "mark"),
@@ -90,6 +80,30 @@ def distribution(figure: TimingFigure) -> Markup:
     if n_beyond:
         parts.append(words(right, bottom - 6, f"{n_beyond} slower →", "end", "mark"))
     return figure_block(figure, bottom + 38, parts, f"Distribution of {figure.title}")
+
+
+def _histogram(samples: Sequence[float], low: float, high: float) -> list[int]:
+    """Return how many samples up to *high* lie in each of some bins of equal width."""
+    n_bins = max(6, min(40, 2 * round(math.sqrt(len(samples)))))
+    counts = [0] * n_bins
+    for sample in samples:
+        if sample <= high:
+            counts[min(n_bins - 1, int((sample - low) / (high - low) * n_bins))] += 1
+    return counts
+
+
+def _placed(marks: list[tuple[float, str, float]]) -> list[tuple[float, float, float, str]]:
+    """Return place, centre of the label, height and text of each percentile; no two overlap."""
+    levels = (46.0, 32.0, 18.0, 4.0)
+    found: list[tuple[float, float, float, str]] = []
+    for x, name, value in marks:
+        label = f"{name} {format_seconds(value)}"
+        half = LETTER * len(label) / 2
+        centre = min(max(x, _LEFT + half), _RIGHT - half)
+        taken = {level for _, other, level, _ in found if abs(centre - other) < 2 * half + 4}
+        level = next((level for level in levels if level not in taken), levels[-1])
+        found.append((x, centre, level, label))
+    return found
 
 
 def over_time(figure: TimingFigure) -> Markup:
@@ -129,9 +143,9 @@ def over_time(figure: TimingFigure) -> Markup:
     )
     parts += [
         Markup(
-            '<path class="s-main dots" d="{d}" stroke="{s}" stroke-width="3" '
+            '<path class="s-main dots" d="{d}" stroke="{s}" stroke-width="{w}" '
             'stroke-linecap="round" stroke-opacity="0.55" fill="none"/>'
-        ).format(d=dots, s=COLOURS["main"]),
+        ).format(d=dots, s=COLOURS["main"], w=4.5 if len(samples) < _FEW else 3),
         path(
             ((across(i), up(figure.running_s[i])) for i in range(0, len(samples), step)), "baseline"
         ),
