@@ -273,10 +273,12 @@ class Run:
         width, color : int, bool
             Columns to use, and whether to write terminal colours.
         """
-        from tlbench.reports import RENDERERS, run_page
+        from tlbench.reports import RENDERERS
 
         location = None if self.folder is None else str(self.folder)
         if report_format == "html":  # with what is in memory of a run that is not saved
+            from tlbench.reports import run_page
+
             return run_page(self.record, location, self.predictions, self.images)
         render = RENDERERS.load(report_format)
         return render(self.record, location=location, width=width, color=color)

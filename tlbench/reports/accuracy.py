@@ -19,7 +19,6 @@ from tlbench.records import (
     RunResult,
 )
 from tlbench.reports.base import Table, table
-from tlbench.stats import wilson_interval
 
 _N_WORST = 5
 # Of McNemar's test, two-sided: above it the answer names neither side.
@@ -182,6 +181,8 @@ def grouped_table(results: Sequence[AccuracyResult]) -> Table:
 
 def recall_table(run: RunResult) -> Table:
     """Return how often the first head found each class, and how often it was right to name it."""
+    from tlbench.stats import wilson_interval  # it needs numpy, and tlbench list does not
+
     first = first_result(one for one in run.accuracy if one.per_class)
     classes = run.dataset.classes if run.dataset else ()
     rows = []

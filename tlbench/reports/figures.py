@@ -18,7 +18,6 @@ from tlbench.records import (
     RunResult,
 )
 from tlbench.reports.accuracy import first_result, title_of
-from tlbench.stats import wilson_interval
 
 Tone = Literal["main", "baseline", "good", "bad"]
 """What a mark stands for; whoever draws it chooses the colour."""
@@ -168,6 +167,8 @@ def accuracy_figure(run: RunResult) -> IntervalFigure | None:
 
 def recall_figure(run: RunResult) -> IntervalFigure | None:
     """Return the recall of each class by the first head, the lowest first."""
+    from tlbench.stats import wilson_interval  # it needs numpy, and tlbench list does not
+
     first = first_result(one for one in run.accuracy if one.per_class)
     if first is None or run.dataset is None:
         return None
@@ -248,6 +249,8 @@ def fold_figures(results: Sequence[CrossValidation]) -> list[IntervalFigure]:
 
 
 def _folds(one: CrossValidation) -> IntervalFigure:
+    from tlbench.stats import wilson_interval
+
     rows = []
     for number, fold in enumerate(one.folds, start=1):
         low, high = wilson_interval(fold.n_correct, fold.n_test)

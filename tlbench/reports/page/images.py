@@ -104,7 +104,7 @@ def _confusion(figure: ConfusionFigure) -> tuple[Markup, Markup]:
         for i, name in enumerate(figure.classes)
     )
     matrix = Markup(
-        '<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
+        '<div class="scroll" tabindex="0" role="group" aria-label="{title}">'
         '<table class="confusion" data-entry="{entry}"><caption>true class ↓ predicted class →'
         "</caption><thead><tr><td></td>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
     ).format(title=text(figure.title), entry=text(figure.entry), head=head, lines=lines)
@@ -212,9 +212,9 @@ def map_blocks(shown: ShownImages, run_id: str) -> list[Markup]:
         )
     return [
         paragraph(about, "about"),
-        Markup(
-            '<div id="map"><noscript><p class="absent">The map is drawn by a script, and scripts '
-            "are blocked here. Its figures are in the table below.</p></noscript></div>"
+        Markup('<div id="map">{}</div>').format(
+            # Not a noscript element: that is hidden where a policy blocks the script.
+            paragraph("The map is drawn by a script, and scripts are blocked here.", "absent")
         ),
         table_markup(table("How faithful the map is", " | ", rows, note)),
     ]

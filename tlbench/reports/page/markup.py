@@ -148,7 +148,7 @@ def table_markup(table: Table, *, level: int = 3) -> Markup:
     title = text(table.title or "In short")
     return Markup(
         '<div class="block tab"><h{level}>{title}</h{level}>'
-        '<div class="scroll" tabindex="0" role="region" aria-label="{title}">'
+        '<div class="scroll" tabindex="0" role="group" aria-label="{title}">'
         "<table><thead>{head}</thead><tbody>{body}</tbody></table></div>{note}</div>"
     ).format(level=level, title=title, head=head, body=body, note=note)
 
@@ -171,7 +171,7 @@ def _row(tag: Markup, cells: Iterable[str], right: Iterable[bool]) -> Markup:
 def command_markup(title: str, command: str) -> Markup:
     """Return a command line under a heading, as it is typed."""
     return Markup(
-        '<div class="block list"><h3>{title}</h3><pre class="scroll" tabindex="0" role="region" '
+        '<div class="block list"><h3>{title}</h3><pre class="scroll" tabindex="0" role="group" '
         'aria-label="{title}"><code>{command}</code></pre></div>'
     ).format(title=text(title), command=text(command))
 

@@ -234,13 +234,17 @@
         const found = head.predicted[i], sure = sureness(head, i);
         tip.replaceChildren(thumb(i), make("span", {}, bdi(title(i))), make("span", {}, "true: ", bdi(data.classes[data.labels[i]])),
           make("span", { class: found === data.labels[i] ? "as right" : "as" }, "predicted: ", bdi(data.classes[found])), make("span", {}, sure));
-        const box = canvas.getBoundingClientRect(), [x, y] = at(i);
-        const left = Math.min(box.left + x + 16, innerWidth - tip.offsetWidth - 8);
-        const top = Math.min(box.top + y + 16, innerHeight - tip.offsetHeight - 8);
-        tip.style.left = `${Math.max(8, left)}px`;
-        tip.style.top = `${Math.max(8, top)}px`;
+        putTip();
       }
       redraw();
+    };
+    const putTip = () => {
+      if (hovered < 0) return;
+      const box = canvas.getBoundingClientRect(), [x, y] = at(hovered);
+      const left = Math.min(box.left + x + 16, innerWidth - tip.offsetWidth - 8);
+      const top = Math.min(box.top + y + 16, innerHeight - tip.offsetHeight - 8);
+      tip.style.left = `${Math.max(8, left)}px`;
+      tip.style.top = `${Math.max(8, top)}px`;
     };
     const zoomBy = (factor, x, y) => {
       const [w, h] = size(), next = Math.min(40, Math.max(0.8, zoom * factor)), real = next / zoom;
@@ -297,7 +301,7 @@
       const action = event.ctrlKey || event.metaKey || event.altKey ? null : keys[event.key];
       if (action) { event.preventDefault(); action(); }
     });
-    addEventListener("scroll", () => show(-1), { passive: true });
+    addEventListener("scroll", putTip, { passive: true });
 
     const swatch = (k) => {
       const box = document.createElementNS("http://www.w3.org/2000/svg", "svg");
