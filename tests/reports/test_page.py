@@ -63,6 +63,14 @@ def test_every_table_of_the_console_is_in_the_page(name):
         assert [*head, *rows] in found or [[""] * len(table.columns), *rows] in found, table.title
 
 
+def test_every_table_with_figures_says_what_they_rest_on(golden_run):
+    """Where n stands, or how many it is; in any format that has room for a note."""
+    tables = [part for part in run_parts(golden_run, None) if isinstance(part, Table)]
+    tables = [one for one in tables if one.rows and any(one.right)]
+    silent = [one.title for one in tables if not one.note.startswith("n ")]
+    assert set(silent) <= {"Models under test"}
+
+
 def test_every_line_of_the_console_is_in_the_page(golden_run):
     page = ParsedPage(run_page(golden_run)).text
     for part in run_parts(golden_run, None):

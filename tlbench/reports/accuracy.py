@@ -55,7 +55,9 @@ def answer_table(run: RunResult) -> Table:
         single = next((result for result in run.latency if result.batch_size == 1), None)
         if single is not None:
             rows.append(("time per image", format_seconds(single.median_s), single.verdict or ""))
-    return table("", "|>|", rows)
+    n_test = f"n = {format_count(first.n_test)} test images; " if first else ""
+    note = f"{n_test}intervals in % are 95 % Wilson intervals; that of the time is under Speed."
+    return table("", "|>|", rows, note)
 
 
 def first_result(results: Iterable[AccuracyResult]) -> AccuracyResult | None:

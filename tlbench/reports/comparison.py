@@ -105,6 +105,7 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
     """Return what the ratios are made of; energy where a run has any."""
     ratios = {_identity(pair.other): pair.energy_ratio for pair in pairs}
     timings = timings_of(pairs)
+    sizes = sorted({one.n_samples for one in timings})
     has_energy = any(one.energy_j_per_image is not None for one in timings)
 
     def row(one: ComparedTiming) -> tuple[str, ...]:
@@ -131,6 +132,8 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
         + ">energy | >energy A / run | " * has_energy
         + "verdict",
         map(row, timings),
+        f"n = {' or '.join(map(format_count, sizes)) or '0'} samples; intervals of the ratios are "
+        "above.",
     )
 
 

@@ -61,6 +61,7 @@ class TimingFigure:
     marks: tuple[tuple[str, float], ...]  # percentiles: name and seconds
     interval: Interval | None  # of the median
     slow: tuple[tuple[int, int], ...]  # first and last call of each slow phase
+    halves_s: tuple[float, float]  # medians of the first and the second half: drift
     valid: bool
     note: str
 

@@ -74,7 +74,8 @@ def inner_search_table(folds: Sequence[CrossValidation], curves: Sequence[Learni
             time = format_seconds(sum(search.elapsed_s for search in searches))
             rows.append((one.features, one.head, where, _chosen(searches), time))
     columns = "features | head | within | chosen | >total time"
-    return table("Parameter searches within folds and draws", columns, rows)
+    note = "n is in the column within; a choice of a value has no interval."
+    return table("Parameter searches within folds and draws", columns, rows, note)
 
 
 def _chosen(searches: Sequence[Search]) -> str:
@@ -110,7 +111,8 @@ def drift_table(drifts: Sequence[FeatureDrift]) -> Table:
         for drift in {drift.label: drift for drift in drifts}.values()  # the same for every head
     ]
     columns = "models | >relative error | >median cosine | >smallest cosine"
-    return table("Feature drift", columns, rows)
+    note = "n = all test images; no unit: norms by norms, and cosines; without intervals."
+    return table("Feature drift", columns, rows, note)
 
 
 def drifted_accuracy_table(drifts: Sequence[FeatureDrift]) -> Table:
@@ -126,7 +128,9 @@ def drifted_accuracy_table(drifts: Sequence[FeatureDrift]) -> Table:
             cells = accuracy, *paired_cells(drift.paired), p_value
             rows.append((letters[drift.label], head, *cells))
     columns = " | head | >accuracy | >points | >95 % interval | >lost / gained | >p"
-    return table("Accuracy on drifted features", columns, rows)
+    sizes = sorted({drift.paired.n_images for drift in drifts})
+    note = f"n = {' or '.join(map(format_count, sizes)) or '0'} test images, each seen by both."
+    return table("Accuracy on drifted features", columns, rows, note)
 
 
 def published_table(found: Reproduction) -> Table:
@@ -142,7 +146,8 @@ def published_table(found: Reproduction) -> Table:
         for figure in found.figures
     ]
     columns = "figure | >published | >measured | >95 % interval | verdict"
-    return table(f"{found.recipe}, row {found.row}", columns, rows)
+    note = "n is that of the tables below; the interval is that of the measured figure, in %."
+    return table(f"{found.recipe}, row {found.row}", columns, rows, note)
 
 
 def _published(value: float, deviation: float | None) -> str:

@@ -245,7 +245,8 @@ def ratio_table(run: RunResult) -> Table:
         )
 
     columns = "models | scenario | >batch | >ratio | >95 % interval | >blocks | differs in"
-    return table("Latency ratio (above 1 is slower than A)", columns, map(row, run.ratios))
+    note = "n is in the column blocks, measured in turn; a ratio has no unit."
+    return table("Latency ratio (above 1 is slower than A)", columns, map(row, run.ratios), note)
 
 
 def breakdown_table(found: Breakdown) -> Table:

@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Sequence
 
-from tlbench.core.units import format_count, format_seconds
+from tlbench.core.units import format_count, format_points, format_seconds
 from tlbench.records import Breakdown, LatencyResult
 from tlbench.reports.figures import PartsFigure, TimingFigure
 from tlbench.reports.timing import timing_title
@@ -29,6 +29,9 @@ def timing_figure(one: LatencyResult, name: str) -> TimingFigure:
     if one.median_interval:
         low, high = map(format_seconds, one.median_interval)
         interval = f"band: 95 % interval of the median, {low} to {high}"
+    first, second = (
+        statistics.median(samples[start : end + 1]) for start, end in halves(len(samples))
+    )
     images = "1 image" if one.batch_size == 1 else f"{one.batch_size} images"
     found = {0: "no slow phase", 1: "1 slow phase, shaded"}.get(
         len(slow), f"{len(slow)} slow phases, shaded"
@@ -40,15 +43,23 @@ def timing_figure(one: LatencyResult, name: str) -> TimingFigure:
         marks=marks,
         interval=one.median_interval,
         slow=slow,
+        halves_s=(first, second),
         valid=one.verdict != "INVALID",
         note=f"n = {format_count(len(samples))} calls of {images} after "
-        f"{format_count(len(one.warmup_s))} to warm up; {interval}; {found}.",
+        f"{format_count(len(one.warmup_s))} to warm up; {interval}; {found}; second half "
+        f"against the first: {format_points(second / first - 1) if first else 'n/a'} %.",
     )
 
 
 def timing_figures(results: Sequence[LatencyResult]) -> list[TimingFigure]:
     """Return a figure for each timing that has samples."""
     return [timing_figure(one, timing_title(one, results)) for one in results if one.samples_s]
+
+
+def halves(n_samples: int) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return the first and last call of each half; a single call is both."""
+    middle = n_samples // 2
+    return (0, max(0, middle - 1)), (min(middle, n_samples - 1), n_samples - 1)
 
 
 def running_medians(samples: Sequence[float], window: int) -> list[float]:

@@ -19,8 +19,9 @@ from tlbench.reports.page.svg import (
     time_unit,
     words,
 )
+from tlbench.reports.timing_figures import halves
 
-_LEFT, _RIGHT = 34.0, 392.0
+_LEFT, _RIGHT = 34.0, 384.0
 _FEW = 500  # samples whose dots may be larger
 
 
@@ -116,7 +117,7 @@ def over_time(figure: TimingFigure) -> Markup:
     high = min(high, cut)
     if high <= low:
         low, high = low * 0.95, high * 1.05 or 1.0
-    left, right, top, bottom = 42.0, 392.0, 10.0, 170.0
+    left, right, top, bottom = 42.0, 384.0, 10.0, 170.0
     n = max(1, len(samples) - 1)
 
     def across(i: float) -> float:
@@ -149,9 +150,18 @@ def over_time(figure: TimingFigure) -> Markup:
         path(
             ((across(i), up(figure.running_s[i])) for i in range(0, len(samples), step)), "baseline"
         ),
+        *(
+            stroke(across(start), up(value), across(end), up(value), "ink")
+            for (start, end), value in zip(halves(len(samples)), figure.halves_s, strict=True)
+        ),
         stroke(left, bottom, right, bottom),
         words(left, bottom + 15, "1", "start", "tick"),
         words(right, bottom + 15, f"{len(samples):,}", "end", "tick"),
-        words((left + right) / 2, bottom + 31, f"call; up: {unit}; line: running median", "middle"),
+        words(
+            (left + right) / 2,
+            bottom + 31,
+            f"call; up: {unit}; line: running median; black: halves",
+            "middle",
+        ),
     ]
     return figure_block(figure, bottom + 38, parts, f"{figure.title} over time")
