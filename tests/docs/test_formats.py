@@ -16,6 +16,7 @@ from tlbench.records import (
     Baseline,
     Comparison,
     GateVerdict,
+    ImagesDocument,
     PredictionsDocument,
     document_schema,
     json_schema,
@@ -24,6 +25,7 @@ from tlbench.records.baseline import BASELINE_VERSION
 from tlbench.records.classified import PREDICTIONS_VERSION
 from tlbench.records.comparison import COMPARISON_VERSION
 from tlbench.records.gate import VERDICT_VERSION
+from tlbench.records.images import IMAGES_VERSION
 from tlbench.records.run import SCHEMA_VERSION
 from tlbench.reports.model import DESCRIPTION_VERSION, model_schema
 
@@ -41,6 +43,7 @@ SCHEMAS = {
         partial(document_schema, PredictionsDocument, PREDICTIONS_VERSION),
     ),
     "model": (DESCRIPTION_VERSION, model_schema),
+    "images": (IMAGES_VERSION, partial(document_schema, ImagesDocument, IMAGES_VERSION)),
 }
 
 QUICK = ("--limit-train", "60", "--limit-test", "40", "--heads", "softmax", "--baselines", "none")
@@ -125,6 +128,12 @@ def test_run_evaluate_latency_and_drift_print_runs(tlbench, tiny_path, fits):
         document = fits(done.out, "run")
         again = tlbench("report", document["id"], "--format", "json")
         assert fits(again.out, "run") == document
+
+
+def test_a_run_keeps_a_document_of_its_images(tlbench, tiny_path, fits):
+    assert tlbench("evaluate", tiny_path, *QUICK, "--quiet", "--output", "kept").code == 0
+    (path,) = Path("kept").glob("*/images.json")
+    assert len(fits(path.read_text(encoding="utf-8"), "images")["rows"]) == 40
 
 
 def test_report_prints_a_saved_run(tlbench, fits):
