@@ -13,10 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pictured_runs import HOSTILE, ParsedPage, pictured
 
+from tlbench.compare import ComparedRun, compare_runs
 from tlbench.core.errors import ResultError, printable
 from tlbench.records import decode_run, save_run
-from tlbench.reports import RENDERERS, run_page
+from tlbench.reports import RENDERERS, comparison_page, run_page
 from tlbench.reports.base import Table
+from tlbench.reports.comparison import comparison_parts
+from tlbench.reports.comparison_figures import pareto_front
 from tlbench.reports.console import answer_sentence, run_parts
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -214,3 +217,54 @@ def test_very_many_images_stay_within_their_bytes(golden_run):
     assert max(map(len, data["names"])) < 80
     assert all(name.startswith("…") for name in data["names"])
     assert data["names"][1].endswith("image-1.png")
+
+
+@pytest.fixture(scope="module")
+def comparison():
+    """The golden run held against another of its kind, which was slower and less accurate."""
+    run = decode_run((GOLDEN / "run-simple.json").read_bytes(), "run-simple")
+    slower = tuple(
+        dataclasses.replace(one, samples_s=tuple(1.5 * s for s in one.samples_s))
+        for one in run.latency
+    )
+    worse = tuple(
+        dataclasses.replace(
+            one, n_correct=one.n_correct - 9, accuracy_fraction=(one.n_correct - 9) / one.n_test
+        )
+        for one in run.accuracy
+    )
+    other = dataclasses.replace(run, id="other", latency=slower, accuracy=worse)
+    runs = [run, other]
+    return compare_runs([ComparedRun(run=one) for one in runs], allow_unlike=True), runs
+
+
+def test_every_table_of_a_comparison_is_in_its_page(comparison):
+    """From the same rows as on the console; and each says what its figures rest on."""
+    record, runs = comparison
+    found = ParsedPage(comparison_page(record, runs)).tables
+    tables = [part for part in comparison_parts(record) if isinstance(part, Table) and part.rows]
+    assert len(tables) > 3
+    for table in tables:
+        rows = [list(map(printable, row)) for row in table.rows]
+        assert [list(map(printable, table.columns)), *rows] in found, table.title
+        assert table.note.startswith("n ") or not any(table.right), table.title
+
+
+def test_a_comparison_has_its_figures(comparison):
+    page = comparison_page(*comparison)
+    for title in ("Accuracy against time", "Speed-up over A"):
+        assert f"<h3>{title}</h3>" in page
+    assert "times its speed" in page
+    assert "<script" not in page
+
+
+def test_the_front_holds_what_no_other_beats():
+    """A point that is as good in one and worse in the other is not on it; equal points are."""
+    points = [(1.0, 0.8), (2.0, 0.9), (2.0, 0.85), (3.0, 0.9), (0.5, 0.5), (1.0, 0.8)]
+    assert pareto_front(points) == [True, True, False, False, True, True]
+
+
+def test_a_run_of_one_kind_alone_has_no_front(comparison):
+    record, runs = comparison
+    runs = [dataclasses.replace(run, latency=()) for run in runs]
+    assert "Accuracy against time" not in comparison_page(record, runs)

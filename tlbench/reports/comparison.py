@@ -96,8 +96,8 @@ def speed_up_table(pairs: Sequence[SpeedUp]) -> Table:
         "Speed-up over A (above 1 is faster; interval: sampling noise only)",
         " | scenario | >batch | boundary | precision | >speed-up | >95 % interval | verdict",
         map(row, pairs),
-        "Time of A over time of the run, without a unit; n is in the column samples of each run's "
-        "Timing details.",
+        "n is in the column samples of each run's Timing details; time of A over time of the run, "
+        "without a unit.",
     )
 
 
@@ -106,6 +106,7 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
     ratios = {_identity(pair.other): pair.energy_ratio for pair in pairs}
     timings = timings_of(pairs)
     sizes = sorted({one.n_samples for one in timings})
+    ends = dict.fromkeys((*sizes[:1], *sizes[-1:]))
     has_energy = any(one.energy_j_per_image is not None for one in timings)
 
     def row(one: ComparedTiming) -> tuple[str, ...]:
@@ -132,8 +133,8 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
         + ">energy | >energy A / run | " * has_energy
         + "verdict",
         map(row, timings),
-        f"n = {' or '.join(map(format_count, sizes)) or '0'} samples; intervals of the ratios are "
-        "above.",
+        f"n = {' to '.join(map(format_count, ends)) or '0'} samples; the ratios above have "
+        "intervals.",
     )
 
 

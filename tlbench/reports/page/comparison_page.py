@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from tlbench.core.units import format_factor, format_seconds
-from tlbench.records import Comparison, RunResult
+from tlbench.records import AccuracyDifference, Comparison, RunResult, SpeedUp
 from tlbench.reports.accuracy import accuracy_cells, first_result
 from tlbench.reports.base import Part, Table, table
 from tlbench.reports.comparison import comparison_parts
@@ -52,43 +52,43 @@ def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
         Page(
             title=f"{len(runs)} runs compared. tlbench",
             kicker=f"{len(runs)} runs, compared with run A",
-            sentence=comparison_sentence(comparison),
+            sentence=comparison_sentence(comparison, lettered),
             cards=(),
             sections=sections,
         )
     )
 
 
-def comparison_sentence(comparison: Comparison) -> str:
+def comparison_sentence(comparison: Comparison, runs: Sequence[tuple[str, RunResult]]) -> str:
     """Return how each run stands to the first: accuracy on the same images, and speed."""
-    names = {one.letter: one.model for one in comparison.runs}
+    (_, reference), *others = runs
     phrases = []
-    for letter in list(names)[1:]:
-        words = []
+    for letter, run in others:
         accuracy = next((one for one in comparison.accuracy if one.other.run == letter), None)
-        if accuracy is not None:
-            points = f"{abs(100 * accuracy.difference_fraction):.1f} points"
-            if accuracy.paired is None:
-                words.append(f"{points} apart in accuracy, not tested on the same images")
-            elif accuracy.paired.interval.low <= 0 <= accuracy.paired.interval.high:
-                words.append(f"no clear difference in accuracy ({points})")
-            else:
-                side = "above" if accuracy.difference_fraction > 0 else "below"
-                words.append(f"{points} {side} A in accuracy")
         speed = next((one for one in comparison.speed_ups if one.other.run == letter), None)
-        if speed is not None:
-            status = (
-                ""
-                if speed.other.verdict == speed.reference.verdict == "VALID"
-                else (", not both timings VALID")
-            )
-            words.append(
-                f"{format_factor(speed.speed_up)} times the speed of A ({speed.other.scenario}, "
-                f"batch {speed.other.batch_size}{status})"
-            )
+        words = [_accuracy_words(accuracy)] if accuracy else []
+        words += [_speed_words(speed)] if speed else []
         if words:
-            phrases.append(f"{letter} ({names[letter]}): {', '.join(words)}")
-    return f"Against A ({next(iter(names.values()))}): {'; '.join(phrases) or 'see the tables'}."
+            phrases.append(f"{letter} ({run_name(run)}) {' and '.join(words)}")
+    compared = "; ".join(phrases) or "No run has a result that A has"
+    return f"{compared}. A is {run_name(reference)}."
+
+
+def _accuracy_words(found: AccuracyDifference) -> str:
+    points = f"{abs(100 * found.difference_fraction):.1f} points"
+    side = "above" if found.difference_fraction > 0 else "below"
+    if found.paired is None:
+        return f"is {points} {side} A in accuracy, not tested on the same images,"
+    if found.paired.interval.low <= 0 <= found.paired.interval.high:
+        return f"shows no clear difference from A in accuracy ({points} {side})"
+    return f"is {points} {side} A in accuracy"
+
+
+def _speed_words(found: SpeedUp) -> str:
+    valid = found.other.verdict == found.reference.verdict == "VALID"
+    status = "" if valid else "; not both timings are VALID"
+    what = f"{found.other.scenario}, batch {found.other.batch_size}{status}"
+    return f"runs at {format_factor(found.speed_up)} times its speed ({what})"
 
 
 def overview_table(runs: Sequence[tuple[str, RunResult]]) -> Table:
