@@ -9,7 +9,7 @@ from tlbench.datasets import ThumbnailedImages
 
 
 def _sheet(images, rows):
-    kept = ThumbnailedImages(images)
+    kept = ThumbnailedImages(images, rows)
     for row in rows:
         kept[row]
     found = kept.sheet(rows)
@@ -53,7 +53,7 @@ def test_sizes_may_differ():
 
 def test_an_image_passes_through_unchanged():
     images = np.random.default_rng(0).integers(0, 256, (3, 100, 80, 3), dtype=np.uint8)
-    kept = ThumbnailedImages(images)
+    kept = ThumbnailedImages(images, [1])
     assert len(kept) == 3
     np.testing.assert_array_equal(kept[1], images[1])
 
@@ -62,3 +62,12 @@ def test_of_many_images_thumbnails_are_smaller():
     images = np.zeros((2001, 40, 40, 3), dtype=np.uint8)
     _, found = _sheet(images, list(range(2001)))
     assert (found.side, found.n_columns) == (32, 45)
+
+
+def test_thumbnails_are_kept_of_chosen_images_only():
+    """Of a million images, those that are not shown must not fill the memory."""
+    images = np.zeros((5, 8, 8, 3), dtype=np.uint8)
+    kept = ThumbnailedImages(images, [1, 3])
+    for row in range(5):
+        kept[row]
+    assert set(kept._tiles) == {1, 3}

@@ -66,7 +66,7 @@ def pictured(run, classes, *, names=(), n_images=N_IMAGES, with_map=True):
         values = tuple(np.round(generator.uniform(0.2, 1, n_images), 4).tolist())
         confidence[name] = Confidence(kind="probability", values=values)
     pixels = generator.integers(0, 256, (n_images, 8, 8, 3), dtype=np.uint8)
-    kept = ThumbnailedImages(pixels)
+    kept = ThumbnailedImages(pixels, range(n_images))
     for i in range(n_images):
         kept[i]
     sheet = kept.sheet(range(n_images))

@@ -176,7 +176,7 @@ def test_many_classes_become_a_list_of_confusions(golden_run):
 
 def test_a_run_without_a_map_says_so(golden_run):
     page = _page(*pictured(golden_run, CLASSES, with_map=False))
-    assert "Too few images for a map" in page
+    assert "There is no map" in page
 
 
 def test_a_pca_map_names_the_command_for_a_better_one(golden_run):
@@ -208,6 +208,24 @@ def test_predictions_of_another_run_are_refused(golden_run, tmp_path):
     folder = save_run(run, {**predictions.arrays, **wrong}, tmp_path, images)
     with pytest.raises(ResultError, match="belong to different runs"):
         RENDERERS.load("html")(run, location=str(folder))
+
+
+def test_labels_that_are_no_class_are_refused(golden_run):
+    run, predictions, images = pictured(golden_run, CLASSES)
+    run = dataclasses.replace(run, dataset=dataclasses.replace(run.dataset, classes=CLASSES[:3]))
+    with pytest.raises(ResultError, match="labels from 0 to 9, but it has 3 classes"):
+        _page(run, predictions, images)
+
+
+@pytest.mark.parametrize("n_classes", [3, 40])
+def test_a_perfect_head_has_no_confusion(golden_run, n_classes):
+    run, predictions, images = pictured(golden_run, [f"class {i}" for i in range(n_classes)])
+    entries = dict.fromkeys(predictions.entries, predictions.labels)
+    page = _page(run, dataclasses.replace(predictions, entries=entries), images)
+    assert ("No image is misclassified by backbone.softmax" in page) == (n_classes > 25)
+    assert ('class="confusion"' in page) == (n_classes <= 25)
+    assert "0 of n = 240 images are misclassified" in page
+    assert page.count("<tbody>") == page.count("</tbody>")
 
 
 def test_very_many_images_stay_within_their_bytes(golden_run):

@@ -3,7 +3,7 @@
 import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from tlbench.core.arrays import ImageArray, Images
@@ -19,24 +19,26 @@ _FORMS: Final = ((48, 60), (32, 50))
 _LOSSLESS_BELOW: Final = 32
 
 
-@dataclass(frozen=True, slots=True)
 class ThumbnailedImages:
-    """Images that keep a thumbnail of each image that is read; as safe in threads as *images*."""
+    """Images that keep a thumbnail of each of *rows* that is read; as safe in threads as *images*.
 
-    images: Images
-    _tiles: dict[int, ImageArray] = field(default_factory=dict)
+    Only those rows: memory must not grow with the number of images.
+    """
+
+    def __init__(self, images: Images, rows: Sequence[int]) -> None:
+        self.images = images
+        self._rows = frozenset(rows)
+        self._side, self._quality = _FORMS[len(self._rows) > _MANY]
+        self._tiles: dict[int, ImageArray] = {}
 
     def __len__(self) -> int:
         return len(self.images)
 
     def __getitem__(self, index: int, /) -> ImageArray:
         image = self.images[index]
-        self._tiles[index] = _thumbnail(image, self._form[0])
+        if index in self._rows:
+            self._tiles[index] = _thumbnail(image, self._side)
         return image
-
-    @property
-    def _form(self) -> tuple[int, int]:
-        return _FORMS[len(self.images) > _MANY]
 
     def sheet(self, rows: Sequence[int]) -> "ThumbnailSheet":
         """Return the thumbnails of images that were read, in the order of *rows*."""
@@ -52,7 +54,7 @@ class ThumbnailedImages:
             sheet.paste(_enlarged(tile, side), (column * side, line * side))
         file = io.BytesIO()
         lossless = side < _LOSSLESS_BELOW
-        sheet.save(file, "WEBP", quality=self._form[1], lossless=lossless, method=2)
+        sheet.save(file, "WEBP", quality=self._quality, lossless=lossless, method=2)
         return ThumbnailSheet(content=file.getvalue(), side=side, n_columns=n_columns)
 
 

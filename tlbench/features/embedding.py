@@ -16,6 +16,10 @@ N_NEIGHBOURS: Final = 15
 LEAST_IMAGES: Final = 3 * N_NEIGHBOURS
 # Each image is compared with each other one: at most these many, drawn by seed.
 _MOST_JUDGED: Final = 2000
+# Images or features up to which components are exact; beyond, they are found by random projections.
+_MOST_EXACT: Final = 4096
+# Values that are held at once, 1 GB: of larger feature maps there is no map.
+MOST_VALUES: Final = 2**28
 _SEED: Final = 0
 _PERPLEXITY: Final = 30.0
 _N_ITERATIONS: Final = (250, 500)
@@ -60,20 +64,23 @@ def tsne_map(features: FloatArray, listener: Listener) -> CodeMap:
 
 
 def principal_components(features: FloatArray, n_components: int) -> NDArray[np.float64]:
-    """Return the rows of *features* in their first principal components, (n, n_components).
+    """Return the rows of *features* in their first principal components, (n, n_components)."""
+    from sklearn.decomposition import PCA
+    from threadpoolctl import threadpool_limits
 
-    The sign of each component is that which makes its largest weight positive.
-    """
-    centred = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    n_components = min(n_components, *centred.shape)
-    if centred.shape[0] >= centred.shape[1]:
-        _, vectors = np.linalg.eigh((centred.T @ centred).astype(np.float64))
-    else:  # the covariance of fewer images than features has no more vectors than images
-        vectors = np.linalg.svd(centred.astype(np.float64), full_matrices=False)[2].T[:, ::-1]
-    axes = vectors[:, ::-1][:, :n_components]
-    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(n_components)])
-    found: NDArray[np.float64] = centred.astype(np.float64) @ axes
-    return found
+    n_components = min(n_components, *features.shape)
+    is_small = min(features.shape) <= _MOST_EXACT
+    # On one thread, so that sums have the same order on every machine.
+    # Constant features have no variance to take shares of.
+    with threadpool_limits(limits=1, user_api="blas"), np.errstate(invalid="ignore"):
+        solver = PCA(
+            n_components,
+            svd_solver="full" if is_small else "randomized",
+            random_state=_SEED,
+        )
+        if is_small and features.shape[0] > features.shape[1]:
+            solver.set_params(svd_solver="covariance_eigh")
+        return np.asarray(solver.fit_transform(features), dtype=np.float64)
 
 
 def _judged(

@@ -7,7 +7,7 @@ from typing import Any
 from markupsafe import Markup
 
 from tlbench.core.arrays import LabelArray
-from tlbench.core.errors import printable
+from tlbench.core.errors import ResultError, printable
 from tlbench.core.units import format_count, format_percent
 from tlbench.records import CodeMap, Predictions, RunImages, RunResult, entry_name
 from tlbench.reports.accuracy import first_result
@@ -38,6 +38,17 @@ class ShownImages:
     run: RunResult
     predictions: Predictions
     images: RunImages | None
+
+    def check(self) -> None:
+        """Raise ResultError if a label is none of the classes."""
+        for found in self.predictions.arrays.values():
+            if found is self.predictions.index or not len(found):
+                continue
+            if found.min() < 0 or found.max() >= len(self.classes):
+                raise ResultError(
+                    f"Run {self.run.id} is damaged: its predictions have labels from {found.min()} "
+                    f"to {found.max()}, but it has {len(self.classes)} classes. Measure it again."
+                )
 
     @property
     def entries(self) -> list[str]:
@@ -91,6 +102,8 @@ def _confusion(figure: ConfusionFigure) -> tuple[Markup, Markup]:
         f"{figure.note} The {_MOST_CONFUSIONS} largest." if is_cut else figure.note,
     )
     if len(figure.classes) > _MOST_CLASSES:
+        if not listed.rows:
+            return paragraph(f"No image is misclassified by {figure.entry}."), Markup()
         cells = [(i, j) for i, j, _ in figure.largest[:_MOST_CONFUSIONS]]
         return _clickable(table_markup(listed), figure, cells), Markup()
     head = Markup().join(
@@ -188,7 +201,9 @@ def map_blocks(shown: ShownImages, run_id: str) -> list[Markup]:
     """Return the place of the map, what it shows, and how faithful it is."""
     found = shown.images.document.code_map if shown.images else None
     if found is None:
-        return [paragraph("Too few images for a map, or none were kept with this run.")]
+        return [
+            paragraph("There is no map: too few images, or too many features, or none were kept.")
+        ]
     rows = [
         ("method", _method(found)),
         ("seed", str(found.seed)),

@@ -94,6 +94,7 @@ def run_page(
         if images is not None and images.document.n_test != len(predictions.labels):
             images = None  # of another run
         shown = ShownImages(run=run, predictions=predictions, images=images)
+        shown.check()
     gallery: list[Markup] = []
     drawn: tuple[int, ...] = ()
     can_show = shown is not None and shown.images is not None and shown.first is not None

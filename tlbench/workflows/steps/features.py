@@ -35,7 +35,7 @@ from tlbench.records import ExtractionResult, Placement, SkippedImage, plain_val
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.digests import keep_digests
-from tlbench.workflows.steps.thumbnails import keep_thumbnails
+from tlbench.workflows.steps.thumbnails import keep_thumbnails, thumbnailed
 from tlbench.workflows.steps.unused import all_used
 
 BACKBONE = "backbone"
@@ -175,7 +175,7 @@ def _compute(
     pad_tail = session.provider != "cpu"
     hashed = HashedImages(split.images)
     # of the split that a report shows
-    images = ThumbnailedImages(hashed) if split_name == "test" else hashed
+    images = thumbnailed(split, hashed) if split_name == "test" else hashed
     with context.store.writing("features", key, parts) as entry:
         with entry.rows("features", len(split)) as writer:
             listener.start(f"extract {split_name}", len(split), "images")

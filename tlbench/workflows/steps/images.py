@@ -10,6 +10,7 @@ from tlbench.core.arrays import FloatArray
 from tlbench.core.progress import Listener
 from tlbench.features import (
     LEAST_IMAGES,
+    MOST_VALUES,
     ArrayStore,
     content_key,
     has_tsne,
@@ -32,7 +33,7 @@ def keep_images(context: RunContext, test: SplitFeatures, confidences: Confidenc
     t-SNE takes seconds to minutes, so it is not a part of a run: `stored_map` draws it later.
     """
     split = context.dataset.test
-    rows = shown_rows(test.labels)
+    rows = shown_rows(split, test.index)
     sheet = thumbnail_sheet(context.store, split, test.index, context.listener)
     names = [split.names[i] for i in test.index[rows]] if split.names else []
     return RunImages(
@@ -59,12 +60,16 @@ def _rounded(values: FloatArray) -> list[float]:
 
 
 def _quick_map(store: ArrayStore, test: SplitFeatures, rows: Any) -> CodeMap | None:  # noqa: ANN401
-    if len(rows) < LEAST_IMAGES:
+    if not _can_map(len(rows), test.features.shape[1]):
         return None
     key, _ = _map_key(test.key)
     if stored := store.get("maps", key):
         return msgspec.convert(stored.meta, CodeMap)
     return pca_map(np.asarray(test.features)[rows])
+
+
+def _can_map(n_images: int, n_features: int) -> bool:
+    return n_images >= LEAST_IMAGES and n_images * n_features <= MOST_VALUES
 
 
 def _map_key(features_key: str) -> tuple[str, Mapping[str, Any]]:
@@ -76,15 +81,15 @@ def stored_map(store: ArrayStore, images: ImagesDocument, listener: Listener) ->
     """Return a t-SNE map of a run's test images from the features in the store.
 
     None where openTSNE is not installed, the features are not in the store, or there are too few
-    images for a map.
+    images or too many values for a map.
     """
-    if not has_tsne() or images.features_key is None or len(images.rows) < LEAST_IMAGES:
+    if not has_tsne() or images.features_key is None:
         return None
     key, parts = _map_key(images.features_key)
     if stored := store.get("maps", key):
         return msgspec.convert(stored.meta, CodeMap)
     features = store.get("features", images.features_key)
-    if features is None:
+    if features is None or not _can_map(len(images.rows), features.arrays["features"].shape[1]):
         return None
     found = tsne_map(np.asarray(features.arrays["features"])[list(images.rows)], listener)
     with store.writing("maps", key, parts) as entry:

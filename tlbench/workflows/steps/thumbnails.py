@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from tlbench.core.arrays import LabelArray
+from tlbench.core.arrays import Images, LabelArray
 from tlbench.core.hashing import sha256_array
 from tlbench.core.progress import Listener, task
 from tlbench.datasets import Split, ThumbnailedImages, ThumbnailSheet
@@ -19,9 +19,19 @@ _SEED: Final = 0
 _VERSION: Final = 1
 
 
-def shown_rows(labels: LabelArray) -> LabelArray:
-    """Return which of the images with these labels are kept: all, or a stratified sample."""
-    return limit_rows(labels, 1 + int(labels.max()), MOST_IMAGES, _SEED)
+def thumbnailed(split: Split, images: Images) -> ThumbnailedImages:
+    """Return *images* of a split so that those to show leave a thumbnail when they are read."""
+    return ThumbnailedImages(images, _chosen(split).tolist())
+
+
+def _chosen(split: Split) -> LabelArray:
+    """Return which images of a split are shown: all, or a stratified sample."""
+    return limit_rows(split.labels, 1 + int(split.labels.max()), MOST_IMAGES, _SEED)
+
+
+def shown_rows(split: Split, index: LabelArray) -> LabelArray:
+    """Return which of the readable images, at *index*, are shown: positions in *index*."""
+    return np.flatnonzero(np.isin(index, _chosen(split))).astype(np.int64)
 
 
 def _parts(split: Split, index: LabelArray) -> dict[str, Any]:
@@ -29,6 +39,7 @@ def _parts(split: Split, index: LabelArray) -> dict[str, Any]:
         "version": _VERSION,
         "split": split.fingerprint,
         "rows": sha256_array(index),
+        "most": MOST_IMAGES,
         "pillow": metadata.version("pillow"),
     }
 
@@ -37,7 +48,7 @@ def keep_thumbnails(
     store: ArrayStore, split: Split, index: LabelArray, images: ThumbnailedImages
 ) -> ThumbnailSheet:
     """Store the thumbnails of the images at *index*, all those that can be decoded."""
-    sheet = images.sheet(index[shown_rows(split.labels[index])].tolist())
+    sheet = images.sheet(index[shown_rows(split, index)].tolist())
     parts = _parts(split, index)
     with store.writing("thumbnails", content_key(parts), parts) as entry:
         entry.save("webp", np.frombuffer(sheet.content, np.uint8))
@@ -52,8 +63,8 @@ def thumbnail_sheet(
     if stored := store.get("thumbnails", content_key(_parts(split, index))):
         content = stored.arrays["webp"].tobytes()
         return ThumbnailSheet(content=content, **stored.meta)
-    images = ThumbnailedImages(split.images)
-    rows = index[shown_rows(split.labels[index])]
+    images = thumbnailed(split, split.images)
+    rows = index[shown_rows(split, index)]
     with task(listener, "make thumbnails", len(rows), "images"):
         for row in rows.tolist():
             images[row]
