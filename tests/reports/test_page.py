@@ -17,10 +17,13 @@ from tlbench.compare import ComparedRun, compare_runs
 from tlbench.core.errors import ResultError, printable
 from tlbench.records import decode_run, save_run
 from tlbench.reports import RENDERERS, comparison_page, run_page
+from tlbench.reports.accuracy import recall_table
 from tlbench.reports.base import Table
 from tlbench.reports.comparison import comparison_parts
 from tlbench.reports.comparison_figures import pareto_front
 from tlbench.reports.console import answer_sentence, run_parts
+from tlbench.reports.protocols import epochs_table, folds_table
+from tlbench.reports.timing import checks_table, cold_start_table, percentiles_table
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 CLASSES = tuple(f"class {i}" for i in range(10))
@@ -72,6 +75,23 @@ def test_every_table_with_figures_says_what_they_rest_on(golden_run):
     tables = [one for one in tables if one.rows and any(one.right)]
     silent = [one.title for one in tables if not one.note.startswith("n ")]
     assert set(silent) <= {"Models under test"}
+
+
+def test_the_values_of_every_figure_are_in_a_table(golden_run, full_page):
+    """Of classes, epochs, folds, percentiles, and the cold start, which the console leaves out."""
+    run, *_ = pictured(golden_run, CLASSES)
+    found = ParsedPage(full_page).tables
+    for table in (
+        recall_table(run),
+        epochs_table(run.accuracy),
+        folds_table(run.cross_validation),
+        percentiles_table(run.latency),
+        cold_start_table(run.latency),
+        checks_table(run.latency),
+    ):
+        assert table.rows, table.title
+        assert [list(table.columns), *map(list, table.rows)] in found, table.title
+        assert table.note.startswith("n ") or not any(table.right), table.title
 
 
 def test_every_line_of_the_console_is_in_the_page(golden_run):

@@ -5,6 +5,7 @@ from statistics import mean, stdev
 
 from tlbench.core.units import format_count, format_p, format_percent, format_seconds
 from tlbench.records import (
+    AccuracyResult,
     CrossValidation,
     FeatureDrift,
     LearningCurve,
@@ -33,6 +34,48 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
     columns = "features | head | >mean ± SD | >95 % interval | >folds"
     note = "n is in the column folds; the interval is that of the mean, in %."
     return table("Cross-validation", columns, rows, note)
+
+
+def folds_table(results: Sequence[CrossValidation]) -> Table:
+    """Return each fold of each cross-validation."""
+    from tlbench.stats import wilson_interval  # it needs numpy, and tlbench list does not
+
+    rows = []
+    for one in results:
+        for number, fold in enumerate(one.folds, start=1):
+            low, high = wilson_interval(fold.n_correct, fold.n_test)
+            share = format_percent(fold.n_correct / fold.n_test)
+            interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
+            counts = format_count(fold.n_train), format_count(fold.n_test)
+            rows.append((one.features, one.head, str(number), *counts, share, interval))
+    columns = "features | head | >fold | >train | >test | >accuracy | >95 % interval"
+    note = "n is in the column test; Wilson intervals, in %."
+    return table("Folds", columns, rows, note)
+
+
+def epochs_table(results: Sequence[AccuracyResult]) -> Table:
+    """Return each epoch of each head that was trained in epochs."""
+    rows = [
+        (
+            one.features,
+            one.head,
+            str(number),
+            f"{epoch.loss:.4g}",
+            format_percent(epoch.accuracy_fraction),
+            "-" if epoch.validation_loss is None else f"{epoch.validation_loss:.4g}",
+            "-"
+            if epoch.validation_accuracy_fraction is None
+            else format_percent(epoch.validation_accuracy_fraction),
+        )
+        for one in results
+        for number, epoch in enumerate(one.curve, start=1)
+    ]
+    columns = (
+        "features | head | >epoch | >loss | >accuracy | >validation loss | >validation accuracy"
+    )
+    sizes = sorted({one.n_train for one in results if one.curve})
+    note = f"n = {' or '.join(map(format_count, sizes)) or '0'} training images; one training."
+    return table("Epochs", columns, rows, note)
 
 
 def learning_curve_table(curves: Sequence[LearningCurve]) -> Table:

@@ -14,7 +14,7 @@ from tlbench.records import (
     read_images,
     read_predictions,
 )
-from tlbench.reports import accuracy, conditions, timing
+from tlbench.reports import accuracy, conditions, protocols, timing
 from tlbench.reports.base import Part, Table
 from tlbench.reports.console import answer_sentence, run_parts, title_parts
 from tlbench.reports.figures import (
@@ -204,7 +204,14 @@ def _protocols(run: RunResult, parts: list[Markup]) -> tuple[Markup, ...]:
     curves = learning_figure(run.learning_curves)
     drawings += [charts.lines(curves)] if curves else []
     drawings += [charts.interval(one) for one in fold_figures(run.cross_validation)]
-    return (figures_markup(drawings), *parts)
+    tables = [
+        folded(title, [table_markup(one)] if one.rows else [])
+        for title, one in (
+            ("Training curves as a table", protocols.epochs_table(run.accuracy)),
+            ("Folds as a table", protocols.folds_table(run.cross_validation)),
+        )
+    ]
+    return (figures_markup(drawings), *parts, *tables)
 
 
 def _warnings(run: RunResult, parts: list[Markup]) -> tuple[Markup, ...]:
