@@ -185,8 +185,15 @@ def test_a_cell_of_the_matrix_opens_its_images(visit, name):
         cell = page.locator("table.confusion").first.locator("td[class^=miss] button").first
     else:
         cell = page.locator("tr.pick button").first
-    label, predicted = re.search(r": (.*) predicted as (.*),", cell.get_attribute("title")).groups()
+    label, predicted = re.search(
+        r": (.*) predicted as (.*),", cell.get_attribute("aria-label")
+    ).groups()
+    cell.hover()
+    tip = page.locator("#tip")
+    assert tip.locator(".thumb").count() == min(8, int(cell.inner_text()))
+    assert f"{label} predicted as {predicted}" in tip.inner_text()
     cell.click()
+    assert not tip.is_visible()
     opened = page.locator("#opened .gallery li")
     assert opened.count() == int(cell.inner_text())
     assert opened.first.locator(".was").inner_text() == label

@@ -57,13 +57,34 @@
     };
   };
 
+  const tip = make("div", { id: "tip", hidden: true, role: "status" });
+  document.body.append(tip);
+  // Beside a place in the window, and never outside of it.
+  const putTip = (x, y) => {
+    tip.style.left = `${Math.max(8, Math.min(x + 16, innerWidth - tip.offsetWidth - 8))}px`;
+    tip.style.top = `${Math.max(8, Math.min(y + 16, innerHeight - tip.offsetHeight - 8))}px`;
+  };
+
+  const imagesOf = (head, label, predicted) => {
+    const images = [];
+    for (let i = 0; i < n; i++) if (data.labels[i] === label && head.predicted[i] === predicted) images.push(i);
+    return byConfidence(head, images);
+  };
+  const peek = (button, entry, label, predicted) => {
+    const images = imagesOf(data.heads[entry], label, predicted);
+    const row = make("div", { class: "row" }, ...images.slice(0, 8).map(thumb));
+    tip.replaceChildren(row, make("span", {}, bdi(data.classes[label]), " predicted as ", bdi(data.classes[predicted])),
+      make("span", {}, `${count(images.length, "image")}: a click opens ${images.length === 1 ? "it" : "them"}`));
+    tip.hidden = false;
+    const box = button.getBoundingClientRect();
+    putTip(box.right - 8, box.bottom - 8);
+  };
   const openCell = (button, entry, label, predicted) => {
+    tip.hidden = true;
     const head = data.heads[entry], place = document.getElementById("opened");
     for (const other of document.querySelectorAll("[aria-expanded=true]")) other.setAttribute("aria-expanded", "false");
     button.setAttribute("aria-expanded", "true");
-    const images = [];
-    for (let i = 0; i < n; i++) if (data.labels[i] === label && head.predicted[i] === predicted) images.push(i);
-    byConfidence(head, images);
+    const images = imagesOf(head, label, predicted);
     const list = make("ul", { class: "gallery" });
     const more = make("button", { type: "button", class: "button" }, "Show more");
     const close = make("button", { type: "button", class: "button", onclick: () => {
@@ -85,8 +106,10 @@
     const holder = cell.tagName === "TR" ? cell.querySelector(".num") : cell;
     const text = holder.textContent;
     const name = `${text}: ${data.classes[label]} predicted as ${data.classes[predicted]}, show images`;
-    const button = make("button", { type: "button", "aria-label": name, title: name, "aria-expanded": "false", "aria-controls": "opened" }, text);
+    const button = make("button", { type: "button", "aria-label": name, "aria-expanded": "false", "aria-controls": "opened" }, text);
     button.addEventListener("click", () => openCell(button, entry, label, predicted));
+    button.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") peek(button, entry, label, predicted); });
+    button.addEventListener("pointerleave", () => { tip.hidden = true; });
     holder.replaceChildren(button);
   }
   for (const table of document.querySelectorAll("table.confusion")) {
@@ -149,9 +172,6 @@
     update();
   }
 
-  const tip = make("div", { id: "tip", hidden: true, role: "status" });
-  document.body.append(tip);
-
   const drawMap = (place) => {
     const head = data.heads[data.first], points = data.points;
     const xs = points.map((p) => p[0]), ys = points.map((p) => p[1]);
@@ -188,7 +208,8 @@
       pen.setTransform(ratio, 0, 0, ratio, 0, 0);
       pen.clearRect(0, 0, w, h);
       const ink = getComputedStyle(document.body).color;
-      const r = Math.min(7, (n > 3000 ? 2.2 : n > 1200 ? 3 : 3.8) * Math.sqrt(zoom));
+      const usual = n > 3000 ? 2.2 : n > 1200 ? 3 : 3.8;
+      const r = Math.min(7, usual * Math.sqrt(zoom * Math.min(1, w / 800)));
       for (let i = 0; i < n; i++) {
         if (!visible(i)) continue;
         const [x, y] = at(i);
@@ -234,17 +255,14 @@
         const found = head.predicted[i], sure = sureness(head, i);
         tip.replaceChildren(thumb(i), make("span", {}, bdi(title(i))), make("span", {}, "true: ", bdi(data.classes[data.labels[i]])),
           make("span", { class: found === data.labels[i] ? "as right" : "as" }, "predicted: ", bdi(data.classes[found])), make("span", {}, sure));
-        putTip();
+        follow();
       }
       redraw();
     };
-    const putTip = () => {
+    const follow = () => {
       if (hovered < 0) return;
       const box = canvas.getBoundingClientRect(), [x, y] = at(hovered);
-      const left = Math.min(box.left + x + 16, innerWidth - tip.offsetWidth - 8);
-      const top = Math.min(box.top + y + 16, innerHeight - tip.offsetHeight - 8);
-      tip.style.left = `${Math.max(8, left)}px`;
-      tip.style.top = `${Math.max(8, top)}px`;
+      putTip(box.left + x, box.top + y);
     };
     const zoomBy = (factor, x, y) => {
       const [w, h] = size(), next = Math.min(40, Math.max(0.8, zoom * factor)), real = next / zoom;
@@ -301,7 +319,7 @@
       const action = event.ctrlKey || event.metaKey || event.altKey ? null : keys[event.key];
       if (action) { event.preventDefault(); action(); }
     });
-    addEventListener("scroll", putTip, { passive: true });
+    addEventListener("scroll", follow, { passive: true });
 
     const swatch = (k) => {
       const box = document.createElementNS("http://www.w3.org/2000/svg", "svg");
