@@ -212,18 +212,18 @@ class Run:
             (``pip install 'tlbench[report]'``), if the features are no longer in the cache, or if
             there are fewer than 45 test images.
         """
-        from tlbench.workflows import draw_map
-
         images = self.images
         if images is None:
             return False
-        drawn = draw_map(self.record, images, listener_of(progress))
-        if drawn is not images:
-            self._images = drawn
-            if self.folder is not None:
-                drawn.save(self.folder)
-        code_map = drawn.document.code_map
-        return code_map is not None and code_map.method == "t-SNE"
+        if not images.has_tsne:
+            from tlbench.workflows import draw_map  # seconds of imports
+
+            drawn = draw_map(self.record, images, listener_of(progress))
+            if drawn is not images:
+                self._images = images = drawn
+                if self.folder is not None:
+                    drawn.save(self.folder)
+        return images.has_tsne
 
     def save_baseline(
         self,

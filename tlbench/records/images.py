@@ -87,6 +87,12 @@ class RunImages:
         """The content of both files, by name."""
         return {_DOCUMENT: encode_compact(self.document), _SHEET: self.sheet}
 
+    @property
+    def has_tsne(self) -> bool:
+        """Whether the map is the one that takes long to draw."""
+        code_map = self.document.code_map
+        return code_map is not None and code_map.method == "t-SNE"
+
     def with_map(self, code_map: CodeMap) -> Self:
         """Return the same images with another map."""
         return replace(self, document=replace(self.document, code_map=code_map))

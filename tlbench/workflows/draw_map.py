@@ -16,7 +16,7 @@ def draw_map(run: RunResult, images: RunImages, listener: Listener) -> RunImages
     They are looked for in the cache folder of the run, and then in the current one. Where neither
     has them, or openTSNE is not installed, the images are returned as they are.
     """
-    if images.document.code_map is not None and images.document.code_map.method == "t-SNE":
+    if images.has_tsne:
         return images
     recorded = run.config.requested.get("cache_dir")
     folders = [*([Path(recorded)] if isinstance(recorded, str) else []), default_cache_dir()]
