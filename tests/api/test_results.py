@@ -271,7 +271,7 @@ def test_a_comparison_is_written_as_json(evaluate, tmp_path):
 
 def test_an_unknown_suffix_is_refused(run, tmp_path):
     """Nothing is guessed, and nothing written."""
-    with pytest.raises(ConfigError, match=r"Known: \.json"):
+    with pytest.raises(ConfigError, match=r"Known: \.html, \.json"):
         tlbench.write_report(run, tmp_path / "report.doc")
     with pytest.raises(UnknownNameError, match="junit"):
         tlbench.write_report(run, tmp_path / "report.xml")

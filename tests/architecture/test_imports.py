@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 
 HEAVY = (
+    "jinja2",
     "keras",
     "matplotlib",
     "onnx",
     "onnxruntime",
+    "openTSNE",
     "ray",
     "scipy",
     "sklearn",
@@ -28,6 +30,8 @@ HOMES = {
     "onnxruntime": ("tlbench/engine/", "exporters/common/parity.py", "exporters/precision/"),
     "matplotlib": ("tlbench/plots/",),
     "ray": ("tlbench/distributed/",),
+    "jinja2": ("tlbench/reports/page/",),
+    "openTSNE": ("tlbench/features/embedding.py",),
     "rich": ("tlbench/cli/", "tlbench/reports/bars.py", "tlbench/reports/layout.py"),
     "typer": ("tlbench/cli/",),
     "tensorflow": ("exporters/",),

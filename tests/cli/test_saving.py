@@ -128,7 +128,8 @@ def test_ctrl_c_waits_until_a_run_is_saved(tlbench, words, monkeypatch, command)
     assert done.code == 130
     assert "Saved" in done.out
     (run,) = Path("runs").iterdir()
-    assert {path.name for path in run.iterdir()} == {"run.json", "predictions.npz"}
+    files = {"run.json", "predictions.npz", "images.json", "thumbnails.webp", "report.html"}
+    assert {path.name for path in run.iterdir()} == files
 
 
 def test_ctrl_c_twice_does_not_wait(tlbench, words, monkeypatch):

@@ -16,6 +16,7 @@ from tlbench.records import (
     Baseline,
     Comparison,
     GateVerdict,
+    ImagesDocument,
     Pick,
     PredictionsDocument,
     Sweep,
@@ -27,6 +28,7 @@ from tlbench.records.baseline import BASELINE_VERSION
 from tlbench.records.classified import PREDICTIONS_VERSION
 from tlbench.records.comparison import COMPARISON_VERSION
 from tlbench.records.gate import VERDICT_VERSION
+from tlbench.records.images import IMAGES_VERSION
 from tlbench.records.run import SCHEMA_VERSION
 from tlbench.records.sweep import FAILURE_VERSION, PICK_VERSION, SWEEP_VERSION
 from tlbench.reports.model import DESCRIPTION_VERSION, model_schema
@@ -48,6 +50,7 @@ SCHEMAS = {
     "sweep": (SWEEP_VERSION, partial(document_schema, Sweep, SWEEP_VERSION)),
     "failure": (FAILURE_VERSION, partial(document_schema, SweepFailure, FAILURE_VERSION)),
     "pick": (PICK_VERSION, partial(document_schema, Pick, PICK_VERSION)),
+    "images": (IMAGES_VERSION, partial(document_schema, ImagesDocument, IMAGES_VERSION)),
 }
 
 QUICK = ("--limit-train", "60", "--limit-test", "40", "--heads", "softmax", "--baselines", "none")
@@ -132,6 +135,12 @@ def test_run_evaluate_latency_and_drift_print_runs(tlbench, tiny_path, fits):
         document = fits(done.out, "run")
         again = tlbench("report", document["id"], "--format", "json")
         assert fits(again.out, "run") == document
+
+
+def test_a_run_keeps_a_document_of_its_images(tlbench, tiny_path, fits):
+    assert tlbench("evaluate", tiny_path, *QUICK, "--quiet", "--output", "kept").code == 0
+    (path,) = Path("kept").glob("*/images.json")
+    assert len(fits(path.read_text(encoding="utf-8"), "images")["rows"]) == 40
 
 
 def test_report_prints_a_saved_run(tlbench, fits):

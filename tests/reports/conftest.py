@@ -12,4 +12,5 @@ GOLDEN = Path(__file__).parents[1] / "golden" / f"run-v{SCHEMA_VERSION}.json"
 
 @pytest.fixture(scope="session")
 def golden_run():
+    """A run with every kind of result."""
     return decode_run(GOLDEN.read_bytes(), str(GOLDEN))

@@ -497,7 +497,7 @@ def measure(config: RunConfig, *, progress: Progress = False, command: str = "")
     from tlbench.workflows import run_benchmark
 
     outcome = run_benchmark(config, listener_of(progress), command=command)
-    return Run(outcome.result, outcome.predictions)
+    return Run(outcome.result, outcome.predictions, images=outcome.images)
 
 
 def _measured(model: Model, progress: Progress, **settings: Any) -> Run:

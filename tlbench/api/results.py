@@ -8,12 +8,15 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from tlbench.api.progress import Progress, listener_of
 from tlbench.core.errors import UnknownNameError
+from tlbench.core.files import write_atomically
 from tlbench.core.registry import unknown_name
 from tlbench.records import (
     check_predictions,
     entry_name,
     pack_predictions,
+    read_images,
     read_predictions,
     save_run,
 )
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
         GateVerdict,
         LatencyResult,
         Predictions,
+        RunImages,
         RunResult,
         SpeedUp,
     )
@@ -92,10 +96,12 @@ class Run:
         record: RunResult,
         predictions: Mapping[str, NDArray[np.generic]] | None = None,
         folder: Path | None = None,
+        images: RunImages | None = None,
     ) -> None:
         self.record = record
         self.folder = folder
         self._arrays = predictions
+        self._images = images
 
     @property
     def id(self) -> str:
@@ -144,18 +150,34 @@ class Run:
             check_predictions(self.record, found)
         return found
 
-    def save(self, folder: str | Path = "runs") -> Path:
+    @property
+    def images(self) -> RunImages | None:
+        """Names, confidences, thumbnails and a map of the test images; None if they were not kept.
+
+        Raises
+        ------
+        ResultError
+            If the saved files are damaged.
+        """
+        if self._images is None and self.folder is not None:
+            self._images = read_images(self.folder)
+        return self._images
+
+    def save(self, folder: str | Path = "runs", *, html: bool = True) -> Path:
         """Save the run, so that ``tlbench report last`` and `tlbench.load_run` find it.
 
         Parameters
         ----------
         folder : str or Path
             Folder of runs; it is made if it is missing.
+        html : bool
+            Whether to write the report as a page as well.
 
         Returns
         -------
         Path
-            ``folder/<id>``, with ``run.json`` and ``predictions.npz``.
+            ``folder/<id>``, with ``run.json``, ``predictions.npz``, what was kept of the test
+            images, and ``report.html``.
 
         Raises
         ------
@@ -166,8 +188,42 @@ class Run:
         if arrays is None:
             found = self.predictions
             arrays = {} if found is None else found.arrays
-        self.folder = save_run(self.record, arrays, Path(folder).expanduser())
+        images = self.images
+        self.folder = save_run(self.record, arrays, Path(folder).expanduser(), images)
+        if html:  # after the run is safe
+            write_atomically(self.folder / "report.html", self.report("html"))
         return self.folder
+
+    def draw_map(self, *, progress: Progress = False) -> bool:
+        """Draw the t-SNE map of the test images, for the page: seconds to a minute, once.
+
+        A run draws the quick map of PCA only. The t-SNE map is kept in the cache and in the run's
+        folder.
+
+        Parameters
+        ----------
+        progress : bool or Listener
+            True shows progress bars.
+
+        Returns
+        -------
+        bool
+            Whether the run has a t-SNE map now. It has none if openTSNE is not installed
+            (``pip install 'tlbench[report]'``), if the features are no longer in the cache, or if
+            there are fewer than 45 test images.
+        """
+        images = self.images
+        if images is None:
+            return False
+        if not images.has_tsne:
+            from tlbench.workflows import draw_map  # seconds of imports
+
+            drawn = draw_map(self.record, images, listener_of(progress))
+            if drawn is not images:
+                self._images = images = drawn
+                if self.folder is not None:
+                    drawn.save(self.folder)
+        return images.has_tsne
 
     def save_baseline(
         self,
@@ -213,13 +269,17 @@ class Run:
         Parameters
         ----------
         report_format : str
-            ``"console"``, ``"json"`` or another that ``tlbench list renderers`` names.
+            ``"console"``, ``"html"``, ``"json"`` or another that ``tlbench list renderers`` names.
         width, color : int, bool
             Columns to use, and whether to write terminal colours.
         """
         from tlbench.reports import RENDERERS
 
         location = None if self.folder is None else str(self.folder)
+        if report_format == "html":  # with what is in memory of a run that is not saved
+            from tlbench.reports import run_page
+
+            return run_page(self.record, location, self.predictions, self.images)
         render = RENDERERS.load(report_format)
         return render(self.record, location=location, width=width, color=color)
 
@@ -277,8 +337,9 @@ class Comparison:
         Every figure of the comparison.
     """
 
-    def __init__(self, record: ComparisonRecord) -> None:
+    def __init__(self, record: ComparisonRecord, runs: Sequence[RunResult] = ()) -> None:
         self.record = record
+        self._runs = tuple(runs)
 
     @property
     def accuracy(self) -> tuple[AccuracyDifference, ...]:
@@ -293,11 +354,12 @@ class Comparison:
     def report(
         self, report_format: str = "console", *, width: int = 80, color: bool = False
     ) -> str:
-        """Return the comparison as text: ``"console"`` or ``"json"``."""
-        from tlbench.reports import comparison_document, render_comparison
+        """Return the comparison as text: ``"console"``, ``"html"`` or ``"json"``."""
+        from tlbench.reports import comparison_document, comparison_page, render_comparison
 
         formats: dict[str, Callable[[ComparisonRecord], str]] = {
             "console": lambda one: render_comparison(one, width=width, color=color),
+            "html": lambda one: comparison_page(one, self._runs),
             "json": comparison_document,
         }
         return chosen_format(formats, report_format)(self.record)

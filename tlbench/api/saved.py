@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tlbench.gate import Policy
     from tlbench.records import Baseline
 
-_FORMATS = {".json": "json", ".txt": "console", ".xml": "junit", ".md": "markdown"}
+_FORMATS = {".html": "html", ".json": "json", ".txt": "console", ".xml": "junit", ".md": "markdown"}
 
 
 def load_run(run: str | Path = "last", *, folder: str | Path = "runs") -> Run:
@@ -73,7 +73,8 @@ def compare_runs(
     from tlbench import compare
 
     compared = [_compared(run, folder) for run in runs]
-    return Comparison(compare.compare_runs(compared, allow_unlike=allow_unlike))
+    found = compare.compare_runs(compared, allow_unlike=allow_unlike)
+    return Comparison(found, [one.run for one in compared])
 
 
 def check_gate(
@@ -148,8 +149,8 @@ def write_report(
     file : str or Path
         The file, which is replaced.
     report_format : str or None
-        A format that ``result.report`` knows; None to choose by the file's suffix: ``.json``,
-        ``.txt`` (as on a console), ``.md`` or ``.xml`` (JUnit).
+        A format that ``result.report`` knows; None to choose by the file's suffix: ``.html``,
+        ``.json``, ``.txt`` (as on a console), ``.md`` or ``.xml`` (JUnit).
 
     Raises
     ------

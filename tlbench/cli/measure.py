@@ -197,7 +197,7 @@ def save_and_show(run: "Run", saving: o.SavingOptions) -> None:
 
     with interrupts_held():
         try:
-            run.save(saving.output)
+            run.save(saving.output, html=not saving.no_html)
         finally:
             show(run, saving.output_format.value)
 

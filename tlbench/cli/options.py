@@ -60,6 +60,9 @@ CacheDir = Annotated[
     Path | None, typer.Option(envvar="TLBENCH_CACHE", help=CACHE_HELP, show_default=False)
 ]
 Output = Annotated[Path, typer.Option(help="Folder in which runs are saved.")]
+NoHtml = Annotated[
+    bool, typer.Option("--no-html", help="Write no report.html into the folder of the run.")
+]
 NoCache = Annotated[
     bool, typer.Option("--no-cache", help="Compute everything again, and store none of it.")
 ]
@@ -270,6 +273,7 @@ class SavingOptions:
     """Where a run is saved, and what is printed of it."""
 
     output: Output = Path("runs")
+    no_html: NoHtml = False
     output_format: Format = OutputFormat.CONSOLE
     quiet: Quiet = False
 

@@ -60,11 +60,11 @@ def reproduce(
                 choices, config, listener, command=reproduce_command(choices, config)
             ):
                 listener.finish()
-                run = Run(outcome.result, outcome.predictions)
+                run = Run(outcome.result, outcome.predictions, images=outcome.images)
                 runs.append(run.record)
                 if is_json:
                     with interrupts_held():
-                        run.save(saving.output)
+                        run.save(saving.output, html=not saving.no_html)
                 else:
                     typer.echo("\n" if len(runs) > 1 else "", nl=False)
                     save_and_show(run, saving)

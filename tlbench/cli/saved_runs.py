@@ -2,30 +2,58 @@
 
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tlbench.cli import options as o
 
+if TYPE_CHECKING:
+    from tlbench.api import Comparison, Run
+
 
 def report(
-    run: o.Run = "last",
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN...",
+            help=f"{o.RUN_HELP} Default: last. Several are held against the first.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     report_format: Annotated[
-        str, typer.Option("--format", help="console, json, or another of tlbench list renderers.")
+        str,
+        typer.Option(
+            "--format",
+            help="console, html, json, or another of tlbench list renderers; of several runs, "
+            "console, html or json.",
+        ),
     ] = "console",
     destination: Annotated[
         Path | None, typer.Option("-o", help="Write the report to this file instead of stdout.")
     ] = None,
+    quiet: o.Quiet = False,
     output: o.Output = Path("runs"),
 ) -> None:
-    """Show a saved run again, in any format."""
-    from tlbench.api import load_run
-    from tlbench.cli.measure import show
-    from tlbench.cli.terminal import write_text
+    """Show one or more saved runs again, in any format.
 
-    found = load_run(run, folder=output)
+    html is one self-contained page with figures, images and a map of the features. The map is drawn
+    by t-SNE if the extra 'report' is installed, which takes seconds to a minute the first time.
+    """
+    from tlbench.api import compare_runs, load_run
+    from tlbench.cli.measure import show
+    from tlbench.cli.terminal import check_text_files, listening, write_text
+
+    check_text_files(destination)
+    found: Run | Comparison
+    if runs is not None and len(runs) > 1:
+        found = compare_runs(*runs, allow_unlike=True, folder=output)
+    else:
+        found = load_run(runs[0] if runs else "last", folder=output)
+        if report_format == "html":
+            with listening(quiet=quiet) as listener:
+                found.draw_map(progress=listener)
     if destination is None:
         show(found, report_format)
     else:

@@ -20,6 +20,7 @@ from .leaks import (
     find_cross_fold_duplicates,
     find_leaks,
 )
+from .thumbnails import ThumbnailedImages, ThumbnailSheet
 
 __all__ = [
     "DATASETS",
@@ -38,6 +39,8 @@ __all__ = [
     "Leaks",
     "SourceFile",
     "Split",
+    "ThumbnailSheet",
+    "ThumbnailedImages",
     "as_images",
     "find_cross_fold_duplicates",
     "find_leaks",

@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +27,16 @@ _TOP = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Evaluation:
-    """One head's result, and its prediction for each test row, (n_test,) int64."""
+    """One head's result, and its prediction for each test row, (n_test,) int64.
+
+    *confidence* is float32 (n_test,) and its kind that of `tlbench.records.Confidence`; None where
+    the head has no scores.
+    """
 
     result: AccuracyResult
     predictions: LabelArray
+    confidence: FloatArray | None = None
+    confidence_kind: Literal["probability", "margin"] = "probability"
 
 
 def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-learn's order
@@ -90,7 +96,8 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     if n_classes is None:
         n_classes = 1 + int(max(train_labels.max(), test_labels.max()))
     per_class = class_scores(test_labels, fitted.predictions, n_classes)
-    metrics, notes = _metrics(fitted, test_features, test_labels)
+    scores, kind, score_notes = _scores(fitted.estimator, test_features)
+    metrics = _metrics(fitted, scores, kind, test_labels)
     n_correct, n_test = sum(one.n_correct for one in per_class), len(test_labels)
     result = AccuracyResult(
         features=features,
@@ -104,7 +111,7 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
         fit_s=fitted.fit_s,
         predict_s=fitted.predict_s,
         baseline=baseline,
-        notes=(*fitted.notes, *(note for note in notes if note not in fitted.notes)),
+        notes=(*fitted.notes, *(note for note in score_notes if note not in fitted.notes)),
         metrics=metrics,
         per_class=per_class,
         grouped=tuple(
@@ -113,7 +120,12 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
         ),
         curve=tuple(Epoch(**epoch) for epoch in getattr(fitted.estimator, "history_", ())),
     )
-    return Evaluation(result=result, predictions=fitted.predictions)
+    return Evaluation(
+        result=result,
+        predictions=fitted.predictions,
+        confidence=_confidence(scores, kind, fitted),
+        confidence_kind=kind,
+    )
 
 
 def score_groups(
@@ -135,40 +147,72 @@ def _interval(n_correct: int, n_images: int) -> Interval:
     return Interval(low=low, high=high, method="wilson")
 
 
-def _metrics(
-    fitted: FitResult, features: FloatArray, labels: LabelArray
-) -> tuple[Metrics, tuple[str, ...]]:
-    """Return the metrics besides accuracy, and notes on the head's scores."""
-    from sklearn.metrics import f1_score
+_Kind: TypeAlias = Literal["probability", "margin"]
 
-    estimator = fitted.estimator
-    # Over the classes that have images or predictions; one that has only either counts as 0.
-    macro_f1 = float(f1_score(labels, fitted.predictions, average="macro"))
-    classes = getattr(estimator, "classes_", ())
-    is_ranked = len(classes) > _TOP  # five known classes would all be among the top five
-    probabilities = scores = None
+
+def _scores(
+    estimator: Any,  # noqa: ANN401 - a scikit-learn estimator
+    features: FloatArray,
+) -> tuple[NDArray[np.floating] | None, _Kind, tuple[str, ...]]:
+    """Return a score of each class for each image, finite; what it is; and notes on it."""
+    scores: NDArray[np.floating] | None = None
+    kind: _Kind = "probability"
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with limited_blas():
             if hasattr(estimator, "predict_proba"):
-                probabilities = scores = np.asarray(estimator.predict_proba(features))
-            elif is_ranked and hasattr(estimator, "decision_function"):
-                scores = np.asarray(estimator.decision_function(features))
+                scores = np.asarray(estimator.predict_proba(features))
+            elif hasattr(estimator, "decision_function"):
+                scores, kind = np.asarray(estimator.decision_function(features)), "margin"
     notes = warning_notes(caught)
     if scores is not None and not np.isfinite(scores).all():
         unusable = "The head's scores are not finite: no top-5 accuracy and no calibration error."
-        return Metrics(macro_f1_fraction=macro_f1), (*notes, unusable)
+        return None, kind, (*notes, unusable)
+    return scores, kind, notes
+
+
+def _metrics(
+    fitted: FitResult, scores: NDArray[np.floating] | None, kind: _Kind, labels: LabelArray
+) -> Metrics:
+    """Return the metrics besides accuracy."""
+    from sklearn.metrics import f1_score
+
+    # Over the classes that have images or predictions; one that has only either counts as 0.
+    macro_f1 = float(f1_score(labels, fitted.predictions, average="macro"))
+    classes = np.asarray(getattr(fitted.estimator, "classes_", ()))
     top5 = error = None
-    if scores is not None and is_ranked:
-        top5 = float(np.mean(top_k_hits(scores, np.asarray(classes), labels, _TOP)))
-    if probabilities is not None:
-        error = calibration_error(probabilities.max(axis=1), labels == fitted.predictions)
+    # five known classes would all be among the top five
+    if scores is not None and len(classes) > _TOP:
+        top5 = float(np.mean(top_k_hits(scores, classes, labels, _TOP)))
+    if scores is not None and kind == "probability":
+        error = calibration_error(scores.max(axis=1), labels == fitted.predictions)
     return Metrics(
         macro_f1_fraction=macro_f1,
         top5_fraction=top5,
         calibration_error_fraction=error,
         calibration_bins=None if error is None else CALIBRATION_BINS,
-    ), notes
+    )
+
+
+def _confidence(
+    scores: NDArray[np.floating] | None, kind: _Kind, fitted: FitResult
+) -> FloatArray | None:
+    """Return how sure the head was of each prediction: `tlbench.records.Confidence`."""
+    classes = np.asarray(getattr(fitted.estimator, "classes_", ()))
+    if scores is None:
+        return None
+    if scores.ndim == 1:  # the decision function of two classes
+        found: FloatArray = np.abs(scores).astype(np.float32)
+        return found
+    if scores.shape != (len(fitted.predictions), len(classes)) or len(classes) < 2:  # noqa: PLR2004
+        return None  # of pairs of classes, or of an estimator that does not name its classes
+    if kind == "margin":
+        two_best = np.partition(scores, -2, axis=1)[:, -2:]
+        best: FloatArray = (two_best[:, 1] - two_best[:, 0]).astype(np.float32)
+        return best
+    columns = np.searchsorted(classes, fitted.predictions)
+    own: FloatArray = scores[np.arange(len(scores)), columns].astype(np.float32)
+    return own
 
 
 def class_scores(

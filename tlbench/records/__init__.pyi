@@ -44,6 +44,13 @@ from .comparison import (
     Unpaired,
 )
 from .gate import GateCheck, GatedAccuracy, GatedTiming, GateVerdict, Sensitivity
+from .images import (
+    CodeMap,
+    Confidence,
+    ImagesDocument,
+    RunImages,
+    read_images,
+)
 from .latency import (
     Breakdown,
     Check,
@@ -115,9 +122,11 @@ __all__ = [
     "ClassScore",
     "ClassifiedImage",
     "ClassifiedImages",
+    "CodeMap",
     "ComparedAccuracy",
     "ComparedTiming",
     "Comparison",
+    "Confidence",
     "CrossValidation",
     "DataFile",
     "DatasetInfo",
@@ -132,6 +141,7 @@ __all__ = [
     "GatedAccuracy",
     "GatedTiming",
     "GroupedScore",
+    "ImagesDocument",
     "Interval",
     "JudgedCell",
     "LatencyRatio",
@@ -155,6 +165,7 @@ __all__ = [
     "Reproduction",
     "RunConfigRecord",
     "RunIdentity",
+    "RunImages",
     "RunProperty",
     "RunResult",
     "Search",
@@ -180,6 +191,7 @@ __all__ = [
     "pack_predictions",
     "plain_value",
     "read_baseline",
+    "read_images",
     "read_predictions",
     "read_run",
     "save_baseline",

@@ -28,6 +28,11 @@ def encode_document(record: Any) -> bytes:  # noqa: ANN401 - any record
     return msgspec.json.format(_encode(record), indent=2) + b"\n"
 
 
+def encode_compact(record: Any) -> bytes:  # noqa: ANN401 - any record
+    """Return a record as JSON text on one line, for long lists of numbers."""
+    return _encode(record) + b"\n"
+
+
 def _encode(value: Any, enc_hook: Callable[[Any], Any] | None = None) -> bytes:  # noqa: ANN401 - see above
     try:
         return msgspec.json.encode(value, enc_hook=enc_hook)

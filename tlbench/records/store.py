@@ -1,4 +1,4 @@
-"""Runs on disk: ``<output>/<id>/run.json``, and ``predictions.npz`` with all predictions."""
+"""Runs on disk: ``<output>/<id>/run.json``, ``predictions.npz`` and what is kept of the images."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from tlbench.core.errors import ResultError
 from tlbench.core.files import atomic_folder, storage_errors
 from tlbench.records.accuracy import AccuracyResult
 from tlbench.records.codec import decode_run, encode_run
+from tlbench.records.images import RunImages
 from tlbench.records.run import RunResult
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def new_run_id(now: datetime) -> str:
     return f"{now.astimezone(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
 
 
-def save_run(run: RunResult, predictions: Mapping[str, NDArray[np.generic]], output: Path) -> Path:
+def save_run(
+    run: RunResult,
+    predictions: Mapping[str, NDArray[np.generic]],
+    output: Path,
+    images: RunImages | None = None,
+) -> Path:
     """Write a run's folder whole or not at all, and return it.
 
     Parameters
@@ -45,6 +51,8 @@ def save_run(run: RunResult, predictions: Mapping[str, NDArray[np.generic]], out
         Arrays of ``predictions.npz``, which is not written if there are none.
     output : Path
         Folder that runs are saved in; it is made if it is missing.
+    images : RunImages or None
+        What the run keeps of its test images.
 
     Returns
     -------
@@ -65,6 +73,8 @@ def save_run(run: RunResult, predictions: Mapping[str, NDArray[np.generic]], out
         (temporary / _RUN).write_bytes(content)
         if predictions:
             np.savez_compressed(temporary / _PREDICTIONS, allow_pickle=False, **predictions)
+        for name, data in (images.files if images else {}).items():
+            (temporary / name).write_bytes(data)
     return folder
 
 

@@ -12,6 +12,8 @@ from .gate import render_verdict, verdict_document
 from .gate_files import verdict_annotations, verdict_junit, verdict_markdown
 from .markdown import comparison_markdown
 from .model import describe_model, describe_tensors, model_document
+from .page.comparison_page import comparison_page
+from .page.run_page import run_page
 from .pick import pick_document, render_pick
 from .predictions import differing_csv
 from .sweep import render_sweep, sweep_document
@@ -23,6 +25,7 @@ __all__ = [
     "comparison_document",
     "comparison_fragment",
     "comparison_markdown",
+    "comparison_page",
     "describe_model",
     "describe_tensors",
     "differing_csv",
@@ -34,6 +37,7 @@ __all__ = [
     "render_sweep",
     "render_verdict",
     "run_fragment",
+    "run_page",
     "sweep_document",
     "sweep_fragment",
     "verdict_annotations",

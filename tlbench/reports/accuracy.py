@@ -44,21 +44,23 @@ def paired_cells(paired: PairedDifference) -> tuple[str, str, str]:
 def answer_table(run: RunResult) -> Table:
     """Return the first head on the backbone and on baselines, and the time; each with a remark."""
     rows: list[tuple[str, str, str]] = []
-    if first := _first(run.accuracy):
+    if first := first_result(run.accuracy):
         same_head = [one for one in run.accuracy if one.head == first.head]
         baselines = [one for one in same_head if one.baseline]
-        against = "; ".join(_against(first, one) for one in baselines)
+        against = "; ".join(against_baseline(first, one) for one in baselines)
         rows.append((f"{first.head} on backbone", _figure(first), against))
         others = [(f"fitted on {one.fitted_on}", one) for one in same_head if one.fitted_on]
-        others += [(f"on {_title(one)}", one) for one in baselines]
+        others += [(f"on {title_of(one)}", one) for one in baselines]
         rows += [(f"{one.head} {where}", _figure(one), "") for where, one in others]
         single = next((result for result in run.latency if result.batch_size == 1), None)
         if single is not None:
             rows.append(("time per image", format_seconds(single.median_s), single.verdict or ""))
-    return table("", "|>|", rows)
+    n_test = f"n = {format_count(first.n_test)} test images; " if first else ""
+    note = f"{n_test}intervals in % are 95 % Wilson intervals; that of the time is under Speed."
+    return table("", "|>|", rows, note)
 
 
-def _first(results: Iterable[AccuracyResult]) -> AccuracyResult | None:
+def first_result(results: Iterable[AccuracyResult]) -> AccuracyResult | None:
     """Return the result of the head that was named first, on the backbone's own features."""
     # The best of several on the test images would look better there than on new images.
     return next((one for one in results if not one.baseline and not one.fitted_on), None)
@@ -73,18 +75,19 @@ def _figure(result: AccuracyResult) -> str:
     return " ".join(accuracy_cells(result))
 
 
-def _title(result: AccuracyResult) -> str:
+def title_of(result: AccuracyResult) -> str:
+    """Return what a result's features are called in a sentence: ``raw pixels``."""
     return _BASELINES.get(result.features, result.features)
 
 
-def _against(ours: AccuracyResult, other: AccuracyResult) -> str:
+def against_baseline(ours: AccuracyResult, other: AccuracyResult) -> str:
     """Return how far the backbone is above or below a baseline, if the paired test can tell."""
     points = 100 * (ours.accuracy_fraction - other.accuracy_fraction)
     if other.to_backbone is None:
-        return f"{points:+.1f} points from {_title(other)}, not tested on the same images"
+        return f"{points:+.1f} points from {title_of(other)}, not tested on the same images"
     if other.to_backbone.p_value > _SIGNIFICANCE:
-        return f"no clear difference from {_title(other)} ({points:+.1f} points)"
-    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'} {_title(other)}"
+        return f"no clear difference from {title_of(other)} ({points:+.1f} points)"
+    return f"{abs(points):.1f} points {'above' if points > 0 else 'below'} {title_of(other)}"
 
 
 def _who(result: AccuracyResult) -> tuple[str, str]:
@@ -92,16 +95,18 @@ def _who(result: AccuracyResult) -> tuple[str, str]:
     return f"{result.features}*" if result.fitted_on else result.features, result.head
 
 
-def accuracy_table(results: Iterable[AccuracyResult]) -> Table:
+def accuracy_table(results: Sequence[AccuracyResult]) -> Table:
     """Return every head on every feature set."""
     rows = [
         (*_who(one), *accuracy_cells(one), format_seconds(one.fit_s), format_seconds(one.predict_s))
         for one in results
     ]
-    return table("Accuracy", "features | head | >accuracy | >95 % interval | >fit | >predict", rows)
+    columns = "features | head | >accuracy | >95 % interval | >fit | >predict"
+    note = f"{_images(results)}; 95 % Wilson intervals, in %; times of one fit: no interval."
+    return table("Accuracy", columns, rows, note)
 
 
-def baseline_table(results: Iterable[AccuracyResult]) -> Table:
+def baseline_table(results: Sequence[AccuracyResult]) -> Table:
     """Return what the backbone gains over each baseline with the same head, image by image."""
     rows = [
         (one.features, one.head, *paired_cells(one.to_backbone), format_p(one.to_backbone.p_value))
@@ -109,12 +114,13 @@ def baseline_table(results: Iterable[AccuracyResult]) -> Table:
         if one.to_backbone
     ]
     columns = "over | head | >points | >95 % interval | >lost / gained | >p"
-    return table("Gain of the backbone on the same images", columns, rows)
+    note = f"{_images(results)}, each seen by both; p of McNemar's exact test."
+    return table("Gain of the backbone on the same images", columns, rows, note)
 
 
 def answer_lines(results: Sequence[AccuracyResult]) -> list[str]:
     """Return how the head of the answer was chosen, and when a difference is clear."""
-    first, lines = _first(results), []
+    first, lines = first_result(results), []
     if first is not None and len({one.head for one in results}) > 1:
         lines.append(f"{first.head} was named first: the test images did not choose it.")
     if any(one.to_backbone for one in results):
@@ -125,7 +131,7 @@ def answer_lines(results: Sequence[AccuracyResult]) -> list[str]:
     return lines
 
 
-def search_table(results: Iterable[AccuracyResult]) -> Table:
+def search_table(results: Sequence[AccuracyResult]) -> Table:
     """Return the parameters that were chosen on held-out training images."""
     rows = [
         (
@@ -139,10 +145,15 @@ def search_table(results: Iterable[AccuracyResult]) -> Table:
         if (search := one.search)
     ]
     columns = "features | head | chosen | >validation accuracy | >time"
-    return table("Parameter search", columns, rows)
+    n_images = sorted({one.search.n_validation for one in results if one.search})
+    note = (
+        f"n = {' or '.join(map(format_count, n_images))} validation images, held out of the "
+        "training images; the best of several values: no interval would be honest."
+    )
+    return table("Parameter search", columns, rows, note)
 
 
-def metrics_table(results: Iterable[AccuracyResult]) -> Table:
+def metrics_table(results: Sequence[AccuracyResult]) -> Table:
     """Return macro F1, top-5 and calibration error; columns that no head fills are left out."""
     measured = [(one, one.metrics) for one in results if one.metrics]
     figures: dict[str, list[float | None]] = {
@@ -155,10 +166,11 @@ def metrics_table(results: Iterable[AccuracyResult]) -> Table:
     rows = [
         (*_who(one), *row) for (one, _), row in zip(measured, zip(*cells, strict=True), strict=True)
     ]
-    return table("Metrics", " | >".join(["features | head", *shown]), rows)
+    note = f"{_images(results)}; without intervals."
+    return table("Metrics", " | >".join(["features | head", *shown]), rows, note)
 
 
-def grouped_table(results: Iterable[AccuracyResult]) -> Table:
+def grouped_table(results: Sequence[AccuracyResult]) -> Table:
     """Return the accuracies of groups of classes, for example coarse labels from fine ones."""
     rows = [
         (*_who(one), group.grouping, format_count(group.n_groups), *accuracy_cells(group))
@@ -166,7 +178,37 @@ def grouped_table(results: Iterable[AccuracyResult]) -> Table:
         for group in one.grouped
     ]
     columns = "features | head | grouping | >groups | >accuracy | >95 % interval"
-    return table("Accuracy by group", columns, rows)
+    return table("Accuracy by group", columns, rows, f"{_images(results)}; 95 % Wilson intervals.")
+
+
+def recall_table(run: RunResult) -> Table:
+    """Return how often the first head found each class, and how often it was right to name it."""
+    from tlbench.stats import wilson_interval  # it needs numpy, and tlbench list does not
+
+    first = first_result(one for one in run.accuracy if one.per_class)
+    classes = run.dataset.classes if run.dataset else ()
+    rows = []
+    for name, score in zip(classes, first.per_class if first else (), strict=False):
+        recall = interval = "-"
+        if score.n_test:
+            low, high = wilson_interval(score.n_correct, score.n_test)
+            recall = format_percent(score.n_correct / score.n_test)
+            interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
+        precision = score.n_correct / score.n_predicted if score.n_predicted else None
+        named = "-" if precision is None else format_percent(precision)
+        counts = format_count(score.n_test), format_count(score.n_correct)
+        rows.append((name, *counts, recall, interval, format_count(score.n_predicted), named))
+    columns = "class | >images | >found | >recall | >95 % interval | >predicted | >precision"
+    note = "n is in the column images; 95 % Wilson intervals of each class alone, in %."
+    return table(
+        f"Recall by class, {first.head}" if first else "Recall by class", columns, rows, note
+    )
+
+
+def _images(results: Sequence[AccuracyResult]) -> str:
+    """Return ``n = 1,017 test images``."""
+    found = sorted({one.n_test for one in results})
+    return f"n = {' or '.join(map(format_count, found)) or '0'} test images"
 
 
 def unused_lines(dataset: DatasetInfo | None) -> list[str]:
@@ -179,7 +221,7 @@ def lowest_recall(results: Iterable[AccuracyResult], classes: Sequence[str]) -> 
 
     Nothing where there are no more than five, or no counts.
     """
-    first = _first(one for one in results if one.per_class)
+    first = first_result(one for one in results if one.per_class)
     if first is None or len(classes) <= _N_WORST:
         return []
     found = [

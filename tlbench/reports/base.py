@@ -50,21 +50,25 @@ def letters_of(labels: Iterable[str]) -> dict[str, str]:
 class Table:
     """Rows of text; ``right`` says which columns are figures: right-aligned and never wrapped.
 
-    A table without a title is the answer of a report: it has no header and stands out.
+    A table without a title is the answer of a report: it has no header and stands out. ``note``
+    says what the figures rest on, where the format has room for it: number, unit, interval.
     """
 
     title: str
     columns: tuple[str, ...]
     right: tuple[bool, ...]
     rows: tuple[tuple[str, ...], ...]
+    note: str = ""
 
 
 # A table, or lines of text under the titles of their sections.
 Part = Table | Mapping[str, Sequence[str]]
 
 
-def table(title: str, columns: str, rows: Iterable[Sequence[str]]) -> Table:
+def table(title: str, columns: str, rows: Iterable[Sequence[str]], note: str = "") -> Table:
     """Return a table; names of columns stand between bars, a ``>`` before those of figures."""
     names = [name.strip() for name in columns.split("|")]
     right = tuple(name.startswith(">") for name in names)
-    return Table(title, tuple(name.lstrip(">") for name in names), right, tuple(map(tuple, rows)))
+    return Table(
+        title, tuple(name.lstrip(">") for name in names), right, tuple(map(tuple, rows)), note
+    )

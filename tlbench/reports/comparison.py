@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-from tlbench.core.units import format_factor, format_p, format_points, format_seconds
+from tlbench.core.units import format_count, format_factor, format_p, format_points, format_seconds
 from tlbench.records import (
     AccuracyDifference,
     ComparedAccuracy,
@@ -96,6 +96,8 @@ def speed_up_table(pairs: Sequence[SpeedUp]) -> Table:
         "Speed-up over A (above 1 is faster; interval: sampling noise only)",
         " | scenario | >batch | boundary | precision | >speed-up | >95 % interval | verdict",
         map(row, pairs),
+        "n is in the column samples of each run's Timing details; time of A over time of the run, "
+        "without a unit.",
     )
 
 
@@ -103,6 +105,8 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
     """Return what the ratios are made of; energy where a run has any."""
     ratios = {_identity(pair.other): pair.energy_ratio for pair in pairs}
     timings = timings_of(pairs)
+    sizes = sorted({one.n_samples for one in timings})
+    ends = dict.fromkeys((*sizes[:1], *sizes[-1:]))
     has_energy = any(one.energy_j_per_image is not None for one in timings)
 
     def row(one: ComparedTiming) -> tuple[str, ...]:
@@ -129,6 +133,8 @@ def timing_table(pairs: Sequence[SpeedUp]) -> Table:
         + ">energy | >energy A / run | " * has_energy
         + "verdict",
         map(row, timings),
+        f"n = {' to '.join(map(format_count, ends)) or '0'} samples; the ratios above have "
+        "intervals.",
     )
 
 
@@ -185,7 +191,9 @@ def accuracy_difference_table(pairs: Sequence[AccuracyDifference]) -> Table:
             "no clear difference" if pair.intervals_overlap and not pair.paired else "",
         )
     columns = " | features | head | >accuracy | >95 % interval | >points | "
-    return table("Accuracy, and difference from A in points", columns, rows.values())
+    sizes = sorted({one.n_test for pair in pairs for one in (pair.reference, pair.other)})
+    note = f"n = {' or '.join(map(format_count, sizes)) or '0'} test images; 95 % Wilson intervals."
+    return table("Accuracy, and difference from A in points", columns, rows.values(), note)
 
 
 def _by_entry(pairs: Sequence[AccuracyDifference]) -> list[AccuracyDifference]:
@@ -196,6 +204,7 @@ def _by_entry(pairs: Sequence[AccuracyDifference]) -> list[AccuracyDifference]:
 
 def paired_table(pairs: Sequence[AccuracyDifference]) -> Table:
     """Return the differences image by image, where both runs have their predictions."""
+    sizes = sorted({pair.paired.n_images for pair in pairs if pair.paired})
 
     def row(pair: AccuracyDifference, found: PairedDifference) -> tuple[str, ...]:
         points, *cells = paired_cells(found)
@@ -213,6 +222,8 @@ def paired_table(pairs: Sequence[AccuracyDifference]) -> Table:
         "Difference from A on the same images",
         " | features | head | >points | >95 % interval | >lost / gained | >changed | >p",
         (row(pair, pair.paired) for pair in _by_entry(pairs) if pair.paired),
+        f"n = {' or '.join(map(format_count, sizes)) or '0'} images, each seen by both; p of "
+        "McNemar's exact test.",
     )
 
 

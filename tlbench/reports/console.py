@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tlbench.core.units import format_count
+from tlbench.core.units import format_count, format_seconds
 from tlbench.records import RunResult
 from tlbench.reports import accuracy, protocols, timing
 from tlbench.reports.base import Part
@@ -32,6 +32,33 @@ def title_parts(run: RunResult) -> list[str]:
         n_train, n_test = format_count(run.dataset.n_train), format_count(run.dataset.n_test)
         parts.append(f"{run.dataset.name} ({n_train} train, {n_test} test)")
     return parts
+
+
+def answer_sentence(run: RunResult) -> str:
+    """Return the answer in one sentence: backbone, data, accuracy, time, and against raw pixels."""
+    name = run.model.card.backbone if run.model.card else run.model.path_name
+    precision = f" ({run.model.card.precision})" if run.model.card else ""
+    first = accuracy.first_result(run.accuracy)
+    single = next((one for one in run.latency if one.batch_size == 1 and one.samples_s), None)
+    phrases = []
+    if first is not None and run.dataset is not None:
+        figure, interval = accuracy.accuracy_cells(first)
+        phrases.append(
+            f"classifies {run.dataset.name} with {figure} accuracy {interval} "
+            f"({first.head}, n = {format_count(first.n_test)})"
+        )
+        pixels = [one for one in run.accuracy if one.baseline and one.head == first.head]
+        phrases += [accuracy.against_baseline(first, one) for one in pixels[:1]]
+    if single is not None:
+        verdict = f", {single.verdict}" if single.verdict else ""
+        time, threads = format_seconds(single.median_s), single.threads
+        where = f"{single.provider.removesuffix('ExecutionProvider')}, {threads} "
+        where += f"thread{'' if threads == 1 else 's'}"
+        start = "at" if phrases else "takes"
+        phrases.append(f"{start} {time} per image ({where}{verdict})")
+    if not phrases:
+        return f"{name}{precision} was measured; see the tables below."
+    return f"{name}{precision} {', '.join(phrases)}."
 
 
 def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:

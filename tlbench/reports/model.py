@@ -109,7 +109,7 @@ def _classifier(card: ClassifierCard) -> list[tuple[str, str]]:
     ]
 
 
-def _card(card: ModelCard) -> list[tuple[str, str]]:
+def card_rows(card: ModelCard) -> list[tuple[str, str]]:
     """Return where the backbone is from, what the graph does, and how the export was verified."""
     (height, width), shape = card.input_size, "x".join(map(str, card.feature_shape))
     parity = (
@@ -153,7 +153,7 @@ def describe_model(model: OnnxModel) -> str:
         *(("Output", f"{tensor.name}: {tensor}") for tensor in model.outputs),
         ("Compute", compute),
         *(_classifier(classifier) if classifier else ()),
-        *(_card(model.card) if model.card else [("Card", "none: not exported by tlbench")]),
+        *(card_rows(model.card) if model.card else [("Card", "none: not exported by tlbench")]),
     ]
     return "\n".join(labelled(label, printable(text), indent=16) for label, text in lines)
 

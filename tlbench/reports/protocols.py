@@ -5,6 +5,7 @@ from statistics import mean, stdev
 
 from tlbench.core.units import format_count, format_p, format_percent, format_seconds
 from tlbench.records import (
+    AccuracyResult,
     CrossValidation,
     FeatureDrift,
     LearningCurve,
@@ -31,7 +32,50 @@ def cross_validation_table(results: Sequence[CrossValidation]) -> Table:
         for one in results
     ]
     columns = "features | head | >mean ± SD | >95 % interval | >folds"
-    return table("Cross-validation", columns, rows)
+    note = "n is in the column folds; the interval is that of the mean, in %."
+    return table("Cross-validation", columns, rows, note)
+
+
+def folds_table(results: Sequence[CrossValidation]) -> Table:
+    """Return each fold of each cross-validation."""
+    from tlbench.stats import wilson_interval  # it needs numpy, and tlbench list does not
+
+    rows = []
+    for one in results:
+        for number, fold in enumerate(one.folds, start=1):
+            low, high = wilson_interval(fold.n_correct, fold.n_test)
+            share = format_percent(fold.n_correct / fold.n_test)
+            interval = f"[{100 * low:.1f}, {100 * high:.1f}]"
+            counts = format_count(fold.n_train), format_count(fold.n_test)
+            rows.append((one.features, one.head, str(number), *counts, share, interval))
+    columns = "features | head | >fold | >train | >test | >accuracy | >95 % interval"
+    note = "n is in the column test; Wilson intervals, in %."
+    return table("Folds", columns, rows, note)
+
+
+def epochs_table(results: Sequence[AccuracyResult]) -> Table:
+    """Return each epoch of each head that was trained in epochs."""
+    rows = [
+        (
+            one.features,
+            one.head,
+            str(number),
+            f"{epoch.loss:.4g}",
+            format_percent(epoch.accuracy_fraction),
+            "-" if epoch.validation_loss is None else f"{epoch.validation_loss:.4g}",
+            "-"
+            if epoch.validation_accuracy_fraction is None
+            else format_percent(epoch.validation_accuracy_fraction),
+        )
+        for one in results
+        for number, epoch in enumerate(one.curve, start=1)
+    ]
+    columns = (
+        "features | head | >epoch | >loss | >accuracy | >validation loss | >validation accuracy"
+    )
+    sizes = sorted({one.n_train for one in results if one.curve})
+    note = f"n = {' or '.join(map(format_count, sizes)) or '0'} training images; one training."
+    return table("Epochs", columns, rows, note)
 
 
 def learning_curve_table(curves: Sequence[LearningCurve]) -> Table:
@@ -45,7 +89,8 @@ def learning_curve_table(curves: Sequence[LearningCurve]) -> Table:
             who = ("", "") if i else (curve.features, curve.head)
             rows.append((*who, *figures, format_count(len(found))))
     columns = "features | head | >images/class | >mean ± SD | >draws"
-    return table("Learning curve", columns, rows)
+    note = "n is in the column draws; SD over the draws, in %."
+    return table("Learning curve", columns, rows, note)
 
 
 def _sizes(curve: LearningCurve) -> list[int]:
@@ -72,7 +117,8 @@ def inner_search_table(folds: Sequence[CrossValidation], curves: Sequence[Learni
             time = format_seconds(sum(search.elapsed_s for search in searches))
             rows.append((one.features, one.head, where, _chosen(searches), time))
     columns = "features | head | within | chosen | >total time"
-    return table("Parameter searches within folds and draws", columns, rows)
+    note = "n is in the column within; a choice of a value has no interval."
+    return table("Parameter searches within folds and draws", columns, rows, note)
 
 
 def _chosen(searches: Sequence[Search]) -> str:
@@ -108,7 +154,8 @@ def drift_table(drifts: Sequence[FeatureDrift]) -> Table:
         for drift in {drift.label: drift for drift in drifts}.values()  # the same for every head
     ]
     columns = "models | >relative error | >median cosine | >smallest cosine"
-    return table("Feature drift", columns, rows)
+    note = "n = all test images; no unit: norms by norms, and cosines; without intervals."
+    return table("Feature drift", columns, rows, note)
 
 
 def drifted_accuracy_table(drifts: Sequence[FeatureDrift]) -> Table:
@@ -124,7 +171,9 @@ def drifted_accuracy_table(drifts: Sequence[FeatureDrift]) -> Table:
             cells = accuracy, *paired_cells(drift.paired), p_value
             rows.append((letters[drift.label], head, *cells))
     columns = " | head | >accuracy | >points | >95 % interval | >lost / gained | >p"
-    return table("Accuracy on drifted features", columns, rows)
+    sizes = sorted({drift.paired.n_images for drift in drifts})
+    note = f"n = {' or '.join(map(format_count, sizes)) or '0'} test images, each seen by both."
+    return table("Accuracy on drifted features", columns, rows, note)
 
 
 def published_table(found: Reproduction) -> Table:
@@ -140,7 +189,8 @@ def published_table(found: Reproduction) -> Table:
         for figure in found.figures
     ]
     columns = "figure | >published | >measured | >95 % interval | verdict"
-    return table(f"{found.recipe}, row {found.row}", columns, rows)
+    note = "n is that of the tables below; the interval is that of the measured figure, in %."
+    return table(f"{found.recipe}, row {found.row}", columns, rows, note)
 
 
 def _published(value: float, deviation: float | None) -> str:

@@ -1,5 +1,6 @@
 """Times as rows of text: feature extraction, latency, and what a timing rests on."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 
 from tlbench.core.units import (
@@ -54,7 +55,8 @@ def extraction_table(
         for one in results
     ]
     columns = "split | >images | >features | >ms/image | >images/s | "
-    return table("Feature extraction", columns, rows)
+    note = "n is in the column images; one pass each, decoding included: no interval."
+    return table("Feature extraction", columns, rows, note)
 
 
 def _letters(results: Sequence[LatencyResult]) -> dict[str, str]:
@@ -76,7 +78,8 @@ def latency_table(results: Sequence[LatencyResult]) -> Table:
         rate, verdict = format_rate(one.images_per_s), one.verdict or ""
         rows.append((_name(one, letters), str(one.batch_size), *times, rate, verdict))
     columns = "scenario | >batch | >median | >p90 | >p99 | >images/s | verdict"
-    return table("Latency", columns, rows)
+    note = "n and the interval of the median are in the next table; times are for one whole batch."
+    return table("Latency", columns, rows, note)
 
 
 def costs_table(results: Sequence[LatencyResult]) -> Table:
@@ -89,7 +92,70 @@ def costs_table(results: Sequence[LatencyResult]) -> Table:
         cpu = format_factor(1000 * one.cpu_s_per_image)
         rows.append((_name(one, letters), *numbers, cpu, *memory))
     columns = "scenario | >batch | >samples | >median, 95 % interval | >CPU ms/image"
-    return table("Timing details", columns + " | >peak memory" * has_memory, rows)
+    note = "n is in the column samples: calls of the whole batch."
+    return table("Timing details", columns + " | >peak memory" * has_memory, rows, note)
+
+
+def timing_title(one: LatencyResult, results: Sequence[LatencyResult]) -> str:
+    """Return what one of several timings is called: ``single, batch 1``."""
+    return f"{_name(one, _letters(results))}, batch {one.batch_size}"
+
+
+def percentiles_table(results: Sequence[LatencyResult]) -> Table:
+    """Return every percentile of every timing, and what those that are missing would need."""
+    rows = [
+        (
+            timing_title(one, results),
+            f"p{100 * found.fraction:g}",
+            "n/a" if found.value_s is None else format_seconds(found.value_s),
+            format_count(found.n_samples),
+            format_count(found.n_needed),
+        )
+        for one in results
+        for found in one.percentiles
+    ]
+    columns = "timing | percentile | >time | >samples | >samples needed"
+    return table(
+        "Percentiles",
+        columns,
+        rows,
+        "n is in the column samples; the interval of the median is above.",
+    )
+
+
+def cold_start_table(results: Sequence[LatencyResult]) -> Table:
+    """Return what the first call costs: in the measured process, and in fresh ones."""
+    rows = [
+        (timing_title(one, results), step, format_seconds(value), "", "1")
+        for one in results
+        for step, value in (("create the session", one.create_s), ("first call", one.first_s))
+    ]
+    for one in results:
+        if one.fresh is not None:
+            for step, values in (
+                ("import, fresh process", one.fresh.import_s),
+                ("create the session, fresh process", one.fresh.create_s),
+                ("first call, fresh process", one.fresh.first_s),
+                ("second call, fresh process", one.fresh.second_s),
+            ):
+                if values:
+                    middle, ends = statistics.median(values), (min(values), max(values))
+                    span = " to ".join(map(format_seconds, ends))
+                    cells = format_seconds(middle), span, str(len(values))
+                    rows.append((timing_title(one, results), step, *cells))
+    columns = "timing | step | >median | >range | >processes"
+    note = "n is in the column processes; the range is from the smallest to the largest of them."
+    return table("Cold start", columns, rows, note)
+
+
+def checks_table(results: Sequence[LatencyResult]) -> Table:
+    """Return every check of the conditions of every timing."""
+    rows = [
+        (timing_title(one, results), check.name, check.outcome, check.text)
+        for one in results
+        for check in one.checks
+    ]
+    return table("Checks", "timing | check | outcome | found", rows)
 
 
 def _interval(result: LatencyResult) -> str:
@@ -179,7 +245,8 @@ def ratio_table(run: RunResult) -> Table:
         )
 
     columns = "models | scenario | >batch | >ratio | >95 % interval | >blocks | differs in"
-    return table("Latency ratio (above 1 is slower than A)", columns, map(row, run.ratios))
+    note = "n is in the column blocks, measured in turn; a ratio has no unit."
+    return table("Latency ratio (above 1 is slower than A)", columns, map(row, run.ratios), note)
 
 
 def breakdown_table(found: Breakdown) -> Table:
@@ -193,4 +260,5 @@ def breakdown_table(found: Breakdown) -> Table:
         ("sum", format_seconds(found.sum_s), ""),
         ("end to end", format_seconds(found.end_to_end_s), f"over {found.n_images} images"),
     ]
-    return table("Time per image", "step | >median | ", rows)
+    note = f"n = {found.n_images} images, one at a time; without intervals; head {found.head}."
+    return table("Time per image", "step | >median | ", rows, note)

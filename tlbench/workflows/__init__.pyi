@@ -8,6 +8,7 @@ from .config import (
     default_cache_dir,
     default_data_dir,
 )
+from .draw_map import draw_map
 from .export import export_at_precision
 from .fuse import fuse_run
 from .predict import FoundImages, find_images, predict_images
@@ -34,6 +35,7 @@ __all__ = [
     "TimingConfig",
     "default_cache_dir",
     "default_data_dir",
+    "draw_map",
     "export_at_precision",
     "extract_dataset_split",
     "find_images",

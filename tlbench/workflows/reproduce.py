@@ -77,7 +77,7 @@ def reproduce_recipe(
         result = replace(
             outcome.result, reproduction=compare_with_published(recipe, row, outcome.result)
         )
-        yield RunOutcome(result, outcome.predictions)
+        yield replace(outcome, result=result)
 
 
 def _chosen_rows(recipe: Recipe, choices: RecipeChoices, listener: Listener) -> list[Row]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tlbench.core.progress import Listener, Silent
 from tlbench.engine import check_provider
 from tlbench.model import FULL_PRECISION, check_precision
-from tlbench.records import Breakdown, LatencyRatio, LatencyResult, RunResult
+from tlbench.records import Breakdown, LatencyRatio, LatencyResult, RunImages, RunResult
 from tlbench.workflows.compare_models import compare_models, compare_with_full_precision
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.drift import measure_drift
@@ -25,10 +25,11 @@ from tlbench.workflows.steps.warnings import run_warnings
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """A finished run that is not saved yet: `tlbench.records.save_run` takes both parts."""
+    """A finished run that is not saved yet: `tlbench.records.save_run` takes its parts."""
 
     result: RunResult
     predictions: dict[str, NDArray[np.generic]]
+    images: RunImages | None = None  # None without accuracy
 
 
 def run_benchmark(
@@ -84,7 +85,7 @@ def _measure_one(
             timing=timing,
             assumptions=inputs.assumptions if config.latency else (),
         )
-    return RunOutcome(result, accuracy.predictions)
+    return RunOutcome(result, accuracy.predictions, accuracy.images)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,7 @@ from tlbench.records import (
     DatasetInfo,
     ExtractionResult,
     LearningCurve,
+    RunImages,
     Search,
     entry_name,
     plain_value,
@@ -51,11 +52,12 @@ from tlbench.workflows.steps.heads import (
     check_protocol,
     refuse_random_weights,
 )
+from tlbench.workflows.steps.images import Confidences, keep_images
 from tlbench.workflows.steps.record import dataset_info
 from tlbench.workflows.steps.warnings import data_warnings
 
 # Version of the records in the store, a part of every key: raise it when a record gains figures.
-_RECORD_VERSION = 4
+_RECORD_VERSION = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class MeasuredAccuracy:
     cross_validations: tuple[CrossValidation, ...] = ()
     learning_curves: tuple[LearningCurve, ...] = ()
     predictions: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+    images: RunImages | None = None
     train: SplitFeatures | None = None
     unlearnable: Sequence[str] = ()  # classes without a training image
     data_warnings: tuple[str, ...] = ()
@@ -154,7 +157,7 @@ def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccura
         train=train,
         test=test,
     )
-    results, predictions = _hold_out(fitting)
+    results, predictions, confidences = _hold_out(fitting)
     return MeasuredAccuracy(
         dataset=dataset_info(dataset, train.skipped + test.skipped),
         extraction=(train.result, test.result),
@@ -162,6 +165,7 @@ def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccura
         cross_validations=_cross_validations(fitting),
         learning_curves=_learning_curves(fitting),
         predictions=predictions,
+        images=keep_images(context, test, confidences),
         train=train,
         unlearnable=unlearnable,
         data_warnings=data_warnings(context, train, test),
@@ -171,24 +175,27 @@ def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccura
 
 def _hold_out(
     fitting: _Task,
-) -> tuple[tuple[AccuracyResult, ...], dict[str, NDArray[np.generic]]]:
+) -> tuple[tuple[AccuracyResult, ...], dict[str, NDArray[np.generic]], Confidences]:
     """Fit every head on each feature set, score it, and compare the sets image by image."""
     test = fitting.test
     results: list[AccuracyResult] = []
     predictions: dict[str, NDArray[np.generic]] = {"labels": test.labels, "index": test.index}
+    confidences: Confidences = {}
     ours: dict[str, LabelArray] = {}  # by head, on the backbone's own features
     for features in fitting.sets:
         for head in fitting.heads_on(features):
             evaluation = _evaluate(fitting, features, head)
             result = replace(evaluation.result, fitted_on=features.fitted_on)
             predictions[entry_name(result)] = evaluation.predictions
+            if evaluation.confidence is not None:
+                confidences[entry_name(result)] = evaluation.confidence_kind, evaluation.confidence
             if features.name == BACKBONE and features.fitted_on is None:
                 ours[head.name] = evaluation.predictions
             elif features.baseline and head.name in ours:  # some heads fit no vector of pixels
                 paired = paired_difference(test.labels, evaluation.predictions, ours[head.name])
                 result = replace(result, to_backbone=paired)
             results.append(result)
-    return tuple(results), predictions
+    return tuple(results), predictions, confidences
 
 
 def _evaluate(fitting: _Task, features: FeatureSet, head: Head) -> Evaluation:
@@ -203,6 +210,8 @@ def _evaluate(fitting: _Task, features: FeatureSet, head: Head) -> Evaluation:
         return Evaluation(
             result=replace(result, from_store=True),
             predictions=stored.arrays["predictions"],
+            confidence=stored.arrays.get("probability", stored.arrays.get("margin")),
+            confidence_kind="margin" if "margin" in stored.arrays else "probability",
         )
     train, test = features.matrices()
     params, search, notes = _choose(fitting, features, head, train)
@@ -224,6 +233,8 @@ def _evaluate(fitting: _Task, features: FeatureSet, head: Head) -> Evaluation:
     if can_store:
         with store.writing("predictions", key, parts) as entry:
             entry.save("predictions", evaluation.predictions)
+            if evaluation.confidence is not None:
+                entry.save(evaluation.confidence_kind, evaluation.confidence)
             entry.commit(plain_value(result))
     return replace(evaluation, result=result)
 

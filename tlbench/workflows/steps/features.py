@@ -14,7 +14,7 @@ from tlbench.core.arrays import FloatArray, LabelArray
 from tlbench.core.errors import DataError, ModelError, StorageError, UnreadableImageError
 from tlbench.core.hashing import sha256_array, sha256_value
 from tlbench.core.progress import Listener
-from tlbench.datasets import HashedImages, Split
+from tlbench.datasets import HashedImages, Split, ThumbnailedImages
 from tlbench.engine import (
     Extraction,
     accepts_raw_images,
@@ -35,6 +35,7 @@ from tlbench.records import ExtractionResult, Placement, SkippedImage, plain_val
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.digests import keep_digests
+from tlbench.workflows.steps.thumbnails import keep_thumbnails, thumbnailed
 from tlbench.workflows.steps.unused import all_used
 
 BACKBONE = "backbone"
@@ -174,7 +175,9 @@ def _compute(
     session = context.session()
     # A new batch shape costs an accelerator seconds of algorithm search, and the CPU nothing.
     pad_tail = session.provider != "cpu"
-    images = HashedImages(split.images)
+    hashed = HashedImages(split.images)
+    # of the split that a report shows
+    images = thumbnailed(split, hashed) if split_name == "test" else hashed
     with context.store.writing("features", key, parts) as entry:
         with entry.rows("features", len(split)) as writer:
             listener.start(f"extract {split_name}", len(split), "images")
@@ -201,7 +204,9 @@ def _compute(
                 "unreadable": [[i, str(error)] for i, error in extraction.unreadable],
             }
         )
-    keep_digests(context.store, split, images)
+    keep_digests(context.store, split, hashed)
+    if isinstance(images, ThumbnailedImages):
+        keep_thumbnails(context.store, split, np.flatnonzero(hashed.known), images)
 
 
 def _cropped_fraction(model: OnnxModel, extraction: Extraction) -> float | None:

@@ -1,0 +1,277 @@
+"""The test images of a run in a page: confusion matrix, gallery, map, and the script's data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from tlbench.core.arrays import LabelArray
+from tlbench.core.errors import ResultError, printable
+from tlbench.core.units import format_count, format_percent
+from tlbench.records import CodeMap, Predictions, RunImages, RunResult, entry_name
+from tlbench.reports.accuracy import first_result
+from tlbench.reports.base import table
+from tlbench.reports.figures import ConfusionFigure, confusion_figure
+from tlbench.reports.page.markup import (
+    figure_markup,
+    folded,
+    paragraph,
+    table_markup,
+    text,
+)
+
+# A matrix of more classes is a list of its largest cells.
+_MOST_CLASSES = 25
+_MOST_CONFUSIONS = 40
+# Images that stand in the markup itself; the script shows the others.
+_N_GALLERY = 48
+# Bytes for the names, and for the predictions of the heads: of very many images, names are cut at
+# the front, and the last heads cannot be chosen.
+_NAME_BYTES = _HEAD_BYTES = 350_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownImages:
+    """Predictions of a run with what it keeps of its test images."""
+
+    run: RunResult
+    predictions: Predictions
+    images: RunImages | None
+
+    def check(self) -> None:
+        """Raise ResultError if a label is none of the classes."""
+        for found in self.predictions.arrays.values():
+            if found is self.predictions.index or not len(found):
+                continue
+            if found.min() < 0 or found.max() >= len(self.classes):
+                raise ResultError(
+                    f"Run {self.run.id} is damaged: its predictions have labels from {found.min()} "
+                    f"to {found.max()}, but it has {len(self.classes)} classes. Measure it again."
+                )
+
+    @property
+    def entries(self) -> list[str]:
+        """Names of the predictions that are shown: those on the backbone's features."""
+        found = [entry_name(one) for one in self.run.accuracy if not one.baseline]
+        return [name for name in found if name in self.predictions.entries]
+
+    @property
+    def first(self) -> str | None:
+        """Name of the predictions of the report's answer."""
+        first = first_result(self.run.accuracy)
+        name = entry_name(first) if first else None
+        return name if name in self.entries else next(iter(self.entries), None)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes."""
+        return self.run.dataset.classes if self.run.dataset else ()
+
+
+def confusion_blocks(shown: ShownImages) -> list[Markup]:
+    """Return a matrix for the first head, and one for each other, folded."""
+    blocks: list[Markup] = []
+    for name in sorted(shown.entries, key=lambda name: name != shown.first):
+        figure = confusion_figure(
+            shown.classes,
+            shown.predictions.labels.tolist(),
+            shown.predictions.entries[name].tolist(),
+            name,
+        )
+        matrix, listed = _confusion(figure)
+        if name == shown.first:
+            blocks = [matrix, *([listed] if listed else []), *blocks]
+        else:
+            blocks.append(folded(figure.title, [matrix, listed]))
+    return blocks
+
+
+def _confusion(figure: ConfusionFigure) -> tuple[Markup, Markup]:
+    """Return the matrix and its largest cells; of very many classes, the latter alone."""
+    totals = [sum(line) for line in figure.counts]
+    rows = [
+        (figure.classes[i], figure.classes[j], format_count(count), format_count(totals[i]))
+        for i, j, count in figure.largest[:_MOST_CONFUSIONS]
+    ]
+    is_cut = len(figure.largest) > len(rows)
+    listed = table(
+        f"Largest confusions, {figure.entry.partition('.')[2]}",
+        "true | predicted | >images | >of",
+        rows,
+        f"{figure.note} The {_MOST_CONFUSIONS} largest." if is_cut else figure.note,
+    )
+    if len(figure.classes) > _MOST_CLASSES:
+        if not listed.rows:
+            return paragraph(f"No image is misclassified by {figure.entry}."), Markup()
+        cells = [(i, j) for i, j, _ in figure.largest[:_MOST_CONFUSIONS]]
+        return _clickable(table_markup(listed), figure, cells), Markup()
+    head = Markup().join(
+        Markup('<th scope="col"><span><span>{}</span></span></th>').format(text(name))
+        for name in figure.classes
+    )
+    lines = Markup().join(
+        Markup('<tr><th scope="row" title="{name}">{name}</th>{cells}</tr>').format(
+            name=text(name), cells=_cells(figure, i)
+        )
+        for i, name in enumerate(figure.classes)
+    )
+    matrix = Markup(
+        '<div class="scroll" tabindex="0" role="group" aria-label="{title}">'
+        '<table class="confusion" data-entry="{entry}"><caption>true class ↓ predicted class →'
+        "</caption><thead><tr><td></td>{head}</tr></thead><tbody>{lines}</tbody></table></div>"
+    ).format(title=text(figure.title), entry=text(figure.entry), head=head, lines=lines)
+    block = figure_markup(figure.title, matrix, figure.note, wide=True)
+    return block, folded(listed.title, [table_markup(listed)])
+
+
+def _cells(figure: ConfusionFigure, i: int) -> Markup:
+    total = sum(figure.counts[i]) or 1
+    found = []
+    for j, count in enumerate(figure.counts[i]):
+        shade = 0 if not count else 1 + min(8, int(9 * count / total))
+        kind = "hit" if i == j else "miss"
+        place = Markup(' data-true="{}" data-predicted="{}"').format(i, j) if count else Markup()
+        found.append(
+            Markup('<td class="{kind}{shade}"{place}>{count}</td>').format(
+                kind=kind, shade=shade, place=place, count=format_count(count) if count else "·"
+            )
+        )
+    return Markup().join(found)
+
+
+def _clickable(markup: Markup, figure: ConfusionFigure, cells: Sequence[tuple[int, int]]) -> Markup:
+    """Return a table of confusions with the place of each line in the matrix."""
+    head, _, body = str(markup).partition("<tbody>")
+    pieces = body.split("<tr>")
+    places = [f'<tr class="pick" data-true="{i}" data-predicted="{j}">' for i, j in cells]
+    body = pieces[0] + "".join(map("".join, zip(places, pieces[1:], strict=True)))
+    head = head.replace("<table>", str(Markup('<table data-entry="{}">').format(figure.entry)), 1)
+    return Markup(f"{head}<tbody>{body}")  # noqa: S704 - pieces of markup
+
+
+def gallery_block(shown: ShownImages) -> tuple[list[Markup], tuple[int, ...]]:
+    """Return the misclassified images, the most confident first, and which thumbnails they are."""
+    assert shown.images is not None
+    assert shown.first is not None
+    document, name = shown.images.document, shown.first
+    predicted, labels = shown.predictions.entries[name], shown.predictions.labels
+    confidence = document.confidence.get(name)
+    wrong = [tile for tile, row in enumerate(document.rows) if predicted[row] != labels[row]]
+    if confidence is not None:
+        wrong.sort(key=lambda tile: -confidence.values[tile])
+    tiles = wrong[:_N_GALLERY]
+    items = Markup().join(_item(shown, tile, labels, predicted) for tile in tiles)
+    kind = confidence.kind if confidence else None
+    order = {
+        "probability": "the most confident first: % is the probability of the predicted class",
+        "margin": "the most confident first: by the margin of the score over the next class's",
+        None: "in the order of the data set: this head gives no scores",
+    }[kind]
+    n_wrong, n_shown = format_count(len(wrong)), format_count(len(document.rows))
+    about = f"{n_wrong} of n = {n_shown} images are misclassified by {name}; {order}."
+    if len(document.rows) < document.n_test:
+        about += f" Thumbnails were kept of {n_shown} of {format_count(document.n_test)} images."
+    if len(tiles) < len(wrong):
+        about += f" The first {len(tiles)} are shown here."
+    gallery = Markup('<ul class="gallery" id="gallery">{}</ul>').format(items)
+    return [paragraph(about, "about"), Markup('<div id="browser"></div>'), gallery], tuple(tiles)
+
+
+def _item(shown: ShownImages, tile: int, labels: LabelArray, predicted: LabelArray) -> Markup:
+    assert shown.images is not None
+    assert shown.first is not None
+    document = shown.images.document
+    row = document.rows[tile]
+    title = document.names[tile] if document.names else f"test image {row}"
+    confidence = document.confidence.get(shown.first)
+    sure = ""
+    if confidence is not None:
+        value = confidence.values[tile]
+        sure = format_percent(value, 0) if confidence.kind == "probability" else f"{value:.2f}"
+    true, found = (shown.classes[int(of[row])] for of in (labels, predicted))
+    return Markup(
+        '<li><span class="thumb t{tile}" role="img" aria-label="{title}" title="{title}"></span>'
+        '<span class="was"><bdi>{true}</bdi></span> <span class="as">→ <bdi>{found}</bdi></span> '
+        '<span class="sure">{sure}</span></li>'
+    ).format(tile=tile, title=text(title), true=text(true), found=text(found), sure=sure)
+
+
+def map_blocks(shown: ShownImages, run_id: str) -> list[Markup]:
+    """Return the place of the map, what it shows, and how faithful it is."""
+    found = shown.images.document.code_map if shown.images else None
+    if found is None:
+        return [
+            paragraph("There is no map: too few images, or too many features, or none were kept.")
+        ]
+    rows = [
+        ("method", _method(found)),
+        ("seed", str(found.seed)),
+        ("images on the map", format_count(len(found.points))),
+        ("features of each", format_count(found.n_features)),
+    ]
+    if found.recall_fraction is not None and found.trustworthiness is not None:
+        rows += [
+            (f"{found.n_neighbours}-neighbour recall", format_percent(found.recall_fraction)),
+            ("trustworthiness", f"{found.trustworthiness:.3f}"),
+        ]
+    note = (
+        f"n = {format_count(found.n_judged)} images for recall and trustworthiness (1 is best), "
+        "which compare neighbours on the map with neighbours by all features; no intervals."
+    )
+    about = "Each point is a test image; images with similar features lie close together."
+    if found.method == "PCA":
+        about += (
+            " This is the quick map by principal components. For a t-SNE map, install "
+            f"tlbench[report] and run: tlbench report {run_id} --format html -o report.html"
+        )
+    return [
+        paragraph(about, "about"),
+        Markup('<div id="map">{}</div>').format(
+            # Not a noscript element: that is hidden where a policy blocks the script.
+            paragraph("The map is drawn by a script, and scripts are blocked here.", "absent")
+        ),
+        table_markup(table("How faithful the map is", " | ", rows, note)),
+    ]
+
+
+def _method(found: CodeMap) -> str:
+    if found.method == "PCA":
+        return "PCA: the first two principal components"
+    return f"t-SNE of the first {found.n_components} principal components"
+
+
+def script_data(shown: ShownImages) -> Mapping[str, Any]:
+    """Return what the script needs, of the kept images in their order."""
+    if shown.images is None or shown.first is None:
+        return {}
+    document, rows = shown.images.document, list(shown.images.document.rows)
+    most = max(32, _NAME_BYTES // max(1, len(rows)))
+    heads = {}
+    n_heads = max(1, _HEAD_BYTES // (8 * len(rows)))
+    entries = sorted(shown.entries, key=lambda name: name != shown.first)  # the first stays
+    for name in entries[:n_heads]:
+        confidence = document.confidence.get(name)
+        heads[printable(name)] = {
+            "predicted": shown.predictions.entries[name][rows].tolist(),
+            # in thousandths, without a point
+            "confidence": [round(1000 * x) for x in confidence.values] if confidence else None,
+            "kind": confidence.kind if confidence else None,
+        }
+    n_columns = document.n_columns
+    return {
+        "classes": [printable(name) for name in shown.classes],
+        "labels": shown.predictions.labels[rows].tolist(),
+        "rows": rows if rows != list(range(len(rows))) else None,
+        "names": [_tail(printable(name), most) for name in document.names],
+        "heads": heads,
+        "first": printable(shown.first),
+        "points": [list(point) for point in document.code_map.points] if document.code_map else [],
+        "columns": n_columns,
+        "lines": -(-len(rows) // n_columns),
+        "shown": _N_GALLERY,
+    }
+
+
+def _tail(name: str, most: int) -> str:
+    return name if len(name) <= most else f"…{name[1 - most :]}"
