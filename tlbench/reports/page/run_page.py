@@ -24,9 +24,9 @@ from tlbench.reports.figures import (
     recall_figure,
     training_figures,
 )
+from tlbench.reports.image_figures import ShownImages, shown_images
 from tlbench.reports.page import charts, timing_charts
 from tlbench.reports.page.images import (
-    ShownImages,
     confusion_blocks,
     gallery_block,
     map_blocks,
@@ -89,12 +89,7 @@ def run_page(
     predictions, images : Predictions or None, RunImages or None
         What it keeps of its test images; what is missing is said to be absent.
     """
-    shown = None
-    if predictions is not None:
-        if images is not None and images.document.n_test != len(predictions.labels):
-            images = None  # of another run
-        shown = ShownImages(run=run, predictions=predictions, images=images)
-        shown.check()
+    shown = shown_images(run, predictions, images)
     gallery: list[Markup] = []
     drawn: tuple[int, ...] = ()
     can_show = shown is not None and shown.images is not None and shown.first is not None
