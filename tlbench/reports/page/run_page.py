@@ -50,8 +50,9 @@ from tlbench.reports.timing_figures import parts_figure, timing_figures
 _SECTIONS = {
     "accuracy": ("", "Accuracy", "Gain of the backbone on the same images", "Answer", "Metrics",
                  "Parameter search", "Accuracy by group", "Lowest recall"),
-    "speed": ("Latency", "Timing details", "Time per image", "INVALID", "Models under test",
-              "Latency ratio (above 1 is slower than A)", "Feature extraction"),
+    "speed": ("Latency", "Timing details", "Samples", "Time per image", "INVALID",
+              "Models under test", "Latency ratio (above 1 is slower than A)",
+              "Feature extraction"),
     "warnings": ("Warnings", "Incomplete", "Unused files"),
     "origin": ("Saved", "Repeat"),
 }  # fmt: skip

@@ -148,7 +148,7 @@ def _style() -> Iterator[None]:
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     fonts = ["DejaVu Sans", *(name for name in _FONTS if name in installed)]
-    rules: dict[str, Any] = {**_RULES, "font.family": fonts}
+    rules: dict[str, Any] = {**_RULES, "font.family": "sans-serif", "font.sans-serif": fonts}
     logger = logging.getLogger("matplotlib")
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -170,6 +170,19 @@ def short(name: str, most: int) -> str:
     """Return a name as text without control characters, cut where it is too long."""
     name = printable(name)
     return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
+def named_legend(
+    axes: "Axes",
+    handles: Sequence[Any],
+    names: Sequence[str],
+    **how: Any,
+) -> Any:  # noqa: ANN401
+    """Add a legend and return it; matplotlib itself leaves names out that begin with ``_``."""
+    found = axes.legend(list(handles), ["name"] * len(names), borderpad=0, **how)
+    for text, name in zip(found.get_texts(), names, strict=True):
+        text.set_text(name)
+    return found
 
 
 def ticked(

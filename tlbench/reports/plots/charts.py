@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tlbench.core.units import format_percent, format_seconds
 from tlbench.reports.figures import (
@@ -21,7 +21,7 @@ from tlbench.reports.page.svg import (
     ticks,
     time_unit,
 )
-from tlbench.reports.plots.canvas import GRID, INK, MUTED, Panel, short, ticked
+from tlbench.reports.plots.canvas import GRID, INK, MUTED, Panel, named_legend, short, ticked
 from tlbench.reports.timing_figures import halves, histogram, range_over_time, usual_range
 
 if TYPE_CHECKING:
@@ -60,13 +60,12 @@ def lines_panel(figure: LineFigure) -> Panel:
 
     def draw(found: "Sequence[Axes]") -> None:
         (axes,) = found
+        handles: list[Any] = []
         for k, line in enumerate(figure.lines):
             xs, ys, lows, highs = zip(*line.points, strict=True)
             colour = COLOURS[f"c{k % N_COLOURS}"]
             marker = "os^Dv"[k % 5] if len(xs) <= _MOST_MARKS else None
-            axes.plot(
-                xs, ys, color=colour, marker=marker, markersize=4, label=short(line.label, _LETTERS)
-            )
+            handles += axes.plot(xs, ys, color=colour, marker=marker, markersize=4)
             around = [
                 [y - low for y, low in zip(ys, lows, strict=True)],
                 [high - y for y, high in zip(ys, highs, strict=True)],
@@ -82,15 +81,14 @@ def lines_panel(figure: LineFigure) -> Panel:
         _number_axis(axes, "y", percent=figure.percent)
         axes.set_xlabel(figure.x_axis)
         axes.set_ylabel(figure.y_axis)
-        _legend_below(axes, 1 if len(figure.lines) > 2 else len(figure.lines))  # noqa: PLR2004
+        names = [short(line.label, _LETTERS) for line in figure.lines]
+        n_columns = 1 if len(names) > 2 else len(names)  # noqa: PLR2004 - two fit on one line
+        named_legend(axes, handles, names, loc="upper left", bbox_to_anchor=(-0.02, -0.2),
+                     ncols=n_columns)  # fmt: skip
 
     n_lines = len(figure.lines) if len(figure.lines) > 2 else 1  # noqa: PLR2004 - two fit on one
     inches = 2.5 + 0.17 * n_lines
     return Panel(title=figure.title, note=figure.note, inches=inches, draw=draw)
-
-
-def _legend_below(axes: "Axes", n_columns: int) -> None:
-    axes.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.2), ncols=n_columns, borderpad=0)
 
 
 def _number_axis(axes: "Axes", name: str, *, percent: bool) -> None:
@@ -194,17 +192,26 @@ def parts_panel(figure: PartsFigure) -> Panel:
     def draw(found: "Sequence[Axes]") -> None:
         (axes,) = found
         total = sum(value for _, value in figure.parts) or 1.0
-        start = 0.0
+        start, handles, names = 0.0, [], []
         for k, (name, value) in enumerate(figure.parts):
-            label = (
-                f"{short(name, _LETTERS)}: {format_seconds(value)}, {format_percent(value / total)}"
+            share = format_percent(value / total)
+            names.append(f"{short(name, _LETTERS)}: {format_seconds(value)}, {share}")
+            handles.append(
+                axes.barh(
+                    0,
+                    value / total,
+                    left=start,
+                    height=1,
+                    color=COLOURS[f"c{k % N_COLOURS}"],
+                    edgecolor="white",
+                    linewidth=0.6,
+                )
             )
-            axes.barh(0, value / total, left=start, height=1, color=COLOURS[f"c{k % N_COLOURS}"],
-                      label=label, edgecolor="white", linewidth=0.6)  # fmt: skip
             start += value / total
         axes.set_xlim(0, 1)
         axes.set_axis_off()
-        axes.legend(loc="upper left", bbox_to_anchor=(-0.01, -0.1), ncols=2, borderpad=0)
+        named_legend(axes, handles, names, loc="upper left", bbox_to_anchor=(-0.01, -0.1),
+                     ncols=2)  # fmt: skip
 
     inches = 0.5 + 0.17 * math.ceil(len(figure.parts) / 2)
     return Panel(title=figure.title, note=figure.note, inches=inches, draw=draw)
@@ -225,6 +232,7 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
         axes.set_xlim(low / size, high / size)
         front = sorted((one.seconds / size, one.fraction) for one in figure.points if one.on_front)
         axes.step(*zip(*front, strict=True), where="post", color=COLOURS["good"], linewidth=1.2)
+        handles: list[Any] = []
         for one in figure.points:
             x, y = one.seconds / size, one.fraction
             colour = COLOURS["good" if one.on_front else "baseline"]
@@ -233,7 +241,7 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
             if one.seconds_interval is not None:
                 least, most = (end / size for end in one.seconds_interval)
                 axes.errorbar(x, y, xerr=[[max(0, x - least)], [max(0, most - x)]], **whisker)
-            axes.plot(
+            handles += axes.plot(
                 x,
                 y,
                 "o" if one.on_front else "D",
@@ -241,7 +249,6 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
                 markerfacecolor=colour if one.valid else "white",
                 markeredgecolor=colour,
                 markeredgewidth=1.4,
-                label=short(f"{one.label}   {one.name}", 96 if n_columns == 1 else 50),
                 zorder=3,
             )
             axes.annotate(one.label, (x, y), xytext=(6, 4), textcoords="offset points",
@@ -253,9 +260,10 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
         _number_axis(axes, "y", percent=True)
         axes.set_xlabel(f"{unit} per image")
         axes.set_ylabel("accuracy, %")
-        handles, labels = axes.get_legend_handles_labels()
-        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(-0.02, -0.16),
-                    ncols=n_columns, borderpad=0)  # fmt: skip
+        room = 96 if n_columns == 1 else 50
+        names = [short(f"{one.label}   {one.name}", room) for one in figure.points]
+        named_legend(axes, handles, names, loc="upper left", bbox_to_anchor=(-0.02, -0.16),
+                     ncols=n_columns)  # fmt: skip
 
     inches = 3.3 + 0.17 * math.ceil(len(figure.points) / n_columns)
     return Panel(title=figure.title, note=figure.note, inches=inches, draw=draw)

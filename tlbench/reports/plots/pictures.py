@@ -9,7 +9,7 @@ from tlbench.records import RunImages
 from tlbench.reports.figures import ConfusionFigure
 from tlbench.reports.image_figures import EmbeddingFigure, MisclassifiedFigure
 from tlbench.reports.page.svg import COLOURS
-from tlbench.reports.plots.canvas import INK, MUTED, Panel, short, ticked
+from tlbench.reports.plots.canvas import INK, MUTED, Panel, named_legend, short, ticked
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,9 +42,10 @@ def embedding_panel(figure: EmbeddingFigure, images: RunImages | None) -> Panel:
         points, labels = np.asarray(figure.points), np.asarray(figure.labels)
         wrong = np.asarray(figure.wrong)
         area = float(np.clip(9000 / len(points), 5, 26))
-        for k, name in enumerate(figure.classes):
+        handles = []
+        for k in range(len(figure.classes)):
             ours = points[labels == k]
-            axes.scatter(
+            found_points = axes.scatter(
                 ours[:, 0],
                 ours[:, 1],
                 s=area,
@@ -52,8 +53,8 @@ def embedding_panel(figure: EmbeddingFigure, images: RunImages | None) -> Panel:
                 marker=_SHAPES[(k + k // 10) % 5],
                 linewidths=0,
                 alpha=0.85,
-                label=short(name, 22) if k < _MOST_IN_LEGEND else None,
             )
+            handles.append(found_points)
         axes.scatter(points[wrong, 0], points[wrong, 1], s=area * 3.2, facecolors="none",
                      edgecolors=INK, linewidths=0.6)  # fmt: skip
         axes.set_aspect("equal", adjustable="datalim")
@@ -64,9 +65,10 @@ def embedding_panel(figure: EmbeddingFigure, images: RunImages | None) -> Panel:
             spine.set_visible(False)
         if images is not None:
             _thumbnails(axes, points, images, [CLASS_COLOURS[k % 10] for k in figure.labels])
-        n_columns = math.ceil(min(len(figure.classes), _MOST_IN_LEGEND) / 25)
-        legend = axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), markerscale=1.4,
-                             ncols=n_columns, handletextpad=0.2, borderpad=0)  # fmt: skip
+        names = [short(name, 22) for name in figure.classes[:_MOST_IN_LEGEND]]
+        legend = named_legend(axes, handles[: len(names)], names, loc="upper left",
+                              bbox_to_anchor=(1.0, 1.0), ncols=math.ceil(len(names) / 25),
+                              handletextpad=0.2)  # fmt: skip
         for handle in legend.legend_handles:
             handle.set_sizes([26])
             handle.set_alpha(1)
