@@ -153,8 +153,8 @@ def _style() -> Iterator[None]:
     level = logger.level
     logger.setLevel(logging.ERROR)
     with styles.context(["default", rules]), warnings.catch_warnings():
-        # Of letters that no font has: they are boxes in PNG and PDF, and text in SVG.
-        warnings.simplefilter("ignore")
+        # Letters that no font has are boxes in PNG and PDF, and text in SVG.
+        warnings.filterwarnings("ignore", r"Glyph .* missing from", UserWarning)
         try:
             yield
         finally:

@@ -132,10 +132,11 @@ def _distribution(axes: "Axes", figure: TimingFigure, size: float) -> None:
     # The labels of percentiles stand above each other, so that none covers another.
     for level, (name, value) in enumerate(reversed(figure.marks)):
         height = top * (1.08 + 0.11 * level)
-        axes.plot([value / size] * 2, [0, height], color=INK, linewidth=0.9)
-        is_right = (value - low) / (high - low) > 0.68  # noqa: PLR2004 - else there is room
+        place = min(max(value, low), high)
+        axes.plot([place / size] * 2, [0, height], color=INK, linewidth=0.9)
+        is_right = (place - low) / (high - low) > 0.68  # noqa: PLR2004 - else there is room
         axes.text(
-            value / size,
+            place / size,
             height,
             f" {name} {format_seconds(value)} ",
             ha="right" if is_right else "left",
@@ -213,7 +214,7 @@ def parts_panel(figure: PartsFigure) -> Panel:
         named_legend(axes, handles, names, loc="upper left", bbox_to_anchor=(-0.01, -0.1),
                      ncols=2)  # fmt: skip
 
-    inches = 0.5 + 0.17 * math.ceil(len(figure.parts) / 2)
+    inches = 0.75 + 0.2 * math.ceil(len(figure.parts) / 2)
     return Panel(title=figure.title, note=figure.note, inches=inches, draw=draw)
 
 

@@ -196,13 +196,16 @@ def misclassified_panel(figure: MisclassifiedFigure, images: RunImages) -> Panel
             axes.imshow(
                 tiles[one.tile], extent=(x, x + 1, y + 1, y), interpolation="none", zorder=2
             )
+            # The arrow by itself: before a name that is read from the right, it would be turned.
             texts = (
-                (short(one.true, _LETTERS), MUTED),
-                (f"→ {short(one.predicted, _LETTERS - 2)}", COLOURS["bad"]),
-                (one.confidence, MUTED),
+                (0, 0, short(one.true, _LETTERS), MUTED),
+                (0, 1, "→", COLOURS["bad"]),
+                (0.13, 1, short(one.predicted, _LETTERS - 2), COLOURS["bad"]),
+                (0, 2, one.confidence, MUTED),
             )
-            for place, (text, colour) in enumerate(texts):
-                axes.text(x, y + 1.07 + 0.165 * place, text, fontsize=6.5, va="top", color=colour)
+            for right, down, text, colour in texts:
+                top = y + 1.07 + 0.165 * down
+                axes.text(x + right, top, text, fontsize=6.5, va="top", color=colour)
         axes.set_xlim(0, 1.15 * _COLUMNS - 0.15)
         axes.set_ylim(height * n_lines, 0)
 
