@@ -28,7 +28,7 @@ SAVED_RUN = Path(__file__).parents[1] / "golden" / "run-simple.json"
 # Which files may import a library at all; a folder ends with a slash.
 HOMES = {
     "onnxruntime": ("tlbench/engine/", "exporters/common/parity.py", "exporters/precision/"),
-    "matplotlib": ("tlbench/plots/",),
+    "matplotlib": ("tlbench/reports/plots/",),
     "ray": ("tlbench/distributed/",),
     "jinja2": ("tlbench/reports/page/",),
     "openTSNE": ("tlbench/features/embedding.py",),

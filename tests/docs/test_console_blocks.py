@@ -60,6 +60,7 @@ def skeleton(output):
     changing = r"^  (INVALID|Warnings|Lowest recall)\n.*?\n\n"
     output = re.sub(changing, "", output, flags=re.MULTILINE | re.DOTALL)
     output = re.sub(r"\b(IN)?VALID\b", "VERDICT", output)
+    output = re.sub(r"[▁▂▃▄▅▆▇█]+", "BARS", output)  # of samples, as many as there are
     # A number with sign and unit; a percentile may be there in one run and need samples in another.
     output = re.sub(r"\bn/a\b", "#", output)
     output = re.sub(r"[\d.,]+( [mµ]?s)? to (?=[\d.,]+ [mµ]?s)", "", output)  # an interval, or none

@@ -2,15 +2,20 @@
 
 import dataclasses
 import json
+import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from pictured_runs import ParsedPage
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from swept_cells import cell, predictions, rounds, swept
 
-from tlbench.reports import RENDERERS
+from tlbench.core.errors import printable
+from tlbench.reports import RENDERERS, run_plot, sweep_markdown, sweep_page
 from tlbench.reports.fragment import run_fragment
 
 NAMES = [
@@ -25,6 +30,9 @@ NAMES = [
     "back\\slash\\",
     "{label=1} # EOF",
     "#1 @someone ~~gone~~ $x$",
+    "$\\frac{1}{2}$",
+    "_hidden",
+    "not a character \ufffe\uffff",
     " ",
 ]
 names = st.one_of(st.sampled_from(NAMES), st.text(min_size=1, max_size=40))
@@ -79,6 +87,15 @@ def test_openmetrics_is_still_read(named, name):
     list(text_string_to_metric_families(RENDERERS.load("openmetrics")(named(name))))
 
 
+@settings(max_examples=5)
+@given(name=names)
+def test_a_plot_shows_the_name_as_text(named, name):
+    """A formula is not set, and nothing that XML does not take is in an SVG."""
+    pytest.importorskip("matplotlib", reason="needs matplotlib (extra 'report')")
+    drawing = ET.fromstring(run_plot("latency", ".svg", named(name)))
+    assert any("median" in "".join(one.itertext()) for one in drawing.iterfind(".//{*}text"))
+
+
 @given(name=names)
 def test_the_console_has_no_control_character(named, name):
     text = RENDERERS.load("console")(named(name))
@@ -108,3 +125,46 @@ def test_the_fragment_for_notebooks_has_no_tag_of_a_name(named, name):
     assert tags.found <= {"div", "p", "b", "table", "thead", "tbody", "tr", "td", "th", "ul", "li"}
     if "<" in name:
         assert name in tags.text
+
+
+@pytest.fixture(scope="module")
+def swept_as():
+    """A sweep of two cells with a name and a reason of a failure."""
+    labels, found = predictions([0.8, 0.7], n_images=100)
+    cells = {
+        key: cell(key, labels, one, rounds(0.01 * (i + 1), seed=i))
+        for i, (key, one) in enumerate(zip(("a" * 12, "b" * 12), found, strict=True))
+    }
+    sweep = swept(cells)
+
+    def make(name):
+        first, second = sweep.cells
+        failed = dataclasses.replace(first, id="c" * 12, state="failed", reason=name, figures=None)
+        renamed = (dataclasses.replace(first, name=name), second, failed)
+        runs = {key: dataclasses.replace(one.run, warnings=(name,)) for key, one in cells.items()}
+        return dataclasses.replace(sweep, cells=renamed, command=name, dataset=name), runs
+
+    return make
+
+
+@settings(max_examples=40)
+@given(name=names)
+def test_the_page_of_a_sweep_has_no_element_of_a_name(swept_as, name):
+    """No script, in fact: there is none in such a page."""
+    page = sweep_page(*swept_as(name), location=name)
+    parsed = ParsedPage(page)
+    found = {tag for tag, _ in parsed.elements}
+    assert found.isdisjoint({"script", "img", "iframe", "object", "base"})
+    assert re.sub(r"\r\n?", "\n", printable(name)) in re.sub(r"\r\n?", "\n", parsed.text)
+    page.encode()
+    for drawing in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        ET.fromstring(drawing)
+
+
+@settings(max_examples=40)
+@given(name=names)
+def test_the_markdown_of_a_sweep_has_no_markup_of_a_name(swept_as, name):
+    tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(sweep_markdown(swept_as(name)[0]))
+    kinds = {t.type for t in tokens} | {c.type for t in tokens for c in t.children or ()}
+    assert not kinds & {"html_block", "html_inline", "link_open", "image", "fence", "code_block"}
+    assert sum(t.type == "table_open" for t in tokens) == 3

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tlbench.api.progress import Progress, listener_of
-from tlbench.core.errors import UnknownNameError
+from tlbench.core.errors import ConfigError, UnknownNameError
 from tlbench.core.files import write_atomically
 from tlbench.core.registry import unknown_name
 from tlbench.records import (
@@ -225,6 +225,47 @@ class Run:
                     drawn.save(self.folder)
         return images.has_tsne
 
+    def plot(self, kind: str, file: str | Path, *, thumbnails: bool = False) -> Path:
+        """Draw one figure of the run into a file; the same run gives the same bytes.
+
+        Parameters
+        ----------
+        kind : {"embedding", "confusion", "misclassified", "latency", "curve"}
+            The map of the features; the confusion matrix; misclassified images; each timing; or
+            learning curves, training curves and folds. ``"pareto"`` needs a comparison or a sweep.
+        file : str or Path
+            The file, which is replaced: ``.svg``, ``.png`` or ``.pdf``.
+        thumbnails : bool
+            Whether an embedding shows images in place of points where they have room.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        UnknownNameError, ConfigError
+            If there is no such plot, or *file* has another suffix.
+        ResultError
+            If the run has not what the plot shows; the message says how to get it.
+        MissingDependencyError
+            If matplotlib is not installed: ``pip install 'tlbench[report]'``.
+
+        Examples
+        --------
+        >>> run = tlbench.evaluate(heads="softmax", limit_train=100, limit_test=60)
+        >>> run.plot("confusion", "confusion.svg").name
+        'confusion.svg'
+        """
+        from tlbench.reports import check_plot, check_plot_file, run_plot
+
+        check_plot(kind, thumbnails=thumbnails)
+        suffix = check_plot_file(file)
+        predictions, images = self.predictions, self.images
+        content = run_plot(kind, suffix, self.record, predictions, images, thumbnails=thumbnails)
+        return write_plot(file, content)
+
     def save_baseline(
         self,
         file: str | Path,
@@ -351,16 +392,49 @@ class Comparison:
         """Speed relative to the first run, with confidence intervals."""
         return self.record.speed_ups
 
+    def plot(self, kind: str, file: str | Path) -> Path:
+        """Draw ``"pareto"``, the accuracy of the runs against their time, into a file.
+
+        Parameters
+        ----------
+        kind : {"pareto"}
+            The only plot of several runs.
+        file : str or Path
+            The file, which is replaced: ``.svg``, ``.png`` or ``.pdf``.
+
+        Raises
+        ------
+        UnknownNameError, ConfigError
+            If there is no such plot, or *file* has another suffix.
+        ResultError
+            If fewer than two runs have an accuracy and a timing of single images.
+        MissingDependencyError
+            If matplotlib is not installed: ``pip install 'tlbench[report]'``.
+        """
+        from tlbench.reports import check_plot_file, pareto_figure, pareto_plot
+
+        check_pareto(kind)
+        suffix = check_plot_file(file)
+        letters = (one.letter for one in self.record.runs)
+        figure = pareto_figure(list(zip(letters, self._runs, strict=True)))
+        return write_plot(file, pareto_plot(figure, suffix))
+
     def report(
         self, report_format: str = "console", *, width: int = 80, color: bool = False
     ) -> str:
-        """Return the comparison as text: ``"console"``, ``"html"`` or ``"json"``."""
-        from tlbench.reports import comparison_document, comparison_page, render_comparison
+        """Return the comparison: ``"console"``, ``"html"``, ``"json"`` or ``"markdown"``."""
+        from tlbench.reports import (
+            comparison_document,
+            comparison_markdown,
+            comparison_page,
+            render_comparison,
+        )
 
         formats: dict[str, Callable[[ComparisonRecord], str]] = {
             "console": lambda one: render_comparison(one, width=width, color=color),
             "html": lambda one: comparison_page(one, self._runs),
             "json": comparison_document,
+            "markdown": comparison_markdown,
         }
         return chosen_format(formats, report_format)(self.record)
 
@@ -433,6 +507,25 @@ class Verdict:
         from tlbench.reports import verdict_fragment
 
         return verdict_fragment(self.record)
+
+
+def check_pareto(kind: str) -> None:
+    """Raise an error for any plot that several runs, or a sweep, do not have."""
+    from tlbench.reports import check_plot
+
+    check_plot(kind)
+    if kind != "pareto":
+        raise ConfigError(
+            f"The plot {kind} shows one run, but there are several. Plot each run by itself, or "
+            "plot pareto."
+        )
+
+
+def write_plot(file: str | Path, content: bytes) -> Path:
+    """Replace the file of a plot."""
+    path = Path(file).expanduser()
+    write_atomically(path, content)
+    return path
 
 
 def chosen_format(formats: Mapping[str, Callable[[Any], str]], name: str) -> Callable[[Any], str]:

@@ -1,13 +1,13 @@
 """Sweeps in Python: measure a grid of cells, load one again, and pick a cell by a budget."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tlbench.api.backbone import LoadedBackbone
 from tlbench.api.progress import Progress, listener_of
-from tlbench.api.results import Results, Run, chosen_format
+from tlbench.api.results import Results, Run, check_pareto, chosen_format, write_plot
 from tlbench.api.settings import (
     BaselineLike,
     DatasetLike,
@@ -20,6 +20,7 @@ from tlbench.api.settings import (
 )
 from tlbench.compare import Objective, find_cell, pick_cell
 from tlbench.core.errors import ConfigError
+from tlbench.core.files import write_atomically
 from tlbench.heads import ParamValue
 from tlbench.model import ExportOptions, Fit
 from tlbench.records import Budgets, CellDifference, SweepCell, SweepFolder, read_run
@@ -27,6 +28,7 @@ from tlbench.workflows import QUICK_TIMING, RunConfig, SweepConfig
 
 if TYPE_CHECKING:
     from tlbench.records import Pick as PickRecord
+    from tlbench.records import RunResult
     from tlbench.records import Sweep as SweepRecord
     from tlbench.workflows import Command
 
@@ -60,6 +62,7 @@ def sweep(
     data_dir: Folder = None,
     cache_dir: Folder = None,
     cache: bool = True,
+    html: bool = True,
     progress: Progress = False,
 ) -> "Sweep":
     """Measure every combination of settings: a cell each, accuracy first, then latency in rounds.
@@ -96,6 +99,8 @@ def sweep(
         As for `measure_latency`.
     data_dir, cache_dir, cache, progress
         As for `run`.
+    html : bool
+        Whether to write the report into the folder as a page as well: ``report.html``.
 
     Returns
     -------
@@ -143,7 +148,8 @@ def sweep(
         rounds=rounds,
         base=base,
     )
-    return measure_sweep(config, Path(folder).expanduser(), against=against, progress=progress)
+    path = Path(folder).expanduser()
+    return measure_sweep(config, path, against=against, progress=progress, html=html)
 
 
 def _backbone_name(backbone: object) -> str:
@@ -164,12 +170,16 @@ def measure_sweep(
     against: str | None = None,
     progress: Progress = False,
     command: "Command | None" = None,
+    html: bool = True,
 ) -> "Sweep":
     """Measure what a configuration asks for; `sweep` and the command line call this."""
     from tlbench.workflows import run_sweep
 
     listener = listener_of(progress)
-    return Sweep(run_sweep(config, folder, listener, against=against, command=command), folder)
+    found = Sweep(run_sweep(config, folder, listener, against=against, command=command), folder)
+    if html:  # after the sweep is safe
+        write_atomically(folder / "report.html", found.report("html"))
+    return found
 
 
 def load_sweep(folder: str | Path) -> "Sweep":
@@ -274,18 +284,40 @@ class Sweep:
         )
         return Pick(pick_cell(SweepFolder(self.folder), budgets, objective))
 
+    def plot(self, kind: str, file: str | Path) -> Path:
+        """Draw ``"pareto"``, the accuracy of the cells against their time, into a file.
+
+        Parameters and errors are those of `Comparison.plot`.
+        """
+        from tlbench.reports import check_plot_file, pareto_plot, sweep_pareto_figure
+
+        check_pareto(kind)
+        suffix = check_plot_file(file)
+        return write_plot(file, pareto_plot(sweep_pareto_figure(self.record), suffix))
+
     def report(
         self, report_format: str = "console", *, width: int = 80, color: bool = False
     ) -> str:
-        """Return the sweep as text: ``"console"`` or ``"json"``."""
-        from tlbench.reports import render_sweep, sweep_document
+        """Return the sweep as text: ``"console"``, ``"html"``, ``"json"`` or ``"markdown"``.
+
+        The page shows the runs of all cells, which are read for it.
+        """
+        from tlbench.reports import render_sweep, sweep_document, sweep_markdown, sweep_page
 
         location = str(self.folder)
-        formats = {
+        formats: dict[str, Callable[[SweepRecord], str]] = {
             "console": lambda one: render_sweep(one, location=location, width=width, color=color),
+            "html": lambda one: sweep_page(one, self._runs(), location),
             "json": sweep_document,
+            "markdown": lambda one: sweep_markdown(one, location),
         }
         return chosen_format(formats, report_format)(self.record)
+
+    def _runs(self) -> dict[str, "RunResult"]:
+        """Return the runs of the measured cells by the cells' ids."""
+        folder = SweepFolder(self.folder)
+        found = ((cell.id, folder.run_of(cell.id)) for cell in self.record.cells if cell.figures)
+        return {name: one[0] for name, one in found if one is not None}
 
     def __str__(self) -> str:
         return self.report()

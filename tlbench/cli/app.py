@@ -13,7 +13,7 @@ from tlbench.cli.measure import drift, evaluate, latency, run
 from tlbench.cli.names import app
 from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
-from tlbench.cli.saved_runs import compare, report
+from tlbench.cli.saved_runs import compare, plot, report
 from tlbench.cli.sweeping import pick, sweep
 
 _COMMANDS = (
@@ -27,6 +27,7 @@ _COMMANDS = (
     inspect,
     extract,
     report,
+    plot,
     compare,
     gate,
     reproduce,

@@ -204,7 +204,11 @@ def save_and_show(run: "Run", saving: o.SavingOptions) -> None:
 
 def show(result: "Run | Comparison | Verdict | Sweep | Pick", report_format: str) -> None:
     """Print a result on stdout in the named format."""
+    import sys
+
     from tlbench.cli.terminal import stdout_layout
+    from tlbench.core.units import encodable
 
     width, color = stdout_layout()
-    typer.echo(result.report(report_format, width=width, color=color), nl=False)
+    text = result.report(report_format, width=width, color=color)
+    typer.echo(encodable(text, sys.stdout.encoding), nl=False)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tlbench.datasets import Columns
 
 OutputFormat = StrEnum("OutputFormat", ["CONSOLE", "JSON"])
+LaidOutFormat = StrEnum("LaidOutFormat", ["CONSOLE", "HTML", "JSON", "MARKDOWN"])
 
 RUN_HELP = "A saved run: its folder, its run.json, its id, or 'last'."
 Run = Annotated[str, typer.Argument(help=RUN_HELP)]
@@ -89,6 +90,7 @@ Strict = Annotated[
 StrictImages = Annotated[bool, typer.Option("--strict", help=f"{STRICT_HELP}.")]
 FORMAT_HELP = "What to print on stdout; messages go to stderr."
 Format = Annotated[OutputFormat, typer.Option("--format", help=FORMAT_HELP)]
+LaidOut = Annotated[LaidOutFormat, typer.Option("--format", help=FORMAT_HELP)]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress on stderr.")]
 FitName = StrEnum("FitName", ["CROP", "SQUASH", "PAD"])
 FIT_HELP = (

@@ -1,15 +1,21 @@
-"""`tlbench report` and `tlbench compare`: saved runs as text."""
+"""`tlbench report`, `tlbench plot` and `tlbench compare`: saved runs as text and as figures."""
 
 from contextlib import ExitStack
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tlbench.cli import options as o
+from tlbench.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from tlbench.api import Comparison, Run
+    from tlbench.api import Comparison, Run, Sweep
+
+PlotName = StrEnum(
+    "PlotName", ["EMBEDDING", "CONFUSION", "MISCLASSIFIED", "LATENCY", "CURVE", "PARETO"]
+)
 
 
 def report(
@@ -17,7 +23,8 @@ def report(
         list[str] | None,
         typer.Argument(
             metavar="RUN...",
-            help=f"{o.RUN_HELP} Default: last. Several are held against the first.",
+            help=f"{o.RUN_HELP} Default: last. Several are held against the first. The folder of "
+            "a sweep stands for the sweep.",
             show_default=False,
         ),
     ] = None,
@@ -26,8 +33,8 @@ def report(
         str,
         typer.Option(
             "--format",
-            help="console, html, json, or another of tlbench list renderers; of several runs, "
-            "console, html or json.",
+            help="console, html, json, or another of tlbench list renderers; of several runs and "
+            "of a sweep, console, html, json or markdown.",
         ),
     ] = "console",
     destination: Annotated[
@@ -36,28 +43,101 @@ def report(
     quiet: o.Quiet = False,
     output: o.Output = Path("runs"),
 ) -> None:
-    """Show one or more saved runs again, in any format.
+    """Show saved runs or a sweep again, in any format.
 
     html is one self-contained page with figures, images and a map of the features. The map is drawn
     by t-SNE if the extra 'report' is installed, which takes seconds to a minute the first time.
     """
-    from tlbench.api import compare_runs, load_run
     from tlbench.cli.measure import show
-    from tlbench.cli.terminal import check_text_files, listening, write_text
+    from tlbench.cli.terminal import check_text_files, write_text
 
     check_text_files(destination)
-    found: Run | Comparison
-    if runs is not None and len(runs) > 1:
-        found = compare_runs(*runs, allow_unlike=True, folder=output)
-    else:
-        found = load_run(runs[0] if runs else "last", folder=output)
-        if report_format == "html":
-            with listening(quiet=quiet) as listener:
-                found.draw_map(progress=listener)
+    found = _opened(runs, output, with_map=report_format == "html", quiet=quiet)
     if destination is None:
         show(found, report_format)
     else:
         write_text(destination, found.report(report_format))
+
+
+def _opened(
+    runs: list[str] | None, folder: Path, *, with_map: bool, quiet: bool
+) -> "Run | Comparison | Sweep":
+    """Return what is named: the last run, a run, a sweep, or several runs held against the first.
+
+    The t-SNE map of a single run is drawn where it is needed.
+    """
+    from tlbench.api import compare_runs, load_run, load_sweep
+    from tlbench.cli.terminal import listening
+
+    runs = runs or ["last"]
+    sweeps = [name for name in runs if _is_sweep(name)]
+    if sweeps and len(runs) > 1:
+        raise ConfigError(
+            f"{sweeps[0]} is a sweep, which stands alone, but {len(runs)} names were given. Its "
+            f"cells are runs: {Path(sweeps[0]) / 'cells' / 'ID'}."
+        )
+    if sweeps:
+        return load_sweep(sweeps[0])
+    if len(runs) > 1:
+        return compare_runs(*runs, allow_unlike=True, folder=folder)
+    found = load_run(runs[0], folder=folder)
+    if with_map:
+        with listening(quiet=quiet) as listener:
+            found.draw_map(progress=listener)
+    return found
+
+
+def _is_sweep(name: str) -> bool:
+    path = Path(name).expanduser()
+    return path.name == "sweep.json" or (path / "sweep.json").is_file()
+
+
+def plot(
+    kind: Annotated[PlotName, typer.Argument(metavar="KIND", help="What to draw: see above.")],
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="RUN...",
+            help=f"{o.RUN_HELP} Default: last. pareto takes several, or the folder of a sweep.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    destination: Annotated[
+        Path, typer.Option("-o", metavar="FILE", help="The file: .svg, .png or .pdf.")
+    ],
+    thumbnails: Annotated[
+        bool,
+        typer.Option(
+            "--thumbnails", help="embedding: show images in place of points where they have room."
+        ),
+    ] = False,
+    quiet: o.Quiet = False,
+    output: o.Output = Path("runs"),
+) -> None:
+    """Draw one figure of a saved run into a file.
+
+    embedding: the features of the test images in two dimensions. confusion: the confusion matrix.
+    misclassified: thumbnails with true and predicted class, the most confident first. latency: each
+    timing as a distribution and over time. curve: learning curves, training curves and folds.
+    pareto: accuracy against time of several runs or of a sweep.
+
+    The figures are those of tlbench report --format html. This needs the extra 'report'. The same
+    run gives the same bytes.
+    """
+    from tlbench.api import Run
+    from tlbench.cli.terminal import check_text_files
+    from tlbench.reports import check_matplotlib, check_plot, check_plot_file
+
+    check_plot(kind.value, thumbnails=thumbnails)
+    check_plot_file(destination)
+    check_matplotlib()
+    check_text_files(destination)
+    found = _opened(runs, output, with_map=kind is PlotName.EMBEDDING, quiet=quiet)
+    if isinstance(found, Run):
+        found.plot(kind.value, destination, thumbnails=thumbnails)
+    else:
+        found.plot(kind.value, destination)
 
 
 def compare(
@@ -78,7 +158,7 @@ def compare(
             "head parameters differ; the report lists the differences.",
         ),
     ] = False,
-    output_format: o.Format = o.OutputFormat.CONSOLE,
+    output_format: o.LaidOut = o.LaidOutFormat.CONSOLE,
     destination: Annotated[
         Path | None, typer.Option("-o", help="Write the comparison to this file instead of stdout.")
     ] = None,

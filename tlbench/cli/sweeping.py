@@ -134,7 +134,10 @@ def sweep(
     no_costs: p.NoCosts = False,
     strict: o.Strict = False,
     folders: o.FolderOptions,
-    output_format: o.Format = o.OutputFormat.CONSOLE,
+    no_html: Annotated[
+        bool, typer.Option("--no-html", help="Write no report.html into the folder of the sweep.")
+    ] = False,
+    output_format: o.LaidOut = o.LaidOutFormat.CONSOLE,
     quiet: o.Quiet = False,
 ) -> None:
     """Measure every combination of some settings, and compare them.
@@ -172,6 +175,7 @@ def sweep(
                 against=against,
                 progress=listener,
                 command=partial(sweep_command, against=against),
+                html=not no_html,
             )
     except KeyboardInterrupt as interrupt:
         typer.echo("tlbench: interrupted; the same command goes on with what is missing.", err=True)

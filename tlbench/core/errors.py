@@ -3,9 +3,10 @@
 import re
 from typing import Final
 
-# C0, C1, line separators, what changes the direction of text, surrogates of names in other codes.
+# C0, C1, line separators, what changes the direction of text, surrogates of names in other codes,
+# and the two noncharacters that XML does not take.
 _CONTROL: Final = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff\ufffe\uffff]"
 )
 
 

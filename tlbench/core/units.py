@@ -1,9 +1,14 @@
 """Numbers as text for people, and how such text is laid out."""
 
+import itertools
 import math
+import statistics
 import textwrap
+from collections.abc import Sequence
 
 _BYTE_UNITS = ("B", "kB", "MB", "GB", "TB")
+# Bars from low to high, and what stands for each where an output has no such characters.
+_BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -67,6 +72,29 @@ def format_factor(value: float) -> str:
 def format_count(value: float) -> str:
     """Return a count with thousands separated: ``1,017``."""
     return f"{value:,.0f}"
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Return a bar for each value, between the lowest and the highest: ``▁▃█▂``."""
+    low, high = min(values), max(values)
+    step = (high - low) / (len(_BARS) - 1) or 1.0
+    return "".join(_BARS[round((one - low) / step)] for one in values)
+
+
+def group_medians(values: Sequence[float], most: int) -> list[float]:
+    """Return the medians of at most *most* groups of neighbours, of nearly equal size."""
+    n_groups = min(most, len(values))
+    ends = [len(values) * i // n_groups for i in range(n_groups + 1)]
+    return [statistics.median(values[i:j]) for i, j in itertools.pairwise(ends)]
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Return text for an output whose encoding may lack the bars of `sparkline`: ``_:#.``."""
+    try:
+        _BARS.encode(encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return text.translate(str.maketrans(_BARS, _PLAIN_BARS))
+    return text
 
 
 def labelled(label: str, text: str, *, indent: int, width: int = 80) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from tlbench.core.units import format_count, format_factor, format_points
-from tlbench.records import Comparison, RunResult
+from tlbench.records import Comparison, RunResult, Sweep
 from tlbench.reports.accuracy import first_result
 from tlbench.reports.figures import IntervalFigure, IntervalRow, ParetoFigure, ParetoPoint, Tone
+from tlbench.reports.sweep import fastest_first, samples_text
 
 
 def speed_up_figure(comparison: Comparison) -> IntervalFigure | None:
@@ -109,6 +110,32 @@ def pareto_figure(runs: Sequence[tuple[str, RunResult]]) -> ParetoFigure | None:
         ),
         note=f"n = {' or '.join(sizes)} test images; whiskers: 95 % intervals. On the front: no "
         "other run is both faster and more accurate. A hollow mark: the timing is INVALID.",
+    )
+
+
+def sweep_pareto_figure(sweep: Sweep) -> ParetoFigure | None:
+    """Return accuracy against time of the measured cells, numbered from the fastest."""
+    measured = fastest_first(sweep.cells)
+    if len(measured) < 2:  # noqa: PLR2004 - a front of one says nothing
+        return None
+    return ParetoFigure(
+        title="Accuracy against time",
+        points=tuple(
+            ParetoPoint(
+                label=str(number),
+                name=cell.name + (", reference" if cell.id == sweep.against else ""),
+                seconds=one.image_s,
+                seconds_interval=one.image_interval,
+                fraction=one.accuracy_fraction,
+                interval=one.accuracy_interval,
+                on_front=one.on_front,
+                valid=one.verdict != "INVALID",
+            )
+            for number, (cell, one) in enumerate(measured, start=1)
+        ),
+        note=f"{samples_text(sweep.cells)}; whiskers: 95 % intervals, those of times over the "
+        "rounds. On the front: no other cell is both faster and more accurate. A hollow mark: the "
+        "timing is INVALID.",
     )
 
 

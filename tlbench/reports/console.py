@@ -86,6 +86,7 @@ def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:
     yield timing.ratio_table(run)
     yield timing.latency_table(run.latency)
     yield timing.costs_table(run.latency)
+    yield timing.samples_table(run.latency)
     if run.breakdown:
         yield timing.breakdown_table(run.breakdown)
     yield {"INVALID": timing.verdict_lines(run.latency)}

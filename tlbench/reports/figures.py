@@ -209,7 +209,7 @@ def confusion_figure(
         classes=tuple(classes),
         counts=tuple(map(tuple, counts)),
         note=f"n = {format_count(n_images)} test images. Lines: true class; columns: predicted "
-        "class; unit: images. Counts have no interval; those of recall are above.",
+        "class; unit: images. Counts have no interval.",
     )
 
 

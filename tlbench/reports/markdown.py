@@ -4,10 +4,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from tlbench.core.errors import printable
-from tlbench.records import Comparison, RunResult
+from tlbench.records import Comparison, RunResult, Sweep
 from tlbench.reports.base import Part, Table
 from tlbench.reports.comparison import comparison_parts, comparison_title
 from tlbench.reports.console import run_parts, title_parts
+from tlbench.reports.sweep import sweep_parts, sweep_title
 
 
 def render(
@@ -23,6 +24,11 @@ def comparison_markdown(comparison: Comparison) -> str:
     return markdown(comparison_title(comparison), comparison_parts(comparison))
 
 
+def sweep_markdown(sweep: Sweep, location: str | None = None) -> str:
+    """Return a sweep as Markdown."""
+    return markdown(sweep_title(sweep), sweep_parts(sweep, location))
+
+
 def markdown(title: Sequence[str], parts: Iterable[Part]) -> str:
     """Return a title and the parts that are not empty; every text is shown as it is."""
     name, *about = map(markdown_cell, title)
@@ -30,7 +36,7 @@ def markdown(title: Sequence[str], parts: Iterable[Part]) -> str:
     for part in parts:
         if isinstance(part, Table):
             if part.rows:
-                blocks += [_heading(part.title), markdown_table(part)]
+                blocks += [_heading(part.title), markdown_table(part), markdown_cell(part.note)]
             continue
         for section, lines in part.items():
             if lines:

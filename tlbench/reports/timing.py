@@ -9,6 +9,8 @@ from tlbench.core.units import (
     format_factor,
     format_percent,
     format_seconds,
+    group_medians,
+    sparkline,
 )
 from tlbench.records import (
     Breakdown,
@@ -25,7 +27,7 @@ from tlbench.reports.base import Table, letters_of, table
 _SHOWN = (0.5, 0.9, 0.99)
 # Where nobody could look at these, silence would be taken for a quiet machine.
 _DISTURBANCES = {"other load", "gpu clock"}
-_BAR_WIDTH = 24
+_BAR_WIDTH = _SPARK_WIDTH = 24
 
 
 def format_rate(value: float) -> str:
@@ -94,6 +96,23 @@ def costs_table(results: Sequence[LatencyResult]) -> Table:
     columns = "scenario | >batch | >samples | >median, 95 % interval | >CPU ms/image"
     note = "n is in the column samples: calls of the whole batch."
     return table("Timing details", columns + " | >peak memory" * has_memory, rows, note)
+
+
+def samples_table(results: Sequence[LatencyResult]) -> Table:
+    """Return the samples of each timing in the order measured, as bars."""
+    letters, rows = _letters(results), []
+    for one in results:
+        if one.samples_s:
+            medians = group_medians(one.samples_s, _SPARK_WIDTH)
+            ends = map(format_seconds, (min(medians), max(medians)))
+            bars = sparkline(medians)
+            rows.append((_name(one, letters), str(one.batch_size), bars, *ends))
+    note = (
+        "n and intervals are in the table above; each bar is the median of neighbouring calls, the "
+        "lowest and the highest of which are given."
+    )
+    columns = "scenario | >batch | calls, in the order measured | >lowest bar | >highest bar"
+    return table("Samples", columns, rows, note)
 
 
 def timing_title(one: LatencyResult, results: Sequence[LatencyResult]) -> str:

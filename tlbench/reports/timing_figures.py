@@ -1,5 +1,6 @@
 """The data of figures about time: samples, slow phases, and the steps from image to label."""
 
+import math
 import statistics
 from collections.abc import Sequence
 
@@ -54,6 +55,39 @@ def timing_figure(one: LatencyResult, name: str) -> TimingFigure:
 def timing_figures(results: Sequence[LatencyResult]) -> list[TimingFigure]:
     """Return a figure for each timing that has samples."""
     return [timing_figure(one, timing_title(one, results)) for one in results if one.samples_s]
+
+
+def usual_range(figure: TimingFigure) -> tuple[float, float]:
+    """Return the seconds between which a distribution is drawn.
+
+    Beyond the last percentile that is known, a few outliers would flatten everything else.
+    """
+    samples = sorted(figure.samples_s)
+    known = max([value for _, value in figure.marks] + [samples[len(samples) // 2]])
+    low = samples[0]
+    high = min(samples[-1], max(known * 1.15, known + 2 * (known - low))) or 1e-9
+    return _widened(low, high)
+
+
+def range_over_time(samples: Sequence[float]) -> tuple[float, float]:
+    """Return the seconds between which samples are drawn in their order."""
+    ordered = sorted(samples)
+    cut = ordered[min(len(ordered) - 1, int(0.995 * len(ordered)))] * 1.5
+    return _widened(ordered[0], min(ordered[-1], cut))
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    return (low, high) if high > low else (low * 0.95, high * 1.05 or 1.0)
+
+
+def histogram(samples: Sequence[float], low: float, high: float) -> list[int]:
+    """Return how many samples up to *high* lie in each of some bins of equal width."""
+    n_bins = max(6, min(40, 2 * round(math.sqrt(len(samples)))))
+    counts = [0] * n_bins
+    for sample in samples:
+        if sample <= high:
+            counts[min(n_bins - 1, int((sample - low) / (high - low) * n_bins))] += 1
+    return counts
 
 
 def halves(n_samples: int) -> tuple[tuple[int, int], tuple[int, int]]:

@@ -158,12 +158,12 @@ def lines(figure: LineFigure) -> Markup:
 def pareto(figure: ParetoFigure) -> Markup:
     """Draw accuracy against time on a logarithmic axis, with the front as a line."""
     seconds = [one.seconds for one in figure.points]
+    size, unit = time_unit(math.sqrt(min(seconds) * max(seconds)))
     seconds += [end for one in figure.points for end in one.seconds_interval or ()]
     fractions = [end for one in figure.points for end in one.interval]
     low_s, high_s = min(seconds) / 1.15, max(seconds) * 1.15
     low = max(0.0, min(fractions) - 0.01)
     high = min(1.0, max(fractions) + 0.01)
-    size, unit = time_unit(min(seconds))
     left, right, top, bottom = 42.0, 388.0, 10.0, 210.0
 
     def across(value: float) -> float:

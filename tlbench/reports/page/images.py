@@ -1,18 +1,22 @@
 """The test images of a run in a page: confusion matrix, gallery, map, and the script's data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
 
-from tlbench.core.arrays import LabelArray
-from tlbench.core.errors import ResultError, printable
+from tlbench.core.errors import printable
 from tlbench.core.units import format_count, format_percent
-from tlbench.records import CodeMap, Predictions, RunImages, RunResult, entry_name
-from tlbench.reports.accuracy import first_result
 from tlbench.reports.base import table
-from tlbench.reports.figures import ConfusionFigure, confusion_figure
+from tlbench.reports.figures import ConfusionFigure
+from tlbench.reports.image_figures import (
+    N_SHOWN,
+    MisclassifiedImage,
+    ShownImages,
+    confusion_of,
+    map_method,
+    misclassified_figure,
+)
 from tlbench.reports.page.markup import (
     figure_markup,
     folded,
@@ -24,61 +28,16 @@ from tlbench.reports.page.markup import (
 # A matrix of more classes is a list of its largest cells.
 _MOST_CLASSES = 25
 _MOST_CONFUSIONS = 40
-# Images that stand in the markup itself; the script shows the others.
-_N_GALLERY = 48
 # Bytes for the names, and for the predictions of the heads: of very many images, names are cut at
 # the front, and the last heads cannot be chosen.
 _NAME_BYTES = _HEAD_BYTES = 350_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownImages:
-    """Predictions of a run with what it keeps of its test images."""
-
-    run: RunResult
-    predictions: Predictions
-    images: RunImages | None
-
-    def check(self) -> None:
-        """Raise ResultError if a label is none of the classes."""
-        for found in self.predictions.arrays.values():
-            if found is self.predictions.index or not len(found):
-                continue
-            if found.min() < 0 or found.max() >= len(self.classes):
-                raise ResultError(
-                    f"Run {self.run.id} is damaged: its predictions have labels from {found.min()} "
-                    f"to {found.max()}, but it has {len(self.classes)} classes. Measure it again."
-                )
-
-    @property
-    def entries(self) -> list[str]:
-        """Names of the predictions that are shown: those on the backbone's features."""
-        found = [entry_name(one) for one in self.run.accuracy if not one.baseline]
-        return [name for name in found if name in self.predictions.entries]
-
-    @property
-    def first(self) -> str | None:
-        """Name of the predictions of the report's answer."""
-        first = first_result(self.run.accuracy)
-        name = entry_name(first) if first else None
-        return name if name in self.entries else next(iter(self.entries), None)
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """Names of the classes."""
-        return self.run.dataset.classes if self.run.dataset else ()
 
 
 def confusion_blocks(shown: ShownImages) -> list[Markup]:
     """Return a matrix for the first head, and one for each other, folded."""
     blocks: list[Markup] = []
     for name in sorted(shown.entries, key=lambda name: name != shown.first):
-        figure = confusion_figure(
-            shown.classes,
-            shown.predictions.labels.tolist(),
-            shown.predictions.entries[name].tolist(),
-            name,
-        )
+        figure = confusion_of(shown, name)
         matrix, listed = _confusion(figure)
         if name == shown.first:
             blocks = [matrix, *([listed] if listed else []), *blocks]
@@ -152,49 +111,26 @@ def _clickable(markup: Markup, figure: ConfusionFigure, cells: Sequence[tuple[in
 
 def gallery_block(shown: ShownImages) -> tuple[list[Markup], tuple[int, ...]]:
     """Return the misclassified images, the most confident first, and which thumbnails they are."""
-    assert shown.images is not None
-    assert shown.first is not None
-    document, name = shown.images.document, shown.first
-    predicted, labels = shown.predictions.entries[name], shown.predictions.labels
-    confidence = document.confidence.get(name)
-    wrong = [tile for tile, row in enumerate(document.rows) if predicted[row] != labels[row]]
-    if confidence is not None:
-        wrong.sort(key=lambda tile: -confidence.values[tile])
-    tiles = wrong[:_N_GALLERY]
-    items = Markup().join(_item(shown, tile, labels, predicted) for tile in tiles)
-    kind = confidence.kind if confidence else None
-    order = {
-        "probability": "the most confident first: % is the probability of the predicted class",
-        "margin": "the most confident first: by the margin of the score over the next class's",
-        None: "in the order of the data set: this head gives no scores",
-    }[kind]
-    n_wrong, n_shown = format_count(len(wrong)), format_count(len(document.rows))
-    about = f"{n_wrong} of n = {n_shown} images are misclassified by {name}; {order}."
-    if len(document.rows) < document.n_test:
-        about += f" Thumbnails were kept of {n_shown} of {format_count(document.n_test)} images."
-    if len(tiles) < len(wrong):
-        about += f" The first {len(tiles)} are shown here."
-    gallery = Markup('<ul class="gallery" id="gallery">{}</ul>').format(items)
-    return [paragraph(about, "about"), Markup('<div id="browser"></div>'), gallery], tuple(tiles)
+    figure = misclassified_figure(shown)
+    gallery = Markup('<ul class="gallery" id="gallery">{}</ul>').format(
+        Markup().join(map(_item, figure.images))
+    )
+    blocks = [paragraph(figure.note, "about"), Markup('<div id="browser"></div>'), gallery]
+    return blocks, tuple(one.tile for one in figure.images)
 
 
-def _item(shown: ShownImages, tile: int, labels: LabelArray, predicted: LabelArray) -> Markup:
-    assert shown.images is not None
-    assert shown.first is not None
-    document = shown.images.document
-    row = document.rows[tile]
-    title = document.names[tile] if document.names else f"test image {row}"
-    confidence = document.confidence.get(shown.first)
-    sure = ""
-    if confidence is not None:
-        value = confidence.values[tile]
-        sure = format_percent(value, 0) if confidence.kind == "probability" else f"{value:.2f}"
-    true, found = (shown.classes[int(of[row])] for of in (labels, predicted))
+def _item(one: MisclassifiedImage) -> Markup:
     return Markup(
         '<li><span class="thumb t{tile}" role="img" aria-label="{title}" title="{title}"></span>'
         '<span class="was"><bdi>{true}</bdi></span> <span class="as">→ <bdi>{found}</bdi></span> '
         '<span class="sure">{sure}</span></li>'
-    ).format(tile=tile, title=text(title), true=text(true), found=text(found), sure=sure)
+    ).format(
+        tile=one.tile,
+        title=text(one.name),
+        true=text(one.true),
+        found=text(one.predicted),
+        sure=one.confidence,
+    )
 
 
 def map_blocks(shown: ShownImages, run_id: str) -> list[Markup]:
@@ -205,7 +141,7 @@ def map_blocks(shown: ShownImages, run_id: str) -> list[Markup]:
             paragraph("There is no map: too few images, or too many features, or none were kept.")
         ]
     rows = [
-        ("method", _method(found)),
+        ("method", map_method(found)),
         ("seed", str(found.seed)),
         ("images on the map", format_count(len(found.points))),
         ("features of each", format_count(found.n_features)),
@@ -233,12 +169,6 @@ def map_blocks(shown: ShownImages, run_id: str) -> list[Markup]:
         ),
         table_markup(table("How faithful the map is", " | ", rows, note)),
     ]
-
-
-def _method(found: CodeMap) -> str:
-    if found.method == "PCA":
-        return "PCA: the first two principal components"
-    return f"t-SNE of the first {found.n_components} principal components"
 
 
 def script_data(shown: ShownImages) -> Mapping[str, Any]:
@@ -269,7 +199,7 @@ def script_data(shown: ShownImages) -> Mapping[str, Any]:
         "points": [list(point) for point in document.code_map.points] if document.code_map else [],
         "columns": n_columns,
         "lines": -(-len(rows) // n_columns),
-        "shown": _N_GALLERY,
+        "shown": N_SHOWN,
     }
 
 

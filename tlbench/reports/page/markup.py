@@ -136,14 +136,17 @@ def slug(title: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "part"
 
 
-def table_markup(table: Table, *, level: int = 3) -> Markup:
-    """Return a table with its heading and note; wide ones scroll inside their box."""
+def table_markup(table: Table, *, level: int = 3, links: Mapping[str, str] | None = None) -> Markup:
+    """Return a table with its heading and note; wide ones scroll inside their box.
+
+    *links* are the places in the page of what first cells name.
+    """
     if not table.rows:
         return Markup()
     head = Markup()
     if any(table.columns):
         head = _row(Markup("th"), table.columns, table.right)
-    body = Markup().join(_row(Markup("td"), row, table.right) for row in table.rows)
+    body = Markup().join(_row(Markup("td"), row, table.right, links) for row in table.rows)
     note = Markup('<p class="note">{}</p>').format(text(table.note)) if table.note else Markup()
     title = text(table.title or "In short")
     return Markup(
@@ -153,16 +156,25 @@ def table_markup(table: Table, *, level: int = 3) -> Markup:
     ).format(level=level, title=title, head=head, body=body, note=note)
 
 
-def _row(tag: Markup, cells: Iterable[str], right: Iterable[bool]) -> Markup:
-    filled = []
+def _row(
+    tag: Markup,
+    cells: Iterable[str],
+    right: Iterable[bool],
+    links: Mapping[str, str] | None = None,
+) -> Markup:
+    filled: list[Markup] = []
     for cell, is_right in zip(cells, right, strict=True):
         # A header without a text is no header.
         name = Markup("td") if tag == "th" and not cell else tag
         scope = Markup(' scope="col"') if name == "th" else Markup()
         kind = "num" if is_right else "short" if len(cell) <= _SHORT else "long"
+        place = (links or {}).get(cell) if not filled else None
+        shown = text(cell)
+        if place is not None:
+            shown = Markup('<a href="#{}">{}</a>').format(place, shown)
         filled.append(
             Markup('<{tag}{scope} class="{kind}" dir="auto">{cell}</{tag}>').format(
-                tag=name, scope=scope, kind=kind, cell=text(cell)
+                tag=name, scope=scope, kind=kind, cell=shown
             )
         )
     return Markup("<tr>{}</tr>").format(Markup().join(filled))

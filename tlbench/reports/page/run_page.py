@@ -24,9 +24,9 @@ from tlbench.reports.figures import (
     recall_figure,
     training_figures,
 )
+from tlbench.reports.image_figures import ShownImages, shown_images
 from tlbench.reports.page import charts, timing_charts
 from tlbench.reports.page.images import (
-    ShownImages,
     confusion_blocks,
     gallery_block,
     map_blocks,
@@ -50,8 +50,9 @@ from tlbench.reports.timing_figures import parts_figure, timing_figures
 _SECTIONS = {
     "accuracy": ("", "Accuracy", "Gain of the backbone on the same images", "Answer", "Metrics",
                  "Parameter search", "Accuracy by group", "Lowest recall"),
-    "speed": ("Latency", "Timing details", "Time per image", "INVALID", "Models under test",
-              "Latency ratio (above 1 is slower than A)", "Feature extraction"),
+    "speed": ("Latency", "Timing details", "Samples", "Time per image", "INVALID",
+              "Models under test", "Latency ratio (above 1 is slower than A)",
+              "Feature extraction"),
     "warnings": ("Warnings", "Incomplete", "Unused files"),
     "origin": ("Saved", "Repeat"),
 }  # fmt: skip
@@ -89,12 +90,7 @@ def run_page(
     predictions, images : Predictions or None, RunImages or None
         What it keeps of its test images; what is missing is said to be absent.
     """
-    shown = None
-    if predictions is not None:
-        if images is not None and images.document.n_test != len(predictions.labels):
-            images = None  # of another run
-        shown = ShownImages(run=run, predictions=predictions, images=images)
-        shown.check()
+    shown = shown_images(run, predictions, images)
     gallery: list[Markup] = []
     drawn: tuple[int, ...] = ()
     can_show = shown is not None and shown.images is not None and shown.first is not None

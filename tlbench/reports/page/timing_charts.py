@@ -1,8 +1,5 @@
 """The samples of a timing as SVG: their distribution, and in the order measured."""
 
-import math
-from collections.abc import Sequence
-
 from markupsafe import Markup
 
 from tlbench.core.units import format_seconds
@@ -19,7 +16,7 @@ from tlbench.reports.page.svg import (
     time_unit,
     words,
 )
-from tlbench.reports.timing_figures import halves
+from tlbench.reports.timing_figures import halves, histogram, range_over_time, usual_range
 
 _LEFT, _RIGHT = 34.0, 384.0
 _FEW = 500  # samples whose dots may be larger
@@ -29,13 +26,8 @@ def distribution(figure: TimingFigure) -> Markup:
     """Draw how often a call took how long, with percentiles and the interval of the median."""
     samples = sorted(figure.samples_s)
     size, unit = time_unit(samples[len(samples) // 2])
-    # Beyond the last percentile that is known, a few outliers would flatten everything else.
-    known = max([value for _, value in figure.marks] + [samples[len(samples) // 2]])
-    low = samples[0]
-    high = min(samples[-1], max(known * 1.15, known + 2 * (known - low))) or 1e-9
-    if high <= low:
-        low, high = low * 0.95, high * 1.05 or 1.0
-    counts = _histogram(samples, low, high)
+    low, high = usual_range(figure)
+    counts = histogram(samples, low, high)
     n_bins, n_beyond = len(counts), len(samples) - sum(counts)
     left, right, top, bottom = _LEFT, _RIGHT, 52.0, 170.0
 
@@ -83,16 +75,6 @@ def distribution(figure: TimingFigure) -> Markup:
     return figure_block(figure, bottom + 38, parts, f"Distribution of {figure.title}")
 
 
-def _histogram(samples: Sequence[float], low: float, high: float) -> list[int]:
-    """Return how many samples up to *high* lie in each of some bins of equal width."""
-    n_bins = max(6, min(40, 2 * round(math.sqrt(len(samples)))))
-    counts = [0] * n_bins
-    for sample in samples:
-        if sample <= high:
-            counts[min(n_bins - 1, int((sample - low) / (high - low) * n_bins))] += 1
-    return counts
-
-
 def _placed(marks: list[tuple[float, str, float]]) -> list[tuple[float, float, float, str]]:
     """Return place, centre of the label, height and text of each percentile; no two overlap."""
     levels = (46.0, 32.0, 18.0, 4.0)
@@ -111,12 +93,7 @@ def over_time(figure: TimingFigure) -> Markup:
     """Draw each call in the order measured, with the running median and slow phases."""
     samples = figure.samples_s
     size, unit = time_unit(sorted(samples)[len(samples) // 2])
-    low, high = min(samples), max(samples)
-    ordered = sorted(samples)
-    cut = ordered[min(len(ordered) - 1, int(0.995 * len(ordered)))] * 1.5
-    high = min(high, cut)
-    if high <= low:
-        low, high = low * 0.95, high * 1.05 or 1.0
+    low, high = range_over_time(samples)
     left, right, top, bottom = 42.0, 384.0, 10.0, 170.0
     n = max(1, len(samples) - 1)
 

@@ -1,0 +1,1 @@
+"""Figures as files for papers and slides: SVG, PNG and PDF, drawn by matplotlib."""
