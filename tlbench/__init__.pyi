@@ -12,6 +12,7 @@ from .api import (
     load_run,
     measure_latency,
     run,
+    train,
     write_report,
 )
 from .core.errors import TlbenchError
@@ -37,5 +38,6 @@ __all__ = [
     "load_run",
     "measure_latency",
     "run",
+    "train",
     "write_report",
 ]

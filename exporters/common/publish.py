@@ -20,7 +20,14 @@ from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.files import write_atomically
 from tlbench.core.progress import Listener
-from tlbench.model import CARD_KEY, NETWORK_INPUT, ModelCard, Weights, encode_card
+from tlbench.model import (
+    CARD_KEY,
+    NETWORK_INPUT,
+    ModelCard,
+    TrainingRecord,
+    Weights,
+    encode_card,
+)
 
 
 def publish(
@@ -40,6 +47,7 @@ def publish(
     reference_name: str,
     destination: Path,
     listener: Listener,
+    training: TrainingRecord | None = None,
 ) -> ModelCard:
     """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
@@ -82,6 +90,7 @@ def publish(
         parity=parity,
         exported_by=f"tlbench {metadata.version('tlbench')}",
         preprocess=describe_preprocessing(fit, size, resize, preprocessing),
+        training=training,
     )
     write_with_card(model, card, destination)
     return card

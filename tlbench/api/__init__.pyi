@@ -3,6 +3,7 @@ from .export import export
 from .measure import evaluate, extract, measure, measure_latency, run
 from .results import Comparison, Results, Run, Verdict
 from .saved import check_gate, compare_runs, load_run, write_report
+from .train import train
 
 __all__ = [
     "Comparison",
@@ -20,5 +21,6 @@ __all__ = [
     "measure",
     "measure_latency",
     "run",
+    "train",
     "write_report",
 ]

@@ -14,6 +14,7 @@ from tlbench.cli.names import app
 from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, report
+from tlbench.cli.train import train
 
 _COMMANDS = (
     run,
@@ -27,6 +28,7 @@ _COMMANDS = (
     compare,
     gate,
     reproduce,
+    train,
     fuse,
     predict,
     doctor,

@@ -8,8 +8,15 @@ from typing import TypeAlias
 
 from tlbench.cli.names import option_words
 from tlbench.datasets import Columns
-from tlbench.model import FULL_PRECISION, ExportOptions
-from tlbench.workflows import QUICK_TIMING, ProtocolConfig, RecipeChoices, RunConfig, TimingConfig
+from tlbench.model import FULL_PRECISION, ExportOptions, TrainingOptions
+from tlbench.workflows import (
+    QUICK_TIMING,
+    ProtocolConfig,
+    RecipeChoices,
+    RunConfig,
+    TimingConfig,
+    TrainingPlan,
+)
 
 # Fields that the command itself states, without an option.
 _IMPLIED = {"model", "candidates", "accuracy", "timing", "protocol", "export", "columns"}
@@ -18,7 +25,9 @@ _OF_BACKBONE = ("fit", "crop_fraction", "input_size")
 # Fields that a recipe states as well.
 _OF_RECIPE = {"dataset", "heads", "baselines"}
 
-_Settings: TypeAlias = RunConfig | Columns | TimingConfig | ProtocolConfig | ExportOptions
+_Settings: TypeAlias = (
+    RunConfig | Columns | TimingConfig | ProtocolConfig | ExportOptions | TrainingOptions
+)
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -76,6 +85,16 @@ def _exported_first(config: RunConfig) -> str:
         words += _changed(config.columns, RunConfig().columns)
     of_file = replace(config, model=file, export=ExportOptions(), precision=FULL_PRECISION)
     return f"{shlex.join([*words, '-o', file])} && {repeat_command(of_file)}"
+
+
+def train_command(plan: TrainingPlan, config: RunConfig) -> str:
+    """Return the command line that repeats a training from its beginning."""
+    words = ["tlbench", "train", str(plan.network)]
+    words += _changed(config, RunConfig(), _IMPLIED | {"heads", "baselines"})
+    words += _changed(config.columns, RunConfig().columns)
+    words += _changed(plan.options, TrainingOptions(), {"seed"})
+    words += option_words("folds", config.protocol.folds)
+    return shlex.join([*words, "-o", str(plan.destination)])
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:

@@ -14,6 +14,7 @@ from .predict import FoundImages, find_images, predict_images
 from .reproduce import RecipeChoices, reproduce_recipe
 from .run import RunOutcome, run_benchmark
 from .steps.features import SplitFeatures, extract_dataset_split
+from .train import TrainingPlan, train_network
 
 __all__ = [
     "DEFAULT_HEADS",
@@ -26,6 +27,7 @@ __all__ = [
     "RunOutcome",
     "SplitFeatures",
     "TimingConfig",
+    "TrainingPlan",
     "default_cache_dir",
     "default_data_dir",
     "export_at_precision",
@@ -35,4 +37,5 @@ __all__ = [
     "predict_images",
     "reproduce_recipe",
     "run_benchmark",
+    "train_network",
 ]

@@ -75,7 +75,7 @@ def _measure_one(
         accuracy = measure_accuracy(context, heads) if heads else NOT_MEASURED
         images = context.dataset.test.images if heads else None
         inputs = latency_inputs(context.model, images)
-        timing = _time(context, inputs, accuracy) if config.latency else _Timing()
+        timing = time_model(context, inputs, accuracy) if config.latency else Timing()
         result = make_record(
             config,
             created,
@@ -106,14 +106,16 @@ def _measure_one(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Timing:
+class Timing:
+    """What was measured of a model's speed."""
+
     latency: tuple[LatencyResult, ...] = ()
     breakdown: Breakdown | None = None
     ratios: tuple[LatencyRatio, ...] = ()
     complete: bool = True
 
 
-def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy) -> _Timing:
+def time_model(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy) -> Timing:
     """Measure latency, then what is derived from it; Ctrl-C keeps the results until then."""
     config, listener = context.config, context.listener
     latency: list[LatencyResult] = []
@@ -134,4 +136,4 @@ def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy
             raise
         complete = False
     context.close_session()
-    return _Timing(latency=tuple(latency), breakdown=breakdown, ratios=ratios, complete=complete)
+    return Timing(latency=tuple(latency), breakdown=breakdown, ratios=ratios, complete=complete)
