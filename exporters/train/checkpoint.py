@@ -83,7 +83,8 @@ class Checkpoint:
             )
             raise TrainingError(msg)
         try:
-            with np.load(path, allow_pickle=False) as file:
+            # numpy leaves a file open that it opens and cannot read.
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
                 meta = json.loads(file[_META].tobytes())
                 _check_version(meta.pop("version"))
                 arrays: dict[str, Any] = {

@@ -50,6 +50,11 @@ class _Network:
 
     requires = ("tensorflow", "tf2onnx")
 
+    def settings(self, options: TrainingOptions) -> Settings:
+        """Return everything that decides how it is trained."""
+        defaults: Defaults = self.defaults  # type: ignore[attr-defined]  # each network has them
+        return defaults.settings(options)
+
     def train(
         self, request: "TrainingRequest", destination: Path, listener: "Listener"
     ) -> "ModelCard":

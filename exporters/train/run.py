@@ -14,12 +14,13 @@ from exporters.train.checkpoint import Checkpoint, refuse_unfinished
 from exporters.train.export import check_exportable, export_checkpoint
 from exporters.train.images import hold, preparation, standardisation
 from exporters.train.loop import Examples, Training, count_parameters
-from exporters.train.networks import Defaults, Settings
 from exporters.train.session import Backend, training_session
 from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ConfigError, DataError
 from tlbench.core.progress import Listener, task
-from tlbench.model import ExportOptions, ModelCard, TrainingRecord, TrainingRequest
+from tlbench.model import ExportOptions, ModelCard, TrainingOptions, TrainingRecord, TrainingRequest
+
+Settings = dict[str, Any]
 
 _HELD_OUT = 10  # one of so many training images, for early stopping
 
@@ -29,8 +30,10 @@ class Network(Protocol):
 
     name: str
     least_size: int
-    defaults: Defaults
     pretrained: KerasNetwork | None
+
+    def settings(self, options: TrainingOptions) -> Settings:
+        """Return everything that decides how it is trained."""
 
     def build(self, keras: Any, settings: Settings, n_classes: int, seed: int) -> Built:  # noqa: ANN401
         """Return the network with its initial weights."""
@@ -44,7 +47,7 @@ def train_and_export(
 ) -> ModelCard:
     """Train *network*, or go on with its checkpoint, and write it as an ONNX file."""
     options = request.options
-    settings = network.defaults.settings(options)
+    settings = network.settings(options)
     phases = network.phases(settings)
     _check(network, request, settings)
     if not request.resume:

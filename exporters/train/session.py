@@ -30,15 +30,21 @@ class Backend:
 
     @property
     def device(self) -> str:
-        """What computes: ``cpu``, or the GPU as the backend calls it."""
-        names = [name for name in self.keras.distribution.list_devices() if "cpu" not in name]
-        return names[0] if names else "cpu"
+        """What computes: ``cpu``, or the first GPU by its name."""
+        library = sys.modules[self.name]  # Keras has imported it
+        match self.name:
+            case "torch":
+                return str(library.cuda.get_device_name()) if library.cuda.is_available() else "cpu"
+            case "tensorflow":
+                gpus = library.config.list_logical_devices("GPU")
+                return str(gpus[0].name) if gpus else "cpu"
+        return str(library.devices()[0].device_kind)
 
     def device_peak_bytes(self) -> int | None:
         """Return the most memory used on the GPU; None on a CPU, or if it cannot be read."""
         if self.device == "cpu":
             return None
-        library = sys.modules[self.name]  # Keras has imported it
+        library = sys.modules[self.name]
         with contextlib.suppress(Exception):  # a figure, for which no training ends
             if self.name == "torch":
                 return int(library.cuda.max_memory_allocated())
