@@ -124,14 +124,10 @@ def wide_resnet(
 
 
 def with_classifier(keras: Any, trunk: Any, n_classes: int, seed: int) -> Built:  # noqa: ANN401
-    """Return a pretrained trunk with a new classifier: dense 1024, dropout 0.5, softmax.
-
-    Batch normalisation in the trunk stays in inference mode. In training mode it would normalise
-    by each small batch, and overwrite the means and variances that the pretrained weights expect.
-    """
+    """Return a pretrained trunk with a new classifier: dense 1024, dropout 0.5, softmax."""
     make = _Seeded(keras, seed)
     image = keras.Input(trunk.input.shape[1:])
-    values = trunk(image, training=False)
+    values = trunk(image)
     rank = len(values.shape)
     pool = keras.layers.GlobalAveragePooling2D if rank == 4 else keras.layers.Flatten  # noqa: PLR2004
     values = pool(name=FEATURES)(values)
@@ -143,12 +139,17 @@ def with_classifier(keras: Any, trunk: Any, n_classes: int, seed: int) -> Built:
 # What closes a block, by the names of Keras's layers: the first kind that a network has twice.
 _JOINS = (("Add",), ("Concatenate",), ("MaxPooling2D", "AveragePooling2D"))
 
+_NORMALISATIONS = ("BatchNormalization", "Normalization")
+
 
 def last_block(trunk: Any) -> list[int]:  # noqa: ANN401
     """Return the positions of the layers of the last residual block, and of what follows it.
 
     Those are the layers with weights behind the last but one place at which branches are added; in
-    networks without such places, at which they are concatenated, or else pooled.
+    networks without such places, at which they are concatenated, or else pooled. Batch
+    normalisations are left out. Keras runs one that is not trained in inference mode, whatever the
+    network around it does; trained, it would normalise by each small batch, and overwrite the means
+    and variances that the pretrained weights expect.
     """
     kinds = [type(layer).__name__ for layer in trunk.layers]
     kernels = [any(len(w.shape) > 1 for w in layer.weights) for layer in trunk.layers]
@@ -156,9 +157,14 @@ def last_block(trunk: Any) -> list[int]:  # noqa: ANN401
         joins = [position for position, kind in enumerate(kinds) if kind in names]
         for start in reversed(joins[:-1]):
             if any(kernels[start:]):
-                return [p for p in range(start, len(kinds)) if trunk.layers[p].weights]
+                return _trained(trunk, range(start, len(kinds)))
     last = max((p for p, has_kernel in enumerate(kernels) if has_kernel), default=len(kinds))
-    return [p for p in range(last, len(kinds)) if trunk.layers[p].weights]
+    return _trained(trunk, range(last, len(kinds)))
+
+
+def _trained(trunk: Any, positions: range) -> list[int]:  # noqa: ANN401
+    is_normalisation = {p: type(trunk.layers[p]).__name__ in _NORMALISATIONS for p in positions}
+    return [p for p in positions if trunk.layers[p].weights and not is_normalisation[p]]
 
 
 def thaw(built: Built, *, trunk: bool) -> None:

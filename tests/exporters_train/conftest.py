@@ -16,7 +16,7 @@ def request_of(tmp_path):
         return TrainingRequest(
             options=TrainingOptions(**given | options),
             train=train or toy(48),
-            test=test or toy(24, seed=1),
+            test=test or toy(16, seed=1),
             classes=("dark", "grey", "light"),
             dataset="toy",
             fingerprint="f" * 64,
