@@ -19,6 +19,7 @@ AUGMENTATIONS: tuple[Augmentation, ...] = ("shift", "flip", "rotate")
 OPTIMIZERS = ("rmsprop", "sgd", "adam")
 SCHEDULES = ("constant", "cosine")
 
+_ROUNDING = 1e-6
 # wrn-28-8 is the network wrn with the argument 28-8.
 _SIZED = re.compile(r"(?P<name>[a-z]+)-(?P<argument>\d+-\d+)")
 
@@ -95,7 +96,8 @@ class TrainingRecord:
         elapsed_s = 0.0
         for epoch in self.epochs:
             elapsed_s += epoch.elapsed_s
-            if epoch.validation_accuracy_fraction >= accuracy_fraction:
+            # a mean of float32, which may lie a little below the fraction that it stands for
+            if epoch.validation_accuracy_fraction >= accuracy_fraction - _ROUNDING:
                 return elapsed_s
         return None
 

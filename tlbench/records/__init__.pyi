@@ -41,6 +41,7 @@ from .comparison import (
     RunIdentity,
     RunProperty,
     SpeedUp,
+    TrainingCost,
     Unpaired,
 )
 from .gate import GateCheck, GatedAccuracy, GatedTiming, GateVerdict, Sensitivity
@@ -134,6 +135,7 @@ __all__ = [
     "ServerLoad",
     "SkippedImage",
     "SpeedUp",
+    "TrainingCost",
     "Unpaired",
     "check_predictions",
     "decode_run",
