@@ -28,6 +28,7 @@ from tlbench.records import (
     LatencyResult,
     RunIdentity,
     SpeedUp,
+    TrainingCost,
     Unpaired,
     derive,
     entry_name,
@@ -84,7 +85,7 @@ def compare_runs(runs: Sequence[ComparedRun], *, allow_unlike: bool = False) -> 
         accuracy=accuracy,
         training=training,
         unpaired=_unpaired(pairings, [accuracy_name(one) for one in answers]),
-        notes=(*_notes(runs, speed_ups, accuracy), *([TRAINING_SCOPE] if training else [])),
+        notes=tuple(_notes(runs, speed_ups, accuracy, training)),
     )
 
 
@@ -283,6 +284,7 @@ def _notes(
     runs: Sequence[ComparedRun],
     speed_ups: Sequence[SpeedUp],
     accuracy: Sequence[AccuracyDifference],
+    training: Sequence[TrainingCost],
 ) -> list[str]:
     notes = []
     if speed_ups:
@@ -298,8 +300,10 @@ def _notes(
         notes.append(ENERGY_SCOPE)
     if accuracy:
         notes.append(ACCURACY_SCOPE)
-    if any(pair.paired for pair in accuracy):
+    if any(pair.paired for pair in accuracy) or any(one.paired for one in training):
         notes.append(PAIRED_SCOPE)
+    if training:
+        notes.append(TRAINING_SCOPE)
     reasons = dict.fromkeys(
         f"{pair.other.run}: {pair.not_paired}" for pair in accuracy if pair.not_paired
     )
