@@ -47,6 +47,7 @@ from .resolve import (
     refuse_file_at_precision,
     resolve_model,
 )
+from .trained import TrainedEpoch, TrainingRecord
 from .training import (
     AUGMENTATIONS,
     NETWORKS,
@@ -54,9 +55,7 @@ from .training import (
     SCHEDULES,
     LabelledImages,
     TrainableNetwork,
-    TrainedEpoch,
     TrainingOptions,
-    TrainingRecord,
     TrainingRequest,
     find_network,
 )

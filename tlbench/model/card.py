@@ -8,7 +8,7 @@ import msgspec
 
 from tlbench.core.errors import ModelError, one_line
 from tlbench.model.preprocess import Preprocess
-from tlbench.model.training import TrainingRecord
+from tlbench.model.trained import TrainingRecord
 
 CARD_KEY = "tlbench.card"
 
