@@ -66,7 +66,7 @@ def _opened(
 
     The t-SNE map of a single run is drawn where it is needed.
     """
-    from tlbench.api import compare_runs, load_run, load_sweep
+    from tlbench.api import compare_runs, load_run
     from tlbench.cli.terminal import listening
 
     runs = runs or ["last"]
@@ -77,6 +77,8 @@ def _opened(
             f"cells are runs: {Path(sweeps[0]) / 'cells' / 'ID'}."
         )
     if sweeps:
+        from tlbench.api import load_sweep  # a run needs none of what it imports
+
         return load_sweep(sweeps[0])
     if len(runs) > 1:
         return compare_runs(*runs, allow_unlike=True, folder=folder)
