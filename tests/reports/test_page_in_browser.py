@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from pictured_runs import HOSTILE, pictured
-from swept_cells import cell, rounds, swept
+from swept_cells import cell, predictions, rounds, swept
 
 from tlbench.core.errors import printable
 from tlbench.records import decode_run
