@@ -16,6 +16,7 @@ from .api import (
     measure_latency,
     run,
     sweep,
+    train,
     write_report,
 )
 from .core.errors import TlbenchError
@@ -45,5 +46,6 @@ __all__ = [
     "measure_latency",
     "run",
     "sweep",
+    "train",
     "write_report",
 ]

@@ -47,12 +47,15 @@ def probe_batches(
     return batches
 
 
-def open_session(model: "onnx.ModelProto | bytes", what: str = "exported graph") -> Any:  # noqa: ANN401 - ONNX Runtime has no types
+def open_session(
+    model: "onnx.ModelProto | bytes", what: str = "exported graph", threads: int = 0
+) -> Any:  # noqa: ANN401 - ONNX Runtime has no types
     """Return a quiet ONNX Runtime session on the CPU; raise ExportError if it refuses the graph."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4  # fatal: what it refuses is raised below
+    options.intra_op_num_threads = threads  # 0: one for each core
     content = model if isinstance(model, bytes) else model.SerializeToString()
     try:
         return onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])

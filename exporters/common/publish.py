@@ -20,7 +20,14 @@ from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError
 from tlbench.core.files import write_atomically
 from tlbench.core.progress import Listener
-from tlbench.model import CARD_KEY, NETWORK_INPUT, ModelCard, Weights, encode_card
+from tlbench.model import (
+    CARD_KEY,
+    NETWORK_INPUT,
+    ModelCard,
+    TrainingRecord,
+    Weights,
+    encode_card,
+)
 
 
 def publish(
@@ -42,6 +49,7 @@ def publish(
     listener: Listener,
     precision: str = "fp32",
     tolerance: float = TOLERANCE,
+    training: TrainingRecord | None = None,
 ) -> ModelCard:
     """Put the preprocessing before *network*, verify against *reference*, and write with a card.
 
@@ -86,6 +94,7 @@ def publish(
         parity=parity,
         exported_by=f"tlbench {metadata.version('tlbench')}",
         preprocess=describe_preprocessing(fit, size, resize, preprocessing),
+        training=training,
     )
     write_with_card(model, card, destination)
     return card

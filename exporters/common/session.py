@@ -42,41 +42,48 @@ class Frameworks:
 def keras_session() -> Iterator[Frameworks]:
     """Yield the frameworks, silenced, and free their memory at the end."""
     with contextlib.ExitStack() as stack:
-        # The frameworks warn of one another's deprecations while they are imported, traced and
-        # converted: nothing that a user of tlbench could act on. Our own warnings go through the
-        # listener, never through this module.
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
-        # Set here, and by tf2onnx while it converts: a process started later would take it for the
-        # user's own.
-        stack.callback(_set_log_level, os.environ.get(_LOG_LEVEL))
+        silence(stack)
         frameworks = _imported()
-        for logger in map(logging.getLogger, _LOGGERS):
-            stack.callback(logger.setLevel, logger.level)
-            logger.setLevel(logging.CRITICAL + 1)
-        # A user's keras.json may ask for other layouts and types.
-        config = frameworks.keras.config
-        if config.is_interactive_logging_enabled():
-            stack.callback(config.enable_interactive_logging)
-        stack.callback(config.set_floatx, config.floatx())
-        stack.callback(config.set_image_data_format, config.image_data_format())
-        config.set_image_data_format("channels_last")
-        config.set_floatx("float32")
+        configure(stack, frameworks.keras)
         stack.callback(frameworks.start_over)
         # Convolutions on a GPU may use TF32, which is no reference for float32.
         stack.enter_context(frameworks.tf.device("/CPU:0"))
         yield frameworks
 
 
+def silence(stack: contextlib.ExitStack) -> None:
+    """Silence the warnings and logs of the frameworks until *stack* ends."""
+    # The frameworks warn of one another's deprecations while they are imported, traced and
+    # converted: nothing that a user of tlbench could act on. Our own warnings go through the
+    # listener, never through this module.
+    stack.enter_context(warnings.catch_warnings())
+    warnings.simplefilter("ignore")
+    # Set when they are imported, and by tf2onnx while it converts: a process started later would
+    # take it for the user's own.
+    stack.callback(_set_log_level, os.environ.get(_LOG_LEVEL))
+    for logger in map(logging.getLogger, _LOGGERS):
+        stack.callback(logger.setLevel, logger.level)
+
+
+def configure(stack: contextlib.ExitStack, keras: Any) -> None:  # noqa: ANN401 - no stubs
+    """Give Keras the layouts and types that this package expects, until *stack* ends."""
+    for logger in map(logging.getLogger, _LOGGERS):
+        logger.setLevel(logging.CRITICAL + 1)
+    # A user's keras.json may ask for other layouts and types.
+    config = keras.config
+    if config.is_interactive_logging_enabled():
+        stack.callback(config.enable_interactive_logging)
+    stack.callback(config.set_floatx, config.floatx())
+    stack.callback(config.set_image_data_format, config.image_data_format())
+    config.set_image_data_format("channels_last")
+    config.set_floatx("float32")
+
+
 def _imported() -> Frameworks:
-    quiet = _LOG_LEVEL not in os.environ  # a user who set it wants to see the log
-    os.environ.setdefault(_LOG_LEVEL, "3")
     backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if backend != "tensorflow":
         raise _other_backend(backend)
-    first = "tensorflow" not in sys.modules
-    # TensorFlow's C++ part logs before it reads its log level.
-    with no_stderr() if quiet and first else contextlib.nullcontext(), _no_new_settings():
+    with quiet_import():
         try:
             import keras
             import tensorflow as tf
@@ -91,6 +98,17 @@ def _imported() -> Frameworks:
     if keras.config.backend() != "tensorflow":
         raise _other_backend(keras.config.backend())  # by keras.json, and imported before
     return Frameworks(keras, tf, tf2onnx)
+
+
+@contextlib.contextmanager
+def quiet_import() -> Iterator[None]:
+    """Let the first import of Keras and of its backend log nothing, and leave no file behind."""
+    quiet = _LOG_LEVEL not in os.environ  # a user who set it wants to see the log
+    os.environ.setdefault(_LOG_LEVEL, "3")
+    first = "tensorflow" not in sys.modules
+    # TensorFlow's C++ part logs before it reads its log level.
+    with no_stderr() if quiet and first else contextlib.nullcontext(), _no_new_settings():
+        yield
 
 
 def require_frameworks() -> None:

@@ -4,6 +4,7 @@ from .measure import evaluate, extract, measure, measure_latency, run
 from .results import Comparison, Results, Run, Verdict
 from .saved import check_gate, compare_runs, load_run, write_report
 from .sweeps import Pick, Sweep, load_sweep, measure_sweep, sweep
+from .train import train
 
 __all__ = [
     "Comparison",
@@ -26,5 +27,6 @@ __all__ = [
     "measure_sweep",
     "run",
     "sweep",
+    "train",
     "write_report",
 ]

@@ -15,6 +15,7 @@ from tlbench.cli.options import flatten_options
 from tlbench.cli.reproduce import reproduce
 from tlbench.cli.saved_runs import compare, plot, report
 from tlbench.cli.sweeping import pick, sweep
+from tlbench.cli.train import train
 
 _COMMANDS = (
     run,
@@ -31,6 +32,7 @@ _COMMANDS = (
     compare,
     gate,
     reproduce,
+    train,
     fuse,
     predict,
     doctor,

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from tlbench.cli.names import option_words
 from tlbench.datasets import Columns
-from tlbench.model import FULL_PRECISION, ExportOptions
+from tlbench.model import FULL_PRECISION, ExportOptions, TrainingOptions
 from tlbench.workflows import (
     AXES,
     QUICK_TIMING,
@@ -17,6 +17,7 @@ from tlbench.workflows import (
     RunConfig,
     SweepConfig,
     TimingConfig,
+    TrainingPlan,
 )
 
 # Fields that the command itself states, without an option.
@@ -31,7 +32,9 @@ _SPELLED = {"batch_sizes": "batch_size"}
 # Fields of a run that the grid of a sweep states.
 _OF_GRID = {"heads", "provider", "precision", "latency"}
 
-_Settings: TypeAlias = RunConfig | Columns | TimingConfig | ProtocolConfig | ExportOptions
+_Settings: TypeAlias = (
+    RunConfig | Columns | TimingConfig | ProtocolConfig | ExportOptions | TrainingOptions
+)
 
 
 def repeat_command(config: RunConfig) -> str:
@@ -105,6 +108,16 @@ def sweep_command(config: SweepConfig, folder: Path, *, against: str | None = No
     words += _changed(base.timing, QUICK_TIMING)
     words += option_words("against", against)
     return shlex.join([*words, "-o", str(folder)])
+
+
+def train_command(plan: TrainingPlan, config: RunConfig) -> str:
+    """Return the command line that repeats a training from its beginning."""
+    words = ["tlbench", "train", str(plan.network)]
+    words += _changed(config, RunConfig(), _IMPLIED | {"heads", "baselines"})
+    words += _changed(config.columns, RunConfig().columns)
+    words += _changed(plan.options, TrainingOptions(), {"seed"})
+    words += option_words("folds", config.protocol.folds)
+    return shlex.join([*words, "-o", str(plan.destination)])
 
 
 def reproduce_command(choices: RecipeChoices, config: RunConfig) -> str:

@@ -14,11 +14,20 @@ _SCIKIT_LEARN = "scikit-learn"
 
 
 def timing_mismatches(
-    runs: tuple[ComparedRun, ComparedRun], results: tuple[LatencyResult, LatencyResult]
+    runs: tuple[ComparedRun, ComparedRun],
+    results: tuple[LatencyResult, LatencyResult],
+    *,
+    of_models: bool = True,
 ) -> tuple[Mismatch, ...]:
-    """Return where timings of reference and candidate do not match: empty if comparable."""
+    """Return where timings of reference and candidate do not match: empty if comparable.
+
+    Without *of_models* their models may differ, as those of rivals do.
+    """
+    found = _mismatches(*map(_timing_values, results))
+    if not of_models:
+        return found
     models = [run.model_of(one.label) for run, one in zip(runs, results, strict=True)]
-    return _mismatches(*map(_timing_values, results)) + _mismatches(*_model_values(*models))
+    return found + _mismatches(*_model_values(*models))
 
 
 def _timing_values(result: LatencyResult) -> dict[str, str]:
@@ -35,10 +44,20 @@ def _timing_values(result: LatencyResult) -> dict[str, str]:
 
 
 def accuracy_mismatches(
-    runs: tuple[ComparedRun, ComparedRun], results: tuple[AccuracyResult, AccuracyResult]
+    runs: tuple[ComparedRun, ComparedRun],
+    results: tuple[AccuracyResult, AccuracyResult],
+    *,
+    of_models: bool = True,
 ) -> tuple[Mismatch, ...]:
-    """Return where accuracies of reference and candidate do not match: empty if comparable."""
-    found = _mismatches(*map(_accuracy_values, runs, results))
+    """Return where accuracies of reference and candidate do not match: empty if comparable.
+
+    Without *of_models* their models may differ, and how these were trained.
+    """
+    values = [_accuracy_values(*pair) for pair in zip(runs, results, strict=True)]
+    if not of_models:
+        data = ("features", "head", "dataset")
+        return _mismatches(*({name: one[name] for name in data} for one in values))
+    found = _mismatches(*values)
     if all(result.baseline for result in results):  # a feature baseline does not depend on it
         return found
     models = [run.model_of() for run in runs]

@@ -18,6 +18,7 @@ from tlbench.compare.effect import (
     compared_timing,
     speed_up,
 )
+from tlbench.compare.training import TRAINING_SCOPE, answer_of, training_costs
 from tlbench.core.errors import ComparisonError
 from tlbench.records import (
     AccuracyDifference,
@@ -27,6 +28,7 @@ from tlbench.records import (
     LatencyResult,
     RunIdentity,
     SpeedUp,
+    TrainingCost,
     Unpaired,
     derive,
     entry_name,
@@ -60,8 +62,14 @@ def compare_runs(runs: Sequence[ComparedRun], *, allow_unlike: bool = False) -> 
         If a run is damaged.
     """
     _check_runs(runs)
+    training = training_costs(runs, allow_unlike=allow_unlike)
+    answers = [answer for run in runs if training and (answer := answer_of(run.run))]
     pairings = [
-        _pair(runs[0], candidate, letter_of(position), allow_unlike=allow_unlike)
+        _pair(
+            *(runs[0], candidate, letter_of(position)),
+            allow_unlike=allow_unlike,
+            are_rivals=bool(training),
+        )
         for position, candidate in enumerate(runs[1:], start=1)
     ]
     if not allow_unlike:
@@ -75,8 +83,9 @@ def compare_runs(runs: Sequence[ComparedRun], *, allow_unlike: bool = False) -> 
         properties=run_properties(runs),
         speed_ups=speed_ups,
         accuracy=accuracy,
-        unpaired=_unpaired(pairings),
-        notes=tuple(_notes(runs, speed_ups, accuracy)),
+        training=training,
+        unpaired=_unpaired(pairings, [accuracy_name(one) for one in answers]),
+        notes=tuple(_notes(runs, speed_ups, accuracy, training)),
     )
 
 
@@ -171,7 +180,12 @@ class _Pairing:
 
 
 def _pair(
-    reference: ComparedRun, candidate: ComparedRun, letter: str, *, allow_unlike: bool
+    reference: ComparedRun,
+    candidate: ComparedRun,
+    letter: str,
+    *,
+    allow_unlike: bool,
+    are_rivals: bool,
 ) -> _Pairing:
     letters, runs = (letter_of(0), letter), (reference, candidate)
     timings = _match_timings(reference, candidate, allow_unlike=allow_unlike)
@@ -183,18 +197,23 @@ def _pair(
             speed_up(
                 compared_timing(one, letters[0]),
                 compared_timing(two, letter),
-                timing_mismatches(runs, (one, two)),
+                timing_mismatches(runs, (one, two), of_models=not are_rivals),
             )
             for one, two in timings.pairs
         ],
         accuracy=[
-            accuracy_difference(pair, letters, accuracy_mismatches(runs, pair), paired)
+            accuracy_difference(
+                pair,
+                letters,
+                accuracy_mismatches(runs, pair, of_models=not are_rivals),
+                paired,
+            )
             for pair in accuracy.pairs
         ],
         only_reference=_names(timings.only_reference, accuracy.only_reference),
         only_candidate=_names(timings.only_candidate, accuracy.only_candidate),
     )
-    if not pairing.speed_ups and not pairing.accuracy:
+    if not pairing.speed_ups and not pairing.accuracy and not are_rivals:
         found = "; ".join(
             f"{run.name} has {', '.join(f'({name})' for name in names) or 'no results'}"
             for run, names in zip(
@@ -245,7 +264,8 @@ def _identity(compared: ComparedRun, letter: str) -> RunIdentity:
     return derive(RunIdentity, compared.run, letter=letter, model=model, label=compared.label)
 
 
-def _unpaired(pairings: Sequence[_Pairing]) -> tuple[Unpaired, ...]:
+def _unpaired(pairings: Sequence[_Pairing], answers: Sequence[str]) -> tuple[Unpaired, ...]:
+    """Return what one of two runs lacks; *answers* are compared all the same, as rivals are."""
     reference = letter_of(0)
     missing: dict[tuple[str, str], list[str]] = {}  # of (run, result): the runs without it
     for pairing in pairings:
@@ -256,6 +276,7 @@ def _unpaired(pairings: Sequence[_Pairing]) -> tuple[Unpaired, ...]:
     return tuple(
         Unpaired(run=run, what=what, missing_in=tuple(lacking))
         for (run, what), lacking in missing.items()
+        if what not in answers
     )
 
 
@@ -263,6 +284,7 @@ def _notes(
     runs: Sequence[ComparedRun],
     speed_ups: Sequence[SpeedUp],
     accuracy: Sequence[AccuracyDifference],
+    training: Sequence[TrainingCost],
 ) -> list[str]:
     notes = []
     if speed_ups:
@@ -278,8 +300,10 @@ def _notes(
         notes.append(ENERGY_SCOPE)
     if accuracy:
         notes.append(ACCURACY_SCOPE)
-    if any(pair.paired for pair in accuracy):
+    if any(pair.paired for pair in accuracy) or any(one.paired for one in training):
         notes.append(PAIRED_SCOPE)
+    if training:
+        notes.append(TRAINING_SCOPE)
     reasons = dict.fromkeys(
         f"{pair.other.run}: {pair.not_paired}" for pair in accuracy if pair.not_paired
     )

@@ -46,6 +46,10 @@ class ExportError(TlbenchError, RuntimeError):
     """An export that failed; nothing was written."""
 
 
+class TrainingError(TlbenchError, RuntimeError):
+    """A training that failed, or a checkpoint that cannot be continued."""
+
+
 class GateError(TlbenchError, ValueError):
     """A baseline or a policy that cannot be used: there is no verdict, which is not a pass."""
 

@@ -45,3 +45,25 @@ def task(listener: Listener, name: str, total: int | None = None, unit: str = ""
         yield
     finally:
         listener.finish()
+
+
+def titled(listener: Listener, title: str) -> Listener:
+    """Return a listener that names the part of the work that *title* says before each task."""
+    return _Titled(listener, title)
+
+
+class _Titled:
+    def __init__(self, listener: Listener, title: str) -> None:
+        self._listener, self._title = listener, title
+
+    def start(self, task: str, total: int | None = None, unit: str = "") -> None:
+        self._listener.start(f"{self._title}: {task}", total, unit)
+
+    def advance(self, steps: int = 1) -> None:
+        self._listener.advance(steps)
+
+    def finish(self) -> None:
+        self._listener.finish()
+
+    def warn(self, message: str) -> None:
+        self._listener.warn(f"{self._title}: {message}")

@@ -12,10 +12,18 @@ from .base import (
 )
 from .curve import balanced_rows, check_sizes, learning_curve
 from .distance import Distance, check_comparable, feature_distance
-from .fit import BLAS_THREADS, check_features, check_training, fit_and_predict, fit_head, limit_rows
-from .folds import assign_folds, check_folds, cross_validate
+from .fit import (
+    BLAS_THREADS,
+    FitResult,
+    check_features,
+    check_training,
+    fit_and_predict,
+    fit_head,
+    limit_rows,
+)
+from .folds import assign_folds, check_folds, cross_validate, summarise_folds
 from .given import as_head
-from .score import Evaluation, evaluate_head
+from .score import Evaluation, evaluate_head, score_fit
 from .search import VALIDATION_FRACTION, search_notes, search_parameter, validation_rows
 from .training import (
     TRAINERS,
@@ -43,6 +51,7 @@ __all__ = [
     "Distance",
     "Dropout",
     "Evaluation",
+    "FitResult",
     "Flatten",
     "GlobalAveragePool",
     "Head",
@@ -74,7 +83,9 @@ __all__ = [
     "parse_params",
     "resolve_head_params",
     "resolve_params",
+    "score_fit",
     "search_notes",
     "search_parameter",
+    "summarise_folds",
     "validation_rows",
 ]

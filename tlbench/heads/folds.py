@@ -155,6 +155,30 @@ def cross_validate(
         folds.append(fold)
         fits.append(fit)
         on_fit()
+    return summarise_folds(
+        folds,
+        labels,
+        features=features,
+        head=head.name,
+        params=without_searched(fits[-1].fitted.params, space),
+        baseline=baseline,
+        seed=seed,
+        notes=notes_of(fits),
+    )
+
+
+def summarise_folds(
+    folds: Sequence[Fold],
+    labels: LabelArray,
+    *,
+    features: str,
+    head: str,
+    params: dict[str, Any],
+    baseline: bool,
+    seed: int,
+    notes: Sequence[str] = (),
+) -> CrossValidation:
+    """Return the mean, its interval and the deviation of folds of all these *labels*."""
     accuracies = [fold.n_correct / fold.n_test for fold in folds]
     test_to_train = mean(fold.n_test / fold.n_train for fold in folds)
     low, high = corrected_resampled_interval(accuracies, test_to_train)
@@ -162,8 +186,8 @@ def cross_validate(
     n_correct = sum(fold.n_correct for fold in folds)
     return CrossValidation(
         features=features,
-        head=head.name,
-        params=without_searched(fits[-1].fitted.params, space),
+        head=head,
+        params=params,
         seed=seed,
         folds=tuple(folds),
         mean_fraction=mean(accuracies),
@@ -171,9 +195,9 @@ def cross_validate(
         interval=interval,
         baseline=baseline,
         notes=(
-            *_small_classes(labels, n_folds),
+            *_small_classes(labels, len(folds)),
             *_narrow_interval(interval, n_correct, len(labels)),
-            *notes_of(fits),
+            *notes,
         ),
     )
 

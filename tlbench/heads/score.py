@@ -93,17 +93,41 @@ def evaluate_head(  # noqa: PLR0917 - what is fitted, then the arrays in scikit-
     fitted = fit_and_predict(
         head, params, train_features, train_labels, test_features, seed=seed, clock=clock
     )
-    if n_classes is None:
-        n_classes = 1 + int(max(train_labels.max(), test_labels.max()))
+    return score_fit(
+        fitted,
+        test_features,
+        test_labels,
+        features=features,
+        head=head.name,
+        baseline=baseline,
+        n_train=len(train_labels),
+        n_classes=n_classes or 1 + int(max(train_labels.max(), test_labels.max())),
+        groups=groups,
+    )
+
+
+def score_fit(
+    fitted: FitResult,
+    test_features: FloatArray,
+    test_labels: LabelArray,
+    *,
+    features: str,
+    head: str,
+    baseline: bool,
+    n_train: int,
+    n_classes: int,
+    groups: Mapping[str, LabelArray] | None = None,
+) -> Evaluation:
+    """Score the predictions of a fitted estimator; the arguments are those of `evaluate_head`."""
     per_class = class_scores(test_labels, fitted.predictions, n_classes)
     scores, kind, score_notes = _scores(fitted.estimator, test_features)
     metrics = _metrics(fitted, scores, kind, test_labels)
     n_correct, n_test = sum(one.n_correct for one in per_class), len(test_labels)
     result = AccuracyResult(
         features=features,
-        head=head.name,
+        head=head,
         params=fitted.params,
-        n_train=len(train_labels),
+        n_train=n_train,
         n_test=n_test,
         n_correct=n_correct,
         accuracy_fraction=n_correct / n_test,

@@ -8,6 +8,7 @@ import msgspec
 
 from tlbench.core.errors import ModelError, one_line
 from tlbench.model.preprocess import Preprocess
+from tlbench.model.trained import TrainingRecord
 
 CARD_KEY = "tlbench.card"
 
@@ -16,9 +17,13 @@ Card = TypeVar("Card")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Weights:
-    """Where the weights came from. ``sha256`` is the weights file's, or None for random weights."""
+    """Where the weights came from.
 
-    kind: Literal["imagenet", "random", "file"]
+    ``sha256`` is the weights file's, that of the arrays of a network that tlbench trained, or None
+    for random weights.
+    """
+
+    kind: Literal["imagenet", "random", "file", "trained"]
     sha256: str | None
     origin: str
     licence: str
@@ -93,6 +98,8 @@ class ModelCard:
         Number of logits, if the file was exported with them.
     conversion : Conversion or None
         How the file was converted from fp32; None for an fp32 file.
+    training : TrainingRecord or None
+        How tlbench trained the network; None for a network that it did not train.
     """
 
     card_version: int = 1
@@ -112,6 +119,7 @@ class ModelCard:
     exported_by: str
     conversion: Conversion | None = None
     preprocess: Preprocess | None = None
+    training: TrainingRecord | None = None
 
     @property
     def fit(self) -> str:

@@ -41,6 +41,7 @@ from .comparison import (
     RunIdentity,
     RunProperty,
     SpeedUp,
+    TrainingCost,
     Unpaired,
 )
 from .gate import GateCheck, GatedAccuracy, GatedTiming, GateVerdict, Sensitivity
@@ -177,6 +178,7 @@ __all__ = [
     "SweepCell",
     "SweepFailure",
     "SweepFolder",
+    "TrainingCost",
     "Unpaired",
     "check_predictions",
     "decode_run",

@@ -121,6 +121,45 @@ class AccuracyDifference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingCost:
+    """What one way to a classifier gives and costs: frozen features, or a trained network.
+
+    Attributes
+    ----------
+    features, head : the answer of the run; the other figures of accuracy belong to it
+    n_epochs, seconds_per_epoch : None for frozen features, which *extraction_s* and *fit_s* are of
+    target_fraction : the lowest accuracy of all these runs
+    seconds_to_target : training time until that was reached; None if the validation never did
+    per_image_s, energy_j_per_image : of the scenario single; None if it was not measured
+    paired : the reference's answer and this one's on the same images, whatever their heads
+    frozen_images_per_class : from how many training images per class on frozen features are as
+        accurate as this network, by their learning curve; None without one, or if they never are
+    """
+
+    run: str
+    model: str
+    features: str
+    head: str
+    n_train: int
+    n_test: int
+    n_correct: int
+    accuracy_fraction: float
+    interval: Interval
+    paired: PairedDifference | None
+    training_s: float
+    n_epochs: int | None
+    seconds_per_epoch: float | None
+    extraction_s: float | None
+    fit_s: float | None
+    target_fraction: float
+    seconds_to_target: float | None
+    per_image_s: float | None
+    energy_j_per_image: float | None
+    size_bytes: int
+    frozen_images_per_class: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DifferingImage:
     """An image for which the candidate predicts another label than the reference."""
 
@@ -152,5 +191,6 @@ class Comparison:
     properties: tuple[RunProperty, ...]
     speed_ups: tuple[SpeedUp, ...] = ()
     accuracy: tuple[AccuracyDifference, ...] = ()
+    training: tuple[TrainingCost, ...] = ()  # where one of the runs is of a trained network
     unpaired: tuple[Unpaired, ...] = ()
     notes: tuple[str, ...] = ()  # what the figures do not cover

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from tlbench.core.unused import UnusedFiles
 from tlbench.machine import Environment
-from tlbench.model import ModelCard
+from tlbench.model import ModelCard, TrainingRecord
 from tlbench.records.accuracy import (
     AccuracyResult,
     CrossValidation,
@@ -148,3 +148,8 @@ class RunResult:
     breakdown: Breakdown | None = None
     complete: bool = True
     warnings: tuple[str, ...] = ()
+
+    @property
+    def training(self) -> TrainingRecord | None:
+        """How tlbench trained the measured network, from its card; None if it did not."""
+        return self.model.card.training if self.model.card else None

@@ -17,12 +17,13 @@ from tlbench.records import (
     Interval,
     PairedDifference,
     RunResult,
+    TrainingCost,
 )
 from tlbench.reports.base import Table, table
 
 _N_WORST = 5
 # Of McNemar's test, two-sided: above it the answer names neither side.
-_SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.05
 _BASELINES = {"pixels": "raw pixels", "hog": "HOG features"}
 
 
@@ -66,7 +67,9 @@ def first_result(results: Iterable[AccuracyResult]) -> AccuracyResult | None:
     return next((one for one in results if not one.baseline and not one.fitted_on), None)
 
 
-def accuracy_cells(one: AccuracyResult | GroupedScore | ComparedAccuracy) -> tuple[str, str]:
+def accuracy_cells(
+    one: AccuracyResult | GroupedScore | ComparedAccuracy | TrainingCost,
+) -> tuple[str, str]:
     """Return an accuracy and its interval."""
     return format_percent(one.accuracy_fraction), format_interval(one.interval)
 
@@ -85,7 +88,7 @@ def against_baseline(ours: AccuracyResult, other: AccuracyResult) -> str:
     points = 100 * (ours.accuracy_fraction - other.accuracy_fraction)
     if other.to_backbone is None:
         return f"{points:+.1f} points from {title_of(other)}, not tested on the same images"
-    if other.to_backbone.p_value > _SIGNIFICANCE:
+    if other.to_backbone.p_value > SIGNIFICANCE:
         return f"no clear difference from {title_of(other)} ({points:+.1f} points)"
     return f"{abs(points):.1f} points {'above' if points > 0 else 'below'} {title_of(other)}"
 
@@ -126,7 +129,7 @@ def answer_lines(results: Sequence[AccuracyResult]) -> list[str]:
     if any(one.to_backbone for one in results):
         lines.append(
             "A difference from a baseline is clear if McNemar's exact test on the same images has "
-            f"p of at most {_SIGNIFICANCE:g}."
+            f"p of at most {SIGNIFICANCE:g}."
         )
     return lines
 

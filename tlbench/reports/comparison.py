@@ -17,6 +17,12 @@ from tlbench.reports.accuracy import accuracy_cells, paired_cells
 from tlbench.reports.base import Part, Table, json_text, table
 from tlbench.reports.layout import laid_out
 from tlbench.reports.timing import factor_interval, format_rate
+from tlbench.reports.training import (
+    costs_table,
+    frozen_cost_lines,
+    transfer_lines,
+    ways_table,
+)
 
 # Words of `tlbench latency --boundary`; the arrow in full is too wide for a column.
 _BOUNDARIES = {"numpy->numpy": "numpy", "device->device": "device"}
@@ -42,7 +48,11 @@ def comparison_title(comparison: Comparison) -> list[str]:
 
 def comparison_parts(comparison: Comparison) -> Iterator[Part]:
     """Yield tables and lines in the order of every laid-out format."""
+    yield {"Answer": transfer_lines(comparison.training)}
     yield runs_table(comparison.runs)
+    yield ways_table(comparison.training)
+    yield costs_table(comparison.training)
+    yield {"Frozen features": frozen_cost_lines(comparison.training)}
     yield speed_up_table(comparison.speed_ups)
     yield timing_table(comparison.speed_ups)
     yield accuracy_difference_table(comparison.accuracy)

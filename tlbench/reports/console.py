@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from tlbench.core.units import format_count, format_seconds
 from tlbench.records import RunResult
-from tlbench.reports import accuracy, protocols, timing
+from tlbench.reports import accuracy, protocols, timing, training
 from tlbench.reports.base import Part
 
 
@@ -81,6 +81,8 @@ def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:
     yield protocols.drifted_models_table(run.drifts)
     yield protocols.drift_table(run.drifts)
     yield protocols.drifted_accuracy_table(run.drifts)
+    yield training.epochs_table(run.training)
+    yield {"How it was trained": training.training_lines(run.training)}
     yield timing.extraction_table(run.extraction, protocols.drift_letters(run.drifts))
     yield timing.models_table(run.models_under_test)
     yield timing.ratio_table(run)

@@ -18,6 +18,7 @@ from .steps.features import SplitFeatures, extract_dataset_split
 from .sweep import Command, run_sweep
 from .sweep_config import AXES, SweepConfig
 from .sweep_file import make_sweep_config, read_sweep_file, sweep_timing
+from .train import TrainingPlan, train_network
 
 __all__ = [
     "AXES",
@@ -33,6 +34,7 @@ __all__ = [
     "SplitFeatures",
     "SweepConfig",
     "TimingConfig",
+    "TrainingPlan",
     "default_cache_dir",
     "default_data_dir",
     "draw_map",
@@ -47,4 +49,5 @@ __all__ = [
     "run_benchmark",
     "run_sweep",
     "sweep_timing",
+    "train_network",
 ]

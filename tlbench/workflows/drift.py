@@ -58,7 +58,7 @@ def measure_drift(
             shapes = chosen.shapes_on(context.model, listener)
             train = extract_split(context, dataset.train, "train")
             reference = _test_features(specs[0], context)
-            about_data = data_warnings(context, train, reference.test)
+            about_data = data_warnings(context, train, reference.test, train.features)
         candidates = []
         for spec, one in zip(specs[1:], configs[1:], strict=True):
             with RunContext(one, listener, cache_dir, dataset) as context:

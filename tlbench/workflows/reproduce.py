@@ -1,14 +1,23 @@
 """Reproduce a published experiment: a run for each row of its recipe, with a verdict."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+
+import msgspec
 
 from tlbench.core.errors import ConfigError
+from tlbench.core.hashing import sha256_value
 from tlbench.core.progress import Listener, Silent
-from tlbench.model import ExportOptions, is_file_name, resolve_model
+from tlbench.core.registry import unknown_name
+from tlbench.heads import parse_params
+from tlbench.model import ExportOptions, TrainingOptions, is_file_name, resolve_model
 from tlbench.recipes import Recipe, Row, compare_with_published, find_recipe, find_rows
 from tlbench.workflows.config import ProtocolConfig, RunConfig
 from tlbench.workflows.run import RunOutcome, run_benchmark
+from tlbench.workflows.steps.context import cache_folder
+from tlbench.workflows.steps.own_classifier import OWN_CLASSIFIER
+from tlbench.workflows.train import TrainingPlan, train_network
 
 _NAMED_WEIGHTS = {"imagenet", "random"}
 
@@ -73,11 +82,53 @@ def reproduce_recipe(
         raise ConfigError(msg)
     for row in rows:
         row_config = _config_of(row, choices, config, listener)
-        outcome = run_benchmark(row_config, listener, command=command)
+        if OWN_CLASSIFIER in row.heads:
+            outcome = _train(recipe, row, choices, row_config, listener, command)
+        else:
+            outcome = run_benchmark(row_config, listener, command=command)
         result = replace(
             outcome.result, reproduction=compare_with_published(recipe, row, outcome.result)
         )
         yield replace(outcome, result=result)
+
+
+def _train(  # noqa: PLR0917 - a row, and what changes it
+    recipe: Recipe,
+    row: Row,
+    choices: RecipeChoices,
+    config: RunConfig,
+    listener: Listener,
+    command: str,
+) -> RunOutcome:
+    """Train a row's network; one that was interrupted with the same options goes on."""
+    options = _training_options(config, choices, row)
+    limits = [config.limit_train, config.limit_test]
+    key = sha256_value([config.model, asdict(options), limits, str(config.data_dir)])[:12]
+    with cache_folder(config) as cache_dir:
+        destination = cache_dir / "trained" / f"{recipe.name}-{row.name}-{key}.onnx"
+        plan = TrainingPlan(network=config.model, options=options, destination=destination)
+        plan = replace(plan, resume=plan.checkpoint.is_file())
+        config = replace(config, export=ExportOptions())
+        return train_network(plan, config, listener, command=command)
+
+
+def _training_options(config: RunConfig, choices: RecipeChoices, row: Row) -> TrainingOptions:
+    """Return the options that the parameters of a network's own classifier mean."""
+    known = [one.name for one in fields(TrainingOptions) if one.name not in {"seed", "weights"}]
+    values: dict[str, Any] = {"seed": config.seed, "input_size": row.export.input_size}
+    if choices.weights is not None:
+        values["weights"] = choices.weights
+    for name, text in parse_params(config.head_params).items():
+        head, _, option = name.rpartition(".")
+        if head not in {"", OWN_CLASSIFIER} or option not in known:
+            raise unknown_name(f"parameter of {OWN_CLASSIFIER}", name, known)
+        names = [] if text == "none" else text.split(",")
+        values[option] = names if option == "augment" else text
+    try:
+        return msgspec.convert(values, TrainingOptions, strict=False)  # numbers are text here
+    except msgspec.ValidationError as error:  # their types, and what the options refuse
+        msg = f"head_params of row {row.name!r}: {error}. Correct them."
+        raise ConfigError(msg) from error
 
 
 def _chosen_rows(recipe: Recipe, choices: RecipeChoices, listener: Listener) -> list[Row]:
@@ -128,7 +179,7 @@ def _config_of(
         latency=config.latency and bool(row.speeds),
         timing=timing,
     )
-    if not _is_random(changed, listener):
+    if OWN_CLASSIFIER in row.heads or not _is_random(changed, listener):
         return changed
     # Random weights have a time and no accuracy.
     if not config.latency:

@@ -76,7 +76,7 @@ def _measure_one(
         accuracy = measure_accuracy(context, heads) if heads else NOT_MEASURED
         images = context.dataset.test.images if heads else None
         inputs = latency_inputs(context.model, images)
-        timing = _time(context, inputs, accuracy) if config.latency else MeasuredTiming()
+        timing = time_model(context, inputs, accuracy) if config.latency else MeasuredTiming()
         result = record_of(
             context,
             created,
@@ -137,7 +137,9 @@ def record_of(
     )
 
 
-def _time(context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy) -> MeasuredTiming:
+def time_model(
+    context: RunContext, inputs: LatencyInputs, accuracy: MeasuredAccuracy
+) -> MeasuredTiming:
     """Measure latency, then what is derived from it; Ctrl-C keeps the results until then."""
     config, listener = context.config, context.listener
     latency: list[LatencyResult] = []

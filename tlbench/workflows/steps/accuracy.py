@@ -168,7 +168,7 @@ def measure_accuracy(context: RunContext, chosen: ChosenHeads) -> MeasuredAccura
         images=keep_images(context, test, confidences),
         train=train,
         unlearnable=unlearnable,
-        data_warnings=data_warnings(context, train, test),
+        data_warnings=data_warnings(context, train, test, train.features),
         is_limited=dataset.is_limited,
     )
 

@@ -1,6 +1,7 @@
 """Warnings: what a reader must know before believing more than a result says."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -22,7 +23,6 @@ from tlbench.records import (
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.digests import image_digests
-from tlbench.workflows.steps.features import SplitFeatures
 
 _MANY_IMAGES = 10_000
 _BLOCK_ROWS = 1024
@@ -78,14 +78,29 @@ def run_warnings(
     return tuple(found)
 
 
+class Rows(Protocol):
+    """The readable images of a split: their labels, and their positions in it, int64 (n,)."""
+
+    @property
+    def labels(self) -> LabelArray:
+        """The class of each."""
+
+    @property
+    def index(self) -> LabelArray:
+        """The position of each."""
+
+
 def data_warnings(
-    context: RunContext, train: SplitFeatures, test: SplitFeatures
+    context: RunContext, train: Rows, test: Rows, features: FloatArray | None = None
 ) -> tuple[str, ...]:
-    """Return what makes an accuracy on these splits doubtful: leaks, dead features, one class."""
+    """Return what makes an accuracy on these splits doubtful: leaks, dead features, one class.
+
+    *features* are those of the train split, if heads were fitted on any.
+    """
     dataset = context.dataset
     digests = [
-        image_digests(context.store, split, title, context.listener)[features.index]
-        for title, split, features in (
+        image_digests(context.store, split, title, context.listener)[rows.index]
+        for title, split, rows in (
             ("train", dataset.train, train),
             ("test", dataset.test, test),
         )
@@ -97,13 +112,11 @@ def data_warnings(
         *(_about_search(digests[0], train.labels, seed) if protocol.search else ()),
         *(_about_folds(digests, train, test, protocol.folds, seed) if protocol.folds else ()),
         *_about_test_classes(dataset, test),
-        *_about_features(train.features),
+        *(() if features is None else _about_features(features)),
     )
 
 
-def _about_leaks(
-    leaks: Leaks, train: SplitFeatures, test: SplitFeatures, *, is_curve: bool
-) -> list[str]:
+def _about_leaks(leaks: Leaks, train: Rows, test: Rows, *, is_curve: bool) -> list[str]:
     sentences = []
     if leaks.n_shared:
         pairs = ", ".join(
@@ -150,7 +163,7 @@ def _about_search(digests: Digests, labels: LabelArray, seed: int) -> list[str]:
 
 
 def _about_folds(
-    digests: Sequence[Digests], train: SplitFeatures, test: SplitFeatures, n_folds: int, seed: int
+    digests: Sequence[Digests], train: Rows, test: Rows, n_folds: int, seed: int
 ) -> list[str]:
     """Return whether folds are tested on images that other folds contain as well."""
     labels = np.concatenate([train.labels, test.labels])
@@ -166,7 +179,7 @@ def _about_folds(
     return [text]
 
 
-def _about_test_classes(dataset: Dataset, test: SplitFeatures) -> list[str]:
+def _about_test_classes(dataset: Dataset, test: Rows) -> list[str]:
     present = np.unique(test.labels)
     if len(present) > 1:
         return []

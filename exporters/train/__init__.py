@@ -1,0 +1,1 @@
+"""Networks that are trained on the user's images, from scratch or from pretrained weights."""
