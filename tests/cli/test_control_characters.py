@@ -12,7 +12,7 @@ from PIL import Image
 
 from tlbench.cli.terminal import listening
 from tlbench.core.errors import DataError, one_line, printable
-from tlbench.reports import gate_files
+from tlbench.reports import gate_files, markdown
 
 # An escape sequence, a line break, a C1 control, a reversal of the direction, a bell.
 EVIL = "a\x1b[2J\x1b]0;title\x07b\nc\x9bd\u202ee\u2028f"
@@ -155,7 +155,7 @@ def test_an_error_is_one_line():
 @pytest.mark.parametrize(
     ("escape", "shown"),
     [
-        (gate_files._cell, r"a\\x1b\[31m b"),
+        (markdown.markdown_cell, r"a\\x1b\[31m b"),
         (gate_files._data, r"a\x1b[31m%0Ab"),
         (gate_files._xml, "a?[31m\nb"),
     ],
