@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tlbench.core.units import (
+    encodable,
     format_bytes,
     format_count,
     format_factor,
@@ -14,6 +15,8 @@ from tlbench.core.units import (
     format_percent,
     format_points,
     format_seconds,
+    group_medians,
+    sparkline,
 )
 
 SECONDS = {"ns": 1e-9, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
@@ -163,3 +166,50 @@ def test_points(value, text):
 def test_p_values(value, text):
     """Three decimals; smaller ones are bounded and not rounded to nothing."""
     assert format_p(value) == text
+
+
+@pytest.mark.parametrize(
+    ("values", "bars"),
+    [
+        ([1, 2, 3, 4, 5, 6, 7, 8], "▁▂▃▄▅▆▇█"),
+        ([3, 1, 3], "█▁█"),
+        ([0.002, 0.002], "▁▁"),
+        ([5], "▁"),
+        ([0, 1e-9, 1], "▁▁█"),
+    ],
+)
+def test_bars_are_as_high_as_their_values(values, bars):
+    """Between the lowest and the highest; equal values are low, not an error."""
+    assert sparkline(values) == bars
+
+
+@given(values=st.lists(st.floats(0, 1e9), min_size=1, max_size=60))
+def test_there_is_a_bar_for_each_value(values):
+    found = sparkline(values)
+    assert len(found) == len(values)
+    assert set(found) <= set("▁▂▃▄▅▆▇█")
+
+
+@given(values=st.lists(st.integers(0, 9), min_size=1, max_size=200), most=st.integers(1, 30))
+def test_groups_leave_no_value_out(values, most):
+    """Each in its place: the ends are those of the values."""
+    found = group_medians(values, most)
+    assert len(found) == min(most, len(values))
+    assert min(values) <= min(found) <= max(found) <= max(values)
+    if len(values) <= most:
+        assert found == values
+
+
+def test_groups_are_of_neighbours():
+    assert group_medians([1, 1, 1, 9, 5, 5], 2) == [1, 5]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", None, "no-such-code"])
+def test_bars_are_plain_where_an_output_has_none(encoding):
+    assert encodable("n ▁▂▃▄▅▆▇█", encoding) == "n _.:-=+*#"
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "UTF-16", "cp437"])
+def test_bars_stay_where_an_output_has_them(encoding):
+    expected = "_" if encoding == "cp437" else "▁"  # which has a few of them
+    assert encodable("▁", encoding) == expected

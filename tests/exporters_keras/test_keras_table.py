@@ -54,7 +54,8 @@ def test_importing_loads_no_framework():
     every = (
         "import importlib, pkgutil, exporters\n"
         "for module in pkgutil.walk_packages(exporters.__path__, 'exporters.'):\n"
-        "    importlib.import_module(module.name)"
+        "    if not module.name.startswith('exporters.torch.'):\n"  # PyTorch may be absent
+        "        importlib.import_module(module.name)"
     )
     assert _loaded(every, ("tensorflow", "keras", "tf2onnx", "onnxruntime")) == "[]"
 

@@ -10,14 +10,16 @@ from pathlib import Path
 
 import pytest
 from pictured_runs import HOSTILE, pictured
+from swept_cells import cell, predictions, rounds, swept
 
 from tlbench.core.errors import printable
 from tlbench.records import decode_run
-from tlbench.reports import run_page
+from tlbench.reports import run_page, sweep_page
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 GOLDEN = Path(__file__).parents[1] / "golden" / "run-v1.json"
 CLASSES = tuple(f"class {i}" for i in range(10))
+PAGES = ("usual", "hostile", "many", "old", "sweep")
 CONTROLS = "a[href],button,input,select,summary,[tabindex='0']"
 
 
@@ -48,9 +50,16 @@ def files(tmp_path_factory):
         "many": pictured(run, [f"class {i}" for i in range(40)], n_images=400),
         "old": (run, None, None),
     }
-    for name, (record, predictions, images) in made.items():
-        page = run_page(record, None, predictions, images)
+    for name, (record, predicted, images) in made.items():
+        page = run_page(record, None, predicted, images)
         (folder / f"{name}.html").write_text(page, encoding="utf-8")
+    labels, found = predictions([0.8, 0.7], n_images=100)
+    cells = {
+        key: cell(key, labels, one, rounds(0.01 * (i + 1), seed=i))
+        for i, (key, one) in enumerate(zip(("a" * 12, "b" * 12), found, strict=True))
+    }
+    page = sweep_page(swept(cells), {key: one.run for key, one in cells.items()}, "swept")
+    (folder / "sweep.html").write_text(page, encoding="utf-8")
     return folder
 
 
@@ -74,11 +83,11 @@ def visit(browser, files):
     for context in contexts:
         context.close()
     assert complaints == []
-    own = {(files / f"{name}.html").as_uri() for name in ("usual", "hostile", "many", "old")}
+    own = {(files / f"{name}.html").as_uri() for name in PAGES}
     assert [url for url in requests if url not in own and not url.startswith("data:")] == []
 
 
-@pytest.mark.parametrize("name", ["usual", "hostile", "many", "old"])
+@pytest.mark.parametrize("name", PAGES)
 def test_a_page_opens_without_an_error(visit, name):
     """Nothing stands out of the window either: not on a telephone, and not at night."""
     for width, scheme in ((1280, "light"), (390, "dark")):
@@ -87,14 +96,21 @@ def test_a_page_opens_without_an_error(visit, name):
 
 
 @pytest.mark.parametrize(
-    ("name", "scheme"), [("usual", "light"), ("usual", "dark"), ("many", "light"), ("old", "dark")]
+    ("name", "scheme"),
+    [
+        ("usual", "light"),
+        ("usual", "dark"),
+        ("many", "light"),
+        ("old", "dark"),
+        ("sweep", "light"),
+    ],
 )
 def test_axe_finds_no_violation(visit, name, scheme):
     """Everything that can be opened is open."""
     axe = pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python")
     page = visit(name, color_scheme=scheme, reduced_motion="reduce")
     page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
-    if name != "old":
+    if name not in {"old", "sweep"}:
         page.locator("[data-true] button").nth(1).click()
     page.evaluate((Path(axe.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
     found = page.evaluate("axe.run().then((found) => found.violations)")
@@ -282,6 +298,16 @@ def test_hostile_names_are_shown_as_text(visit):
         page.evaluate("(k) => document.querySelectorAll('.legend button')[k].click()", k)
     assert page.evaluate("document.querySelectorAll('script').length") == 2
     assert page.evaluate("document.querySelectorAll('img').length") == 0
+
+
+def test_a_link_in_the_tables_of_a_sweep_opens_the_cell(visit):
+    """Without a script, which such a page does not have."""
+    page = visit("sweep")
+    place = page.locator(f"#cell-{'b' * 12}")
+    assert not place.is_visible()
+    page.locator(f"a[href='#cell-{'b' * 12}']").first.click()
+    assert place.is_visible()
+    assert place.locator("table").count() == 1
 
 
 def test_in_print_everything_is_open(visit):

@@ -11,6 +11,7 @@ from tlbench.reports.timing import (
     latency_table,
     models_table,
     ratio_table,
+    samples_table,
     timing_notes,
     verdict_lines,
 )
@@ -182,3 +183,24 @@ def test_the_breakdown_adds_up():
     assert [row[1] for row in rows[-2:]] == ["10.0 ms", "10.2 ms"]
     # bars of 24 characters: a tenth, eight tenths, a tenth
     assert [len(row[2]) for row in rows[:3]] == [2, 19, 2]
+
+
+def test_samples_are_shown_in_the_order_measured(single):
+    """As bars between the lowest and the highest, which are named."""
+    rising = dataclasses.replace(single, samples_s=(0.001, 0.002, 0.003, 0.008))
+    ((*_, bars, low, high),) = samples_table([rising]).rows
+    assert (bars, low, high) == ("▁▂▃█", "1.00 ms", "8.00 ms")
+
+
+def test_many_samples_are_grouped(single):
+    """So that the table has room in 80 columns; a slow phase is still seen."""
+    samples = (0.001,) * 400 + (0.004,) * 100 + (0.001,) * 460
+    ((_, _, bars, _, high),) = samples_table([dataclasses.replace(single, samples_s=samples)]).rows
+    assert len(bars) == 24
+    assert bars[:10] == "▁" * 10
+    assert bars[11] == "█"
+    assert high == "4.00 ms"
+
+
+def test_a_timing_without_samples_has_no_bars(single):
+    assert samples_table([dataclasses.replace(single, samples_s=())]).rows == ()

@@ -77,7 +77,7 @@ def _opened(
             f"cells are runs: {Path(sweeps[0]) / 'cells' / 'ID'}."
         )
     if sweeps:
-        from tlbench.api import load_sweep  # numpy, which a run needs not
+        from tlbench.api import load_sweep  # a run needs none of what it imports
 
         return load_sweep(sweeps[0])
     if len(runs) > 1:
