@@ -22,8 +22,7 @@ def asked(monkeypatch):
         found.append((plan, config, command))
         raise ConfigError("caught")
 
-    monkeypatch.setattr("tlbench.workflows.train.train_network", train_network)
-    monkeypatch.setattr("tlbench.workflows.train_network", train_network, raising=False)
+    monkeypatch.setattr("tlbench.workflows.train_network", train_network)
     return found
 
 

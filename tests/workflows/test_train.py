@@ -18,6 +18,7 @@ from tlbench.model import (
     Weights,
     encode_card,
 )
+from tlbench.workflows import fuse_run
 
 N_CLASSES = 3
 
@@ -176,6 +177,14 @@ def test_a_saved_run_is_read_again(train, data):
     _, run = train(data)
     run.save("runs")
     assert tlbench.load_run("last", folder="runs").record == run.record
+
+
+def test_a_run_of_a_training_is_not_fused(train, data, tmp_path):
+    """The network's own classifier is in the file already."""
+    _, run = train(data, "shades.onnx")
+    run.save("runs")
+    with pytest.raises(ConfigError, match=r"in shades\.onnx already, as its output logits"):
+        fuse_run("last", head="softmax", destination=tmp_path / "fused.onnx")
 
 
 def test_the_latency_is_that_of_the_file(train, data):

@@ -9,16 +9,13 @@ from tlbench import __version__
 from tlbench.compare.comparability import accuracy_mismatches, run_properties, timing_mismatches
 from tlbench.compare.compared_run import ComparedRun, accuracy_name, letter_of, timing_name
 from tlbench.compare.effect import (
-    ACCURACY_SCOPE,
-    ENERGY_SCOPE,
-    PAIRED_SCOPE,
-    SPEED_UP_SCOPE,
     PairedRuns,
     accuracy_difference,
     compared_timing,
+    scope_notes,
     speed_up,
 )
-from tlbench.compare.training import TRAINING_SCOPE, answer_of, training_costs
+from tlbench.compare.training import answer_of, training_costs
 from tlbench.core.errors import ComparisonError
 from tlbench.records import (
     AccuracyDifference,
@@ -28,7 +25,6 @@ from tlbench.records import (
     LatencyResult,
     RunIdentity,
     SpeedUp,
-    TrainingCost,
     Unpaired,
     derive,
     entry_name,
@@ -85,7 +81,7 @@ def compare_runs(runs: Sequence[ComparedRun], *, allow_unlike: bool = False) -> 
         accuracy=accuracy,
         training=training,
         unpaired=_unpaired(pairings, [accuracy_name(one) for one in answers]),
-        notes=tuple(_notes(runs, speed_ups, accuracy, training)),
+        notes=tuple(scope_notes(runs, speed_ups, accuracy, training)),
     )
 
 
@@ -278,38 +274,3 @@ def _unpaired(pairings: Sequence[_Pairing], answers: Sequence[str]) -> tuple[Unp
         for (run, what), lacking in missing.items()
         if what not in answers
     )
-
-
-def _notes(
-    runs: Sequence[ComparedRun],
-    speed_ups: Sequence[SpeedUp],
-    accuracy: Sequence[AccuracyDifference],
-    training: Sequence[TrainingCost],
-) -> list[str]:
-    notes = []
-    if speed_ups:
-        notes.append(SPEED_UP_SCOPE)
-    if any(pair.interval is None for pair in speed_ups):
-        notes.append(
-            "n/a: there are too few independent samples for an interval, or the samples depend on "
-            "one another through a queue."
-        )
-    if any(one.verdict is None for pair in speed_ups for one in (pair.reference, pair.other)):
-        notes.append("unjudged: the timing was saved without a check of its validity.")
-    if any(pair.energy_ratio is not None for pair in speed_ups):
-        notes.append(ENERGY_SCOPE)
-    if accuracy:
-        notes.append(ACCURACY_SCOPE)
-    if any(pair.paired for pair in accuracy) or any(one.paired for one in training):
-        notes.append(PAIRED_SCOPE)
-    if training:
-        notes.append(TRAINING_SCOPE)
-    reasons = dict.fromkeys(
-        f"{pair.other.run}: {pair.not_paired}" for pair in accuracy if pair.not_paired
-    )
-    notes += [f"Not compared image by image with {reason}." for reason in reasons]
-    if len({compared.run.id for compared in runs}) < len(runs):
-        notes.append(
-            "Models of one run were interleaved: prefer their own ratio, in `tlbench report`."
-        )
-    return notes

@@ -1,5 +1,6 @@
 """How large a difference between two runs is, and how much of it may be noise."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -19,6 +20,7 @@ from tlbench.records import (
     PairedDifference,
     Predictions,
     SpeedUp,
+    TrainingCost,
     derive,
     entry_name,
 )
@@ -42,6 +44,11 @@ PAIRED_SCOPE = (
 ENERGY_SCOPE = (
     "Energy has no interval, because a run reads the counter only before and after. The counters "
     "of different devices cover different parts of a machine."
+)
+TRAINING_SCOPE = (
+    "The training time of frozen features is the extraction of the train images and the fit of the "
+    "head; that of a network is all of its epochs, without validation. The time to an accuracy is "
+    "read off the accuracy on the validation images after each epoch, which has noise of its own."
 )
 
 # Bonferroni: each median may be missed in 2.5 % of runs, so both hold together in at least 95 %,
@@ -224,3 +231,39 @@ class PairedRuns:
             )
             for row in np.flatnonzero(first != second)
         ]
+
+
+def scope_notes(
+    runs: Sequence[ComparedRun],
+    speed_ups: Sequence[SpeedUp],
+    accuracy: Sequence[AccuracyDifference],
+    training: Sequence[TrainingCost],
+) -> list[str]:
+    """Return what the figures of a comparison cover, and what they do not."""
+    notes = []
+    if speed_ups:
+        notes.append(SPEED_UP_SCOPE)
+    if any(pair.interval is None for pair in speed_ups):
+        notes.append(
+            "n/a: there are too few independent samples for an interval, or the samples depend on "
+            "one another through a queue."
+        )
+    if any(one.verdict is None for pair in speed_ups for one in (pair.reference, pair.other)):
+        notes.append("unjudged: the timing was saved without a check of its validity.")
+    if any(pair.energy_ratio is not None for pair in speed_ups):
+        notes.append(ENERGY_SCOPE)
+    if accuracy:
+        notes.append(ACCURACY_SCOPE)
+    if any(pair.paired for pair in accuracy) or any(one.paired for one in training):
+        notes.append(PAIRED_SCOPE)
+    if training:
+        notes.append(TRAINING_SCOPE)
+    reasons = dict.fromkeys(
+        f"{pair.other.run}: {pair.not_paired}" for pair in accuracy if pair.not_paired
+    )
+    notes += [f"Not compared image by image with {reason}." for reason in reasons]
+    if len({compared.run.id for compared in runs}) < len(runs):
+        notes.append(
+            "Models of one run were interleaved: prefer their own ratio, in `tlbench report`."
+        )
+    return notes

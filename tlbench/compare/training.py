@@ -17,12 +17,6 @@ from tlbench.records import (
     entry_name,
 )
 
-TRAINING_SCOPE = (
-    "The training time of frozen features is the extraction of the train images and the fit of the "
-    "head; that of a network is all of its epochs, without validation. The time to an accuracy is "
-    "read off the accuracy on the validation images after each epoch, which has noise of its own."
-)
-
 
 def has_rivals(runs: Sequence[ComparedRun]) -> bool:
     """Tell whether one of the runs is of a network that tlbench trained, and accuracy is there."""

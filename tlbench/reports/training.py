@@ -76,7 +76,8 @@ def training_lines(training: TrainingRecord | None) -> list[str]:
         f"Settings: {settings}",
     ]
     if training.n_resumed:
-        lines.append(f"Resumed {training.n_resumed} times from a checkpoint.")
+        times = "once" if training.n_resumed == 1 else f"{training.n_resumed} times"
+        lines.append(f"Resumed {times} from a checkpoint.")
     if training.stopped_early:
         lines.append("Stopped early; the weights are those of the epoch with the lowest loss.")
     return lines
