@@ -56,7 +56,7 @@ def embedding_panel(figure: EmbeddingFigure, images: RunImages | None) -> Panel:
             )
             handles.append(found_points)
         axes.scatter(points[wrong, 0], points[wrong, 1], s=area * 3.2, facecolors="none",
-                     edgecolors=INK, linewidths=0.6)  # fmt: skip
+                     edgecolors=INK, linewidths=0.13 * math.sqrt(area))  # fmt: skip
         axes.set_aspect("equal", adjustable="datalim")
         axes.margins(0.03)
         ticked(axes.xaxis, (), ())
