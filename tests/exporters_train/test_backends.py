@@ -1,4 +1,4 @@
-"""Keras on PyTorch or JAX trains as well; TensorFlow then writes the file, here or on another machine."""
+"""Keras on PyTorch or JAX trains as well; TensorFlow writes the file, here or elsewhere."""
 
 import importlib.util
 import json
