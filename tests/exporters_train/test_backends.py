@@ -1,4 +1,4 @@
-"""Keras on PyTorch trains as well; TensorFlow then writes the file, here or on another machine."""
+"""Keras on PyTorch or JAX trains as well; TensorFlow writes the file, here or elsewhere."""
 
 import importlib.util
 import json
@@ -45,15 +45,16 @@ def has(name):
     return importlib.util.find_spec(name) is not None
 
 
-@pytest.mark.skipif(not (has("torch") and has("keras")), reason="needs torch and keras")
-@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
-def test_a_training_on_torch(tmp_path):
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_training_on_another_backend(tmp_path, backend):
     """Resumed, it has the figures of an unbroken one; exported, it is like Keras."""
+    if not (has(backend) and has("keras")):
+        pytest.skip(f"needs keras and {backend}")
     fakes = str(Path(__file__).parents[1] / "fakes")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SCRIPT.format(fakes=fakes)],
         check=False,
-        env={**os.environ, "KERAS_BACKEND": "torch"},
+        env={**os.environ, "KERAS_BACKEND": backend},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -61,7 +62,7 @@ def test_a_training_on_torch(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     software, is_same, is_exported = json.loads(done.stdout.splitlines()[-1])
-    assert "on torch" in software
+    assert f"on {backend} " in software
     assert is_same
     assert is_exported == (has("tensorflow") and has("tf2onnx"))
 
