@@ -1,13 +1,24 @@
 """The process around a command: its streams, what ends it, and the code that it exits with."""
 
+import _signal
 import errno
 import io
 import os
+import signal
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from tlbench.core.errors import StorageError, TlbenchError, one_line
+
+# C code without a Python function around it: nothing can be interrupted before it has its effect.
+_HOLD_BACK: Callable[[], object] = (
+    partial(_signal.pthread_sigmask, signal.SIG_BLOCK, (signal.SIGINT,))
+    if hasattr(_signal, "pthread_sigmask")
+    else int  # Windows has no mask; int() does nothing
+)
 
 ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -21,18 +32,18 @@ def main() -> None:
     exiting, and for standard streams that are closed or full.
     """
     code = INTERRUPTED
-    with suppress(KeyboardInterrupt):  # one more while the first is dealt with
+    with suppress(KeyboardInterrupt):  # one more, which came before the others were held back
         try:
             _open_streams()
             code = _run_command()
             sys.stdout.flush()  # Python would do it later, and make an error of it exit code 120
+        except KeyboardInterrupt as error:
+            _HOLD_BACK()  # until `_expect_more_interrupts`: the key may be held down
+            code = _failed(error)
         except BaseException as error:  # noqa: BLE001 - 1 would mean that a gate failed
             code = _failed(error)
-    is_ready = code != INTERRUPTED
-    while not is_ready:
-        with suppress(KeyboardInterrupt):  # the key may be held down
-            _expect_more_interrupts()
-            is_ready = True
+    if code == INTERRUPTED:
+        _expect_more_interrupts()
     sys.exit(code)
 
 
@@ -85,12 +96,13 @@ def _failed(error: BaseException) -> int:
 def _expect_more_interrupts() -> None:
     """Let Ctrl-C end the process at once, with the same exit code."""
     import atexit
-    import signal
 
     with suppress(ValueError):  # not in the main thread
         signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
         # The last part of Python's end would restore what the system does: another exit code.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _explained(error: BaseException) -> str:

@@ -100,7 +100,7 @@ def train(
     folders: o.FolderOptions,
     saving: o.SavingOptions,
 ) -> None:
-    """Train a network on your images, and save a run with its accuracy and latency.
+    """Train or fine-tune a network on your images, and measure it.
 
     The network becomes an ONNX file that takes raw uint8 images and returns features and logits.
     A checkpoint beside the file is replaced after each epoch; --resume goes on from it. Keras runs
