@@ -75,3 +75,11 @@ def test_tsne_is_the_same_every_time(features, recorder):
     assert recorder.tasks[0] == ("t-SNE of 180 images", 750, "steps")
     assert recorder.steps == 1500
     assert recorder.running == 0
+
+
+@pytest.mark.parametrize("shape", [(20, 1), (1, 5), (1, 1), (2, 1)])
+def test_features_that_span_no_plane_lie_on_a_line(shape):
+    features = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    found = pca_map(features)
+    assert len(found.points) == shape[0]
+    assert {y for _, y in found.points} == {0.0}

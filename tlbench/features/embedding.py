@@ -90,6 +90,8 @@ def _judged(
     n_components: int,
 ) -> CodeMap:
     """Return the record of a map; four digits place a point to less than a pixel."""
+    if points.shape[1] < 2:  # noqa: PLR2004 - one feature, or one image: a line
+        points = np.pad(points, ((0, 0), (0, 2 - points.shape[1])))
     recall, trust, n_judged = faithfulness(features, points)
     scale = float(np.abs(points).max()) or 1.0
     return CodeMap(
