@@ -56,8 +56,11 @@ def named(golden_run):
 
 @given(name=names)
 def test_json_holds_the_name_as_it_is(named, name):
-    for kind in JSON:
-        json.loads(RENDERERS.load(kind)(named(name)))
+    found = {kind: json.loads(RENDERERS.load(kind)(named(name))) for kind in JSON}
+    assert found["json"]["dataset"]["name"] == name
+    assert any(name in subject for subject in found["bencher"])
+    for kind in ("github-benchmark", "github-benchmark-bigger"):
+        assert any(name in entry["name"] for entry in found[kind])
 
 
 @given(name=names)
