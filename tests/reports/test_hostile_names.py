@@ -87,7 +87,9 @@ def test_markdown_shows_no_markup_of_the_name(named, name):
 
 @given(name=names)
 def test_openmetrics_is_still_read(named, name):
-    list(text_string_to_metric_families(RENDERERS.load("openmetrics")(named(name))))
+    text = RENDERERS.load("openmetrics")(named(name))
+    families = {one.name: one.samples for one in text_string_to_metric_families(text)}
+    assert {s.labels["dataset"] for s in families["tlbench_accuracy_ratio"]} == {printable(name)}
 
 
 @settings(max_examples=5)
