@@ -173,6 +173,7 @@ def test_a_killed_process_leaves_what_it_had(tiny_path, tmp_path):
     assert {path.name for path in Path(folder).iterdir()} == {
         ".lock",
         "cells",
+        "report.html",
         "rounds",
         "sweep.json",
     }
