@@ -120,9 +120,10 @@ def measure_drift(features: FloatArray, reference: FloatArray) -> Drift:
         raise ExportError("The converted file's features, or its source's, are not finite.")
     ours, theirs = features.astype(np.float64), reference.astype(np.float64)
     lengths = np.linalg.norm(theirs, axis=1)
-    if not lengths.all():
-        msg = "The source's features of an image are all zero, so they cannot be compared."
+    if not lengths.any():
+        msg = "The source's features of every image are all zero, so they cannot be compared."
         raise ExportError(msg)
+    lengths[lengths == 0] = lengths.max()  # an image without any feature, as in the parity check
     cosine = cosine_similarity(ours, theirs)
     relative = np.linalg.norm(ours - theirs, axis=1) / lengths
     return Drift(

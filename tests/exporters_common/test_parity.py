@@ -185,14 +185,36 @@ def test_a_graph_that_is_not_finite_is_refused():
         measure(model, lambda images: np.ones((len(images), 3)))
 
 
-def test_an_image_without_any_feature_is_refused(graph):
-    """There is no scale to compare with, also if another image has one."""
+def test_images_without_any_feature_are_refused(graph):
+    """There is no scale to compare with."""
     message = (
-        "^The reference's 'features' are all zero for an image, so that there is nothing to "
+        "^The reference's 'features' are all zero for every image, so that there is nothing to "
         r"compare with\. Nothing was written\.$"
     )
     with pytest.raises(ExportError, match=message):
-        measure(graph, batches=(of_colours(STRONG, (0, 0, 0)),))
+        measure(graph, batches=(of_colours((0, 0, 0)), of_colours((0, 0, 0))))
+
+
+@pytest.mark.parametrize("batched", [True, False], ids=["in one batch", "in batches of its own"])
+def test_an_image_without_any_feature_is_compared_by_the_scale_of_the_others(graph, batched):
+    """A small image may leave a deep network without any."""
+    dark = (2, 2, 2)
+    batches = (of_colours(STRONG, dark),) if batched else (of_colours(STRONG), of_colours(dark))
+
+    def reference(images):
+        found = means(images)
+        found[(found == dark).all(axis=1)] = 0
+        return found
+
+    found = measure(graph, reference, batches=batches, tolerance=1)
+    assert found.max_rel == pytest.approx(2 / max(STRONG))
+    assert found.min_cosine == 0
+
+
+def test_features_that_are_zero_in_both_agree(graph):
+    found = measure(graph, batches=(of_colours(STRONG, (0, 0, 0)),))
+    assert found.max_rel < 1e-6
+    assert found.min_cosine == pytest.approx(1)
 
 
 def test_a_graph_that_onnx_runtime_refuses_says_why():

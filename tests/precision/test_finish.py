@@ -28,12 +28,22 @@ def test_features_that_vanish_have_no_cosine():
     assert drift.min_cosine == 0
 
 
+def test_an_image_without_any_feature_is_compared_by_the_scale_of_the_others():
+    """A small image may leave a deep network without any."""
+    reference = np.array([[0, 0], [3, 4], [3, 4]], np.float32)
+    same = measure_drift(reference, reference)
+    assert (same.min_cosine, same.median_rel) == (1, 0)
+    other = measure_drift(reference + np.array([[0, 1]], np.float32), reference)
+    assert other.min_cosine == 0
+    assert other.median_rel == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     ("features", "reference", "match"),
     [
         ([[np.nan, 1]], [[1, 1]], "not finite"),
         ([[1, 1]], [[np.inf, 1]], "not finite"),
-        ([[1, 1]], [[0, 0]], "all zero"),
+        ([[1, 1], [0, 0]], [[0, 0], [0, 0]], "of every image are all zero"),
     ],
     ids=["nan", "infinite", "zero"],
 )

@@ -90,6 +90,20 @@ def test_a_long_name_breaks_at_a_seam_before_it_becomes_a_line_a_cell():
     assert_whole("\n".join(found), "backbone. svm-linear-fast@ provider=cuda", "0.05")
 
 
+def test_a_name_breaks_after_a_hyphen_where_no_other_seam_will_do():
+    """Not inside a number or before the name of an option."""
+    found = lines("efficientnet-lite0@size=96", "at least -1.5 with --max-latency", 60)
+    text = "\n".join(found)
+    assert_whole(text, "efficientnet- lite0@ size=96", "at least -1.5 with --max- latency")
+    assert len(found) > 4
+
+
+def test_a_header_breaks_at_a_seam_as_well():
+    found = table("Title", "cell | >ms/image | >interval", [("n" * 20, "1", "[1, 2]")])
+    text = laid_out(["Report"], [found], width=41, color=False)
+    assert text.split()[2:6] == ["ms/", "cell", "image", "interval"]
+
+
 def test_an_empty_cell_has_no_line():
     found = lines("n" * 70, "")
     assert not any("note" in line for line in found)

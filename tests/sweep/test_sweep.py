@@ -18,7 +18,7 @@ from tlbench.core.errors import (
 )
 from tlbench.engine import Session
 from tlbench.latency import EnergyCounter, StoppingRule
-from tlbench.records import SweepFolder, find_run, read_run
+from tlbench.records import FITTED_EARLIER, SweepFolder, find_run, read_run
 from tlbench.workflows import run_sweep, sweep_timing
 from tlbench.workflows.steps.heads import ChosenHeads
 from tlbench.workflows.steps.rounds import read_rounds
@@ -84,6 +84,15 @@ def test_features_are_extracted_once(make_config, folder, extractions):
     """Heads and batch sizes share them: 60 train and 40 test images, in batches of 32."""
     run_sweep(make_config(heads=("centroid", "softmax"), batch_sizes=(1, 4)), folder)
     assert sum(extractions) == 100
+
+
+def test_what_cells_share_is_no_reason_to_warn(make_config, folder):
+    """The raw-pixel baseline is fitted for the first cell; no table of a sweep has its time."""
+    config = make_config(batch_sizes=(1, 2), shared={"baselines": ("pixels",)})
+    sweep = run_sweep(config, folder)
+    runs = [read_run(str(folder / "cells" / cell.id), folder) for cell in sweep.cells]
+    assert any(FITTED_EARLIER in run.warnings for run in runs)
+    assert FITTED_EARLIER not in " ".join(sweep.warnings)
 
 
 def test_heads_share_a_timing(make_config, folder, planned_times):

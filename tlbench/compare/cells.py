@@ -10,6 +10,7 @@ from tlbench.core.arrays import LabelArray
 from tlbench.core.errors import ConfigError, ResultError
 from tlbench.core.registry import unknown_name
 from tlbench.records import (
+    FITTED_EARLIER,
     AccuracyResult,
     CellDifference,
     CellFigures,
@@ -306,10 +307,15 @@ def _baselines(measured: Iterable[MeasuredCell]) -> tuple[PixelBaseline, ...]:
 
 
 def _warnings(measured: Mapping[str, MeasuredCell]) -> tuple[str, ...]:
-    """Return the warnings of the cells' runs; those that differ in figures only are one."""
+    """Return the warnings of the cells' runs; those that differ in figures only are one.
+
+    Cells share what they can, and no table of a sweep shows how long a head took to fit.
+    """
     alike: dict[str, dict[str, str]] = {}
     for name, cell in measured.items():
         for warning in cell.run.warnings:
+            if warning == FITTED_EARLIER:
+                continue
             alike.setdefault(_FIGURE.sub("#", warning), {})[name] = warning
     found = []
     for warnings in alike.values():

@@ -1,4 +1,5 @@
 from .accuracy import (
+    FITTED_EARLIER,
     AccuracyResult,
     ClassScore,
     CrossValidation,
@@ -103,6 +104,7 @@ from .sweep_folder import SweepFolder
 
 __all__ = [
     "FAILURE_VERSION",
+    "FITTED_EARLIER",
     "PICK_VERSION",
     "SWEEP_VERSION",
     "AccuracyDifference",

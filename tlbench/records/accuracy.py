@@ -6,6 +6,9 @@ from typing import Any, Literal
 
 from tlbench.core.units import format_percent
 
+# The warning about results of which `AccuracyResult.from_store` is true.
+FITTED_EARLIER = "heads fitted in an earlier run were not fitted again: fit times are from that run"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:

@@ -3,7 +3,7 @@
 import io
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from rich.cells import cell_len
@@ -17,8 +17,12 @@ from tlbench.reports.base import Part, Table
 
 _INDENT = 2
 _GAP = 2
-# Where a long word may break: after a dot, a slash and the like, and never inside a number.
-_SEAM = re.compile(r"(?<=[./@#,:])(?=[^\W\d])")
+# Where a long word may break, never inside a number: after a dot, a slash and the like; where that
+# will not do, after a hyphen inside the word as well.
+_SEAMS = (
+    re.compile(r"(?<=[./@#,:])(?=[^\W\d])"),
+    re.compile(r"(?:(?<=[./@#,:])|(?<=\w-))(?=[^\W\d])"),
+)
 _GLUE = "\u00a0"  # a space at which textwrap does not break
 
 
@@ -82,7 +86,10 @@ def _table(table: Table, width: int) -> list[RenderableType]:
         return []
     is_answer = not table.title
     room = width - _INDENT * (1 if is_answer else 2)
-    widths = _column_widths(table, room, str.split) or _column_widths(table, room, _pieces)
+    widths, seam = _column_widths(table, room, None), _SEAMS[0]
+    for one in _SEAMS:
+        if widths is None:
+            widths, seam = _column_widths(table, room, one), one
     if widths is None:
         found = _one_cell_per_line(table)
     else:
@@ -91,24 +98,30 @@ def _table(table: Table, width: int) -> list[RenderableType]:
         styles = ("bold", "bold green") if is_answer else ()
         for i, (name, is_right) in enumerate(zip(table.columns, table.right, strict=True)):
             found.add_column(
-                name,
+                _broken(name, widths[i], seam),
                 width=widths[i],
                 justify="right" if is_right else "left",
                 overflow="fold",
                 style=styles[i] if i < len(styles) else None,
             )
         for row in table.rows:
-            found.add_row(*map(_broken_at_seams, row, widths))
+            found.add_row(
+                *(_broken(cell, width, seam) for cell, width in zip(row, widths, strict=True))
+            )
     if is_answer:
         return [found]
     return [Text(table.title, style="bold"), Padding(found, (0, 0, 0, _INDENT))]
 
 
-def _column_widths(table: Table, room: int, split: Callable[[str], list[str]]) -> list[int] | None:
+def _column_widths(table: Table, room: int, seam: re.Pattern[str] | None) -> list[int] | None:
     """Return the widths at which a table fits: the widest column that can wrap gives way first.
 
-    None where words, as *split* finds them, or figures would be cut, as rich alone would do.
+    None where words, or their parts between seams, or figures would be cut, as rich alone would do.
     """
+
+    def split(text: str) -> list[str]:
+        return text.split() if seam is None else [p for w in text.split() for p in seam.split(w)]
+
     columns = [list(column) for column in zip(table.columns, *table.rows, strict=True)]
     widths, least = [max(map(cell_len, cells)) for cells in columns], []
     for (name, *cells), is_right in zip(columns, table.right, strict=True):
@@ -122,16 +135,12 @@ def _column_widths(table: Table, room: int, split: Callable[[str], list[str]]) -
     return widths
 
 
-def _pieces(text: str) -> list[str]:
-    return [piece for word in text.split() for piece in _SEAM.split(word)]
-
-
-def _broken_at_seams(text: str, width: int) -> str:
+def _broken(text: str, width: int, seam: re.Pattern[str]) -> str:
     """Break words that are too long for a line at their seams; rich wraps the rest."""
     if cell_len(text) <= width:
         return text
     words = text.split()
-    return " ".join(word if cell_len(word) <= width else _SEAM.sub("\n", word) for word in words)
+    return " ".join(word if cell_len(word) <= width else seam.sub("\n", word) for word in words)
 
 
 def _one_cell_per_line(table: Table) -> RichTable:

@@ -7,8 +7,10 @@ from markupsafe import Markup
 from tlbench.core.errors import printable
 from tlbench.core.units import format_percent, format_seconds
 from tlbench.reports.figures import IntervalFigure, LineFigure, ParetoFigure, PartsFigure
+from tlbench.reports.labels import label_centres
 from tlbench.reports.page.svg import (
     COLOURS,
+    FONT_SIZE,
     LETTER,
     N_COLOURS,
     WIDTH,
@@ -190,8 +192,10 @@ def pareto(figure: ParetoFigure) -> Markup:
             steps.append((across(second), steps[-1][1]))
         steps.append((across(second), up(fraction)))
     parts.append(path(steps, "good"))
-    for i, one in enumerate(figure.points):
-        x, y = across(one.seconds), up(one.fraction)
+    places = [(across(one.seconds), up(one.fraction)) for one in figure.points]
+    room = (left, top - FONT_SIZE, WIDTH, bottom)
+    centres = label_centres(places, [one.label for one in figure.points], FONT_SIZE, room)
+    for i, (one, (x, y), centre) in enumerate(zip(figure.points, places, centres, strict=True)):
         kind = "good" if one.on_front else "baseline"
         if one.seconds_interval:
             ends = (across(end) for end in one.seconds_interval)
@@ -215,7 +219,7 @@ def pareto(figure: ParetoFigure) -> Markup:
                 s=colour,
                 t=printable(title),
             ),
-            words(x + 8, y - 7, one.label, "start", "mark"),
+            words(centre[0], centre[1] + 0.35 * FONT_SIZE, one.label, "middle", "mark"),
             name_text(left, bottom + 52 + 18 * i, f"{one.label}  {one.name}", 346, "start"),
         ]
     parts += [

@@ -27,7 +27,8 @@ class Drawn(Protocol):
         """Number, unit and interval."""
 
 
-LETTER = 6.6  # width of a letter at the size that text has
+FONT_SIZE = 12
+LETTER = 6.6  # width of a letter at this size
 # Each class of the style sheet with the colour that it has on white.
 COLOURS = {
     "main": "#3d7fc1",
@@ -58,8 +59,14 @@ def drawing(height: float, label: str, parts: Iterable[Markup]) -> Markup:
     """Return an SVG element; *label* says what it shows."""
     return Markup(
         '<svg class="chart" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-        'role="img" aria-label="{label}" font-family="sans-serif" font-size="12">{parts}</svg>'
-    ).format(width=WIDTH, height=number(height), label=printable(label), parts=Markup().join(parts))
+        'role="img" aria-label="{label}" font-family="sans-serif" font-size="{size}">{parts}</svg>'
+    ).format(
+        width=WIDTH,
+        height=number(height),
+        label=printable(label),
+        size=FONT_SIZE,
+        parts=Markup().join(parts),
+    )
 
 
 def number(value: float) -> str:

@@ -45,7 +45,7 @@ def sweep_page(
     """
     places = _places(sweep.cells)
     figure = sweep_pareto_figure(sweep)
-    overview = [charts.pareto(figure) if figure else Markup()]
+    overview = [figures_markup([charts.pareto(figure)]) if figure else Markup()]
     tables: list[Markup] = []
     warnings: list[Markup] = []
     origin: list[Markup] = []

@@ -20,7 +20,7 @@ SUFFIXES = (".svg", ".png", ".pdf")
 INK, MUTED, AXIS, GRID = "#1b1f24", "#56606b", "#86909a", "#e3e8ed"  # of the page in light mode
 
 _WIDTH = 7.2  # inches: a page of A4 with margins
-_NOTE_SIZE = 7.5  # points
+FONT_SIZE, _NOTE_SIZE = 8.5, 7.5  # points
 # Inches of a title; of a line of a note.
 _TITLE, _LINE = 0.36, 0.145
 _DPI = 200
@@ -29,14 +29,14 @@ _UNDATED = {"svg": {"Date": None}, "pdf": {"CreationDate": None}, "png": {}}
 _RULES = {
     "axes.edgecolor": AXIS,
     "axes.labelcolor": MUTED,
-    "axes.labelsize": 8.5,
+    "axes.labelsize": FONT_SIZE,
     "axes.linewidth": 0.8,
     "axes.spines.right": False,
     "axes.spines.top": False,
     "axes.axisbelow": True,
     "figure.constrained_layout.h_pad": 0.05,
     "figure.constrained_layout.w_pad": 0.06,
-    "font.size": 8.5,
+    "font.size": FONT_SIZE,
     "grid.color": GRID,
     "legend.fontsize": 8,
     "legend.frameon": False,

@@ -12,6 +12,7 @@ from tlbench.reports.figures import (
     PartsFigure,
     TimingFigure,
 )
+from tlbench.reports.labels import label_centres
 from tlbench.reports.page.svg import (
     COLOURS,
     N_COLOURS,
@@ -21,7 +22,16 @@ from tlbench.reports.page.svg import (
     ticks,
     time_unit,
 )
-from tlbench.reports.plots.canvas import GRID, INK, MUTED, Panel, named_legend, short, ticked
+from tlbench.reports.plots.canvas import (
+    FONT_SIZE,
+    GRID,
+    INK,
+    MUTED,
+    Panel,
+    named_legend,
+    short,
+    ticked,
+)
 from tlbench.reports.timing_figures import halves, histogram, range_over_time, usual_range
 
 if TYPE_CHECKING:
@@ -252,8 +262,6 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
                 markeredgewidth=1.4,
                 zorder=3,
             )
-            axes.annotate(one.label, (x, y), xytext=(6, 4), textcoords="offset points",
-                          fontweight="bold" if one.on_front else "normal", zorder=4)  # fmt: skip
         places = log_ticks(low, high, size)
         ticked(axes.xaxis, [place / size for place in places],
                [number_text(place / size) for place in places])  # fmt: skip
@@ -261,6 +269,7 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
         _number_axis(axes, "y", percent=True)
         axes.set_xlabel(f"{unit} per image")
         axes.set_ylabel("accuracy, %")
+        _label_points(axes, figure, size)
         room = 96 if n_columns == 1 else 50
         names = [short(f"{one.label}   {one.name}", room) for one in figure.points]
         named_legend(axes, handles, names, loc="upper left", bbox_to_anchor=(-0.02, -0.16),
@@ -268,3 +277,25 @@ def pareto_panel(figure: ParetoFigure) -> Panel:
 
     inches = 3.3 + 0.17 * math.ceil(len(figure.points) / n_columns)
     return Panel(title=figure.title, note=figure.note, inches=inches, draw=draw)
+
+
+def _label_points(axes: "Axes", figure: ParetoFigure, size: float) -> None:
+    """Write each point's label where it is free; the limits of the axes must be final."""
+    pixels = 72 / axes.figure.dpi
+    places = axes.transData.transform([(p.seconds / size, p.fraction) for p in figure.points])
+    frame = axes.get_window_extent()
+    # Downwards, in points, as on a page.
+    down = [(x * pixels, -y * pixels) for x, y in places]
+    room = (frame.x0 * pixels, -frame.y1 * pixels, frame.x1 * pixels, -frame.y0 * pixels)
+    centres = label_centres(down, [one.label for one in figure.points], FONT_SIZE, room)
+    for one, point, centre in zip(figure.points, down, centres, strict=True):
+        axes.annotate(
+            one.label,
+            (one.seconds / size, one.fraction),
+            xytext=(centre[0] - point[0], point[1] - centre[1]),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            fontweight="bold" if one.on_front else "normal",
+            zorder=4,
+        )

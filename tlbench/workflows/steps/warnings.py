@@ -12,6 +12,7 @@ from tlbench.datasets import Dataset, Digests, Leaks, find_cross_fold_duplicates
 from tlbench.heads import assign_folds, validation_rows
 from tlbench.model import FULL_PRECISION
 from tlbench.records import (
+    FITTED_EARLIER,
     AccuracyResult,
     CrossValidation,
     DatasetInfo,
@@ -278,9 +279,7 @@ def _about_accuracy(accuracy: Sequence[AccuracyResult]) -> list[str]:
             "star, it was fitted on features of this precision"
         )
     if any(result.from_store for result in accuracy):
-        found.append(
-            "heads fitted in an earlier run were not fitted again: fit times are from that run"
-        )
+        found.append(FITTED_EARLIER)
     return found
 
 
