@@ -123,12 +123,18 @@ def card_rows(card: ModelCard) -> list[tuple[str, str]]:
         ("Source", card.source),
         (
             "Preprocessing",
-            f"{_fit(card)}, resize to {height}x{width} ({card.resize}); {card.preprocessing}",
+            f"{_fit(card)}, resize to {height}x{width} ({card.resize}); {_pixels(card)}",
         ),
         ("Features", f"layer {card.layer}, pooling {card.pooling}, {shape}"),
         ("Parity", parity),
         *(_conversion(card.conversion) if card.conversion else ()),
     ]
+
+
+def _pixels(card: ModelCard) -> str:
+    """Return what happens to the resized pixels; the formula ``x`` leaves them as they are."""
+    formula = card.preprocessing
+    return formula if formula.removeprefix("BGR, ") != "x" else f"{formula[:-1]}pixels 0 to 255"
 
 
 def _fit(card: ModelCard) -> str:
