@@ -151,12 +151,6 @@ def convert_and_publish(
     *convert* returns the converted network and what it keeps in float32. After an error
     *destination* is untouched.
     """
-    if source.card is not None and source.card.precision != "fp32":
-        msg = (
-            f"{source.card.backbone} is {source.card.precision} already, and a conversion starts "
-            "from fp32. Leave precision out, or export the network in float32 first."
-        )
-        raise ExportError(msg)
     with task(listener, f"convert to {precision}"):
         parts = split(source)
         network, kept_in_float = convert(parts)

@@ -192,10 +192,11 @@ def test_a_backbone_may_be_an_object(dataset):
     assert run.record.config.requested["model"] == "efficientnet-lite0"
 
 
-def test_a_backbone_object_keeps_its_precision(dataset):
-    """A conversion starts from an export of its own."""
-    with pytest.raises(ConfigError, match="keeps its precision"):
-        tlbench.evaluate(BACKBONES.load("efficientnet-lite0"), dataset=dataset, precision="fp16")
+def test_a_backbone_object_is_converted_like_its_name(dataset):
+    lite0 = BACKBONES.load("efficientnet-lite0")
+    run = tlbench.evaluate(lite0, dataset=dataset, heads="softmax", baselines=(), precision="fp16")
+    assert run.record.model.card.precision == "fp16"
+    assert [result.fitted_on for result in run.record.accuracy] == [None, "fp32"]
 
 
 def test_a_loaded_backbone_may_be_measured(tiny_path, dataset):

@@ -132,6 +132,15 @@ def block_path(tmp_path_factory):
     return path
 
 
+@pytest.fixture
+def foreign_path(block_path, tmp_path):
+    """The same network without a card, as somebody else would have written it."""
+    model = onnx.load(block_path)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "foreign.onnx")
+    return tmp_path / "foreign.onnx"
+
+
 @pytest.fixture(scope="session")
 def source(block_path):
     return OnnxModel(block_path)

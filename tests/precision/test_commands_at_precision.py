@@ -1,10 +1,13 @@
 """The command line's side of precisions."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+
+from tlbench.core.hashing import sha256_file
 
 
 @pytest.mark.usefixtures("backbone")
@@ -61,10 +64,75 @@ def test_words_that_make_no_sense_are_exit_2(tlbench, words, message):
     assert not Path("block.onnx").exists()
 
 
-def test_a_files_precision_cannot_be_changed(tlbench, block_path):
-    code, _, err = tlbench("latency", block_path, "--precision", "int8")
-    assert code == 2
-    assert "is a file, which keeps its precision" in err
+LIMITS = ("--limit-train", "200", "--limit-test", "100")
+
+
+@pytest.fixture
+def block_file(block_path):
+    """A file that tlbench wrote, in the working directory."""
+    return Path(shutil.copy(block_path, "net.onnx"))
+
+
+def test_a_file_is_exported_at_another_precision(tlbench, block_file):
+    code, _, err = tlbench("export", block_file, "--precision", "int8", "--seed", "1")
+    assert (code, err) == (0, "")
+    _, document, _ = tlbench("inspect", "net-int8.onnx", "--format", "json")
+    conversion = json.loads(document)["card"]["conversion"]
+    assert conversion["source_sha256"] == sha256_file(block_file)
+    assert conversion["images"]["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "is a file, and an export starts from a backbone"),
+        (("--precision", "int8", "--input-size", "32"), "--input-size 32 applies to the export"),
+        (("--precision", "int8", "--calibrate", "digit"), "Did you mean 'digits'"),
+    ],
+    ids=" ".join,
+)
+def test_an_export_that_a_file_does_not_allow_is_exit_2(tlbench, block_file, words, message):
+    code, out, err = tlbench("export", block_file, *words)
+    assert (code, out) == (2, "")
+    assert message in " ".join(err.split())
+    assert [path.name for path in Path().iterdir()] == ["net.onnx"]
+
+
+def test_a_file_at_another_precision_is_measured_like_a_backbone(tlbench, block_file):
+    """With both heads, and the file itself as the source of the fp32 features."""
+    words = ("evaluate", block_file, "--precision", "int8", "--heads", "centroid", *LIMITS)
+    code, out, err = tlbench(*words, "--format", "json")
+    assert code == 0, err
+    run = json.loads(out)
+    assert run["model"]["card"]["precision"] == "int8"
+    fitted_on = [one["fitted_on"] for one in run["accuracy"] if not one["baseline"]]
+    assert fitted_on == [None, "fp32"]
+
+
+def test_a_file_drifts_from_itself_at_another_precision(tlbench, block_file):
+    words = (block_file, f"{block_file}@precision=int8", "--heads", "centroid", *LIMITS)
+    code, out, err = tlbench("drift", *words)
+    assert code == 0, err
+    assert "int8" in out
+
+
+def test_a_sweep_of_a_file_over_precisions(tlbench, block_file):
+    code, out, err = tlbench(
+        *("sweep", "--backbones", block_file, "--precisions", "fp32,int8", "--heads", "centroid"),
+        *("--rounds", "6", "--baselines", "none", "--no-costs", "-o", "swept", *LIMITS),
+        *("--format", "json"),
+    )
+    assert code == 0, err
+    cells = json.loads(out)["cells"]
+    assert [cell["settings"]["precision"] for cell in cells] == ["fp32", "int8"]
+    assert {cell["state"] for cell in cells} == {"measured"}
+
+
+def test_an_int8_file_is_not_converted_again(tlbench, block_file):
+    tlbench("export", block_file, "--precision", "int8")
+    code, out, err = tlbench("latency", "net-int8.onnx", "--precision", "fp16")
+    assert (code, out) == (2, "")
+    assert "is int8 already" in err
 
 
 @pytest.mark.usefixtures("backbone")

@@ -6,7 +6,7 @@ import pytest
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.progress import Silent
-from tlbench.model import ConversionRequest, ExportOptions, resolve_model
+from tlbench.model import ConversionRequest, ExportOptions, OnnxModel, resolve_model
 
 
 @pytest.fixture
@@ -79,8 +79,27 @@ def test_a_damaged_conversion_is_made_again(tmp_path, request_int8):
     assert _resolve(tmp_path, request_int8).sha256 == sha256
 
 
-def test_a_file_is_not_converted(block_path, tmp_path, request_int8):
-    with pytest.raises(ConfigError, match=r"is a file.*Export the backbone with precision='int8'"):
-        resolve_model(
-            str(block_path), cache_dir=tmp_path, listener=Silent(), conversion=request_int8
-        )
+def _resolve_file(path, tmp_path, conversion):
+    return resolve_model(str(path), cache_dir=tmp_path, listener=Silent(), conversion=conversion)
+
+
+def test_a_file_is_converted_once(block_path, tmp_path, request_int8):
+    first = _resolve_file(block_path, tmp_path, request_int8)
+    written = first.path.stat().st_mtime_ns
+    again = _resolve_file(block_path, tmp_path, request_int8)
+    assert first.path.parent == tmp_path / "models"
+    assert first.card.precision == "int8"
+    assert first.card.conversion.source_sha256 == OnnxModel(block_path).sha256
+    assert (again.path, again.path.stat().st_mtime_ns) == (first.path, written)
+
+
+def test_a_file_of_another_origin_is_not_converted(foreign_path, tmp_path, request_int8):
+    """Nobody has verified it; `onnx:FILE` does."""
+    with pytest.raises(ConfigError, match=r"has no model card\. Export it first.*onnx:.*foreign"):
+        _resolve_file(foreign_path, tmp_path, request_int8)
+
+
+def test_a_file_that_is_converted_is_not_converted_again(block_path, tmp_path, request_int8):
+    converted = _resolve_file(block_path, tmp_path, request_int8)
+    with pytest.raises(ConfigError, match="is int8 already"):
+        _resolve_file(converted.path, tmp_path, _fp16(request_int8))

@@ -129,9 +129,11 @@ def test_an_unknown_precision_is_found_before_any_work(config, backbone):
     assert backbone.n_exports == 0
 
 
-def test_a_file_at_a_precision_is_refused_before_its_data_are_loaded(config, block_path):
-    with pytest.raises(ConfigError, match="is a file"):
-        run_benchmark(replace(config, model=str(block_path), dataset="cifar10"))
+def test_a_file_that_cannot_be_converted_is_refused_before_data_are_loaded(
+    config, foreign_path
+):
+    with pytest.raises(ConfigError, match="has no model card"):
+        run_benchmark(replace(config, model=str(foreign_path), dataset="cifar10"))
 
 
 def test_without_a_cache_both_heads_are_there(config):

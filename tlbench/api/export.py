@@ -56,7 +56,8 @@ def export(
     ----------
     backbone : str or Backbone
         Name of a backbone, ``torch:MODULE:FACTORY``, ``timm:NAME``, ``onnx:FILE.onnx``,
-        ``frozen:FILE.pb``, or an object with the methods of `tlbench.model.Backbone`.
+        ``frozen:FILE.pb``, or an object with the methods of `tlbench.model.Backbone`. With a
+        *precision*, also the path of an fp32 file that tlbench has written.
     file : str, Path or None
         The file to write; None for ``<backbone>.onnx`` in the working directory.
     weights : str or Path

@@ -128,7 +128,7 @@ def export(
         typer.Argument(
             help="Name of a backbone (see tlbench list backbones), torch:MODULE:FACTORY or "
             "timm:NAME for a PyTorch network, onnx:FILE.onnx for any ONNX file, or frozen:FILE.pb "
-            "for a TensorFlow graph."
+            "for a TensorFlow graph. With --precision, also an fp32 file that tlbench has written."
         ),
     ],
     *,

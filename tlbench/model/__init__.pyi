@@ -46,12 +46,13 @@ from .preprocess import (
     preprocessing_of,
 )
 from .resolve import (
+    check_convertible,
     convert_model,
+    convert_on_first_use,
     export_backbone,
     file_stem,
     find_backbone,
     is_file_name,
-    refuse_file_at_precision,
     resolve_model,
 )
 from .tensors import GraphTensor, candidate_tensors, infer_shapes
@@ -109,9 +110,11 @@ __all__ = [
     "Verification",
     "Weights",
     "candidate_tensors",
+    "check_convertible",
     "check_precision",
     "classifier_card",
     "convert_model",
+    "convert_on_first_use",
     "count_macs",
     "crop_ratio",
     "crop_side",
@@ -128,7 +131,6 @@ __all__ = [
     "is_full_precision",
     "parse_model",
     "preprocessing_of",
-    "refuse_file_at_precision",
     "resolve_model",
     "tensor_info",
 ]

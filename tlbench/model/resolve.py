@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import asdict, fields, replace
 from importlib import metadata
 from pathlib import Path
-from typing import NoReturn
 
 from tlbench import __version__
 from tlbench.core.errors import ConfigError, ModelError, StorageError
@@ -39,6 +38,7 @@ def convert_model(
     source: OnnxModel, request: ConversionRequest, destination: Path, listener: Listener
 ) -> OnnxModel:
     """Return *source* converted to another precision, written at *destination*."""
+    check_convertible(source, request.precision)
     precision = PRECISIONS.load(request.precision)
     _refuse_folder(destination)
     precision.convert(source, destination, request.options, listener)
@@ -60,8 +60,9 @@ def find_backbone(name: str | Backbone) -> Backbone:
 
 
 def file_stem(name: str) -> str:
-    """Return the name, without a suffix, of a file made from the backbone *name*."""
-    last = Path(name.partition(":")[2].rpartition(":")[2])
+    """Return the name, without a suffix, of a file made from the backbone or file *name*."""
+    _, colon, argument = name.partition(":")
+    last = Path(argument.rpartition(":")[2] if colon else name)
     # What follows a dot belongs to the names of functions and of timm's weights.
     return (last.stem if last.suffix.lower() in _FILES else last.name) or name.rstrip(":")
 
@@ -92,7 +93,8 @@ def resolve_model(
     options : ExportOptions or None
         How a backbone is exported; each set of options has its own file.
     conversion : ConversionRequest or None
-        The precision to convert a backbone to, also kept in ``cache_dir/models``; None for fp32.
+        The precision to convert the model to, also kept in ``cache_dir/models``; None for the
+        precision that it has.
 
     Raises
     ------
@@ -101,8 +103,8 @@ def resolve_model(
     UnknownNameError
         If no backbone has this name.
     ConfigError
-        If *model* is a file and *options* or *conversion* ask for another export, or if the
-        backbone's name carries an argument that needs options of its own.
+        If *model* is a file and *options* ask for another export, if *conversion* cannot start from
+        it, or if the backbone's name carries an argument that needs options of its own.
     """
     options = options or ExportOptions()
     if is_file_name(model):
@@ -118,9 +120,10 @@ def resolve_model(
                 "these options out."
             )
             raise ConfigError(msg)
-        if conversion is not None:
-            refuse_file_at_precision(model, conversion.precision)
-        return OnnxModel(Path(model).expanduser())
+        source = OnnxModel(Path(model).expanduser())
+        if conversion is None:
+            return source
+        return convert_on_first_use(source, conversion, cache_dir=cache_dir, listener=listener)
     backbone = find_backbone(model)  # it may not exist, or take no argument
     identity: str | None = ""
     if isinstance(backbone, IdentifiedBackbone):
@@ -149,10 +152,8 @@ def resolve_model(
     source = export(file) if identity is None else _cached_or_made(file, export, listener)
     if conversion is None:
         return source
-    return _cached_or_made(
-        folder / f"{stem}-{conversion.precision}-{_conversion_key(source, conversion)}.onnx",
-        lambda destination: convert_model(source, conversion, destination, listener),
-        listener,
+    return convert_on_first_use(
+        source, conversion, cache_dir=cache_dir, listener=listener, stem=stem
     )
 
 
@@ -161,14 +162,38 @@ def _has_argument(model: str) -> bool:
     return bool(colon) and name in BACKBONES.names()
 
 
-def refuse_file_at_precision(model: str, precision: str) -> NoReturn:
-    """Raise ConfigError: a file keeps the precision that it was exported at."""
-    msg = (
-        f"precision={precision!r} converts a backbone that is given by its name, but {model} is a "
-        f"file, which keeps its precision. Export the backbone with precision={precision!r}, then "
-        "measure that file without asking for a precision."
+def check_convertible(source: OnnxModel, precision: str) -> None:
+    """Raise ConfigError for a file that tlbench did not write, or that is not in float32."""
+    if source.card is None:
+        msg = (
+            f"precision={precision!r} converts models that tlbench has written and verified, but "
+            f"{source.path} has no model card. Export it first, as the backbone "
+            f"onnx:{source.path}, and convert the file that comes of it."
+        )
+        raise ConfigError(msg)
+    if source.card.precision != "fp32":
+        msg = (
+            f"{source.card.backbone} is {source.card.precision} already, and a conversion starts "
+            "from fp32. Leave precision out, or export the network in float32 first."
+        )
+        raise ConfigError(msg)
+
+
+def convert_on_first_use(
+    source: OnnxModel,
+    request: ConversionRequest,
+    *,
+    cache_dir: Path,
+    listener: Listener,
+    stem: str | None = None,
+) -> OnnxModel:
+    """Return *source* at another precision, from the cache or written into it as ``STEM-...``."""
+    name = f"{stem or source.path.stem}-{request.precision}-{_conversion_key(source, request)}.onnx"
+    return _cached_or_made(
+        cache_dir / "models" / name,
+        lambda destination: convert_model(source, request, destination, listener),
+        listener,
     )
-    raise ConfigError(msg)
 
 
 def _refuse_folder(destination: Path) -> None:

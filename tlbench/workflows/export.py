@@ -13,10 +13,13 @@ from tlbench.model import (
     Backbone,
     ExportOptions,
     OnnxModel,
+    check_convertible,
     check_precision,
     convert_model,
     export_backbone,
     find_backbone,
+    is_file_name,
+    resolve_model,
 )
 from tlbench.workflows.config import DEFAULT_DATASET, default_cache_dir, default_data_dir
 from tlbench.workflows.steps.context import CALIBRATION_IMAGES, conversion_request
@@ -41,7 +44,7 @@ def export_at_precision(
     Parameters
     ----------
     backbone : str or Backbone
-        Its name, or the object.
+        Its name, or the object; to convert a file that tlbench has written, its path.
     calibrate : str, Dataset or None
         The dataset whose training images the conversion sees; None for ``digits``.
     columns : Columns or None
@@ -56,12 +59,14 @@ def export_at_precision(
     Raises
     ------
     ConfigError
-        If the precision is fp32 and an option of a conversion is given.
+        If the precision is fp32 and an option of a conversion or a file is given, or if a file
+        cannot be converted.
     TlbenchError
         If the export fails. Nothing is left at *destination* then.
     """
     check_precision(precision)
     check_file(destination)
+    source = _file_to_convert(backbone, options, precision, listener)
     downloads = (cache_dir or default_cache_dir()) / "downloads"
     options = replace(options, download_dir=options.download_dir or downloads)
     if precision == FULL_PRECISION:
@@ -73,7 +78,8 @@ def export_at_precision(
             )
             raise ConfigError(msg)
         return export_backbone(backbone, options, destination, listener)
-    backbone = find_backbone(backbone)  # a typing error must not cost a download
+    if source is None:
+        backbone = find_backbone(backbone)  # a typing error must not cost a download
     if isinstance(calibrate, Dataset):
         dataset = calibrate
     else:
@@ -93,6 +99,32 @@ def export_at_precision(
         n_calibration=CALIBRATION_IMAGES if n_calibration is None else n_calibration,
         min_cosine=min_cosine,
     )
+    if source is not None:
+        return convert_model(source, conversion, destination, listener)
     with tempfile.TemporaryDirectory(prefix="tlbench-") as folder:
         source = export_backbone(backbone, options, Path(folder) / "source.onnx", listener)
         return convert_model(source, conversion, destination, listener)
+
+
+def _file_to_convert(
+    backbone: str | Backbone, options: ExportOptions, precision: str, listener: Listener
+) -> OnnxModel | None:
+    """Return the model if *backbone* is the path of one, and raise if it cannot be converted."""
+    if not isinstance(backbone, str) or not is_file_name(backbone):
+        return None
+    if precision == FULL_PRECISION:
+        msg = (
+            f"{backbone} is a file, and an export starts from a backbone. Pass precision='int8' or "
+            "precision='fp16' to convert a file that tlbench has written, or export the backbone "
+            f"onnx:{backbone} to make one of somebody else's file."
+        )
+        raise ConfigError(msg)
+    # The seed chooses the calibration images as well.
+    source = resolve_model(
+        backbone,
+        cache_dir=default_cache_dir(),
+        listener=listener,
+        options=replace(options, seed=ExportOptions().seed),
+    )
+    check_convertible(source, precision)
+    return source

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,9 +26,10 @@ from tlbench.model import (
     ConversionRequest,
     ImageSample,
     OnnxModel,
+    check_convertible,
     check_precision,
+    convert_on_first_use,
     is_file_name,
-    refuse_file_at_precision,
     resolve_model,
 )
 from tlbench.workflows.config import RunConfig
@@ -59,26 +60,36 @@ class RunContext:
         self.listener = listener
         self.cache_dir = cache_dir
         self.store = ArrayStore(cache_dir / "store", on_damage=listener.warn)
-        conversion = self._conversion()
-        self.model: OnnxModel = config.given.models.get(config.model) or resolve_model(
-            config.model,
-            cache_dir=cache_dir,
-            listener=listener,
-            options=config.export,
-            conversion=conversion,
-        )
+        self.model = self._resolved()
         self._stack = ExitStack()
         self._session: Session | None = None
 
-    def _conversion(self) -> ConversionRequest | None:
-        precision, model = self.config.precision, self.config.model
-        check_precision(precision)
-        if precision == FULL_PRECISION:
-            return None
-        # before a dataset is loaded in vain
-        if model in self.config.given.models or is_file_name(model):
-            refuse_file_at_precision(model, precision)
-        return conversion_request(precision, self.dataset, seed=self.config.seed)
+    def _resolved(self) -> OnnxModel:
+        """Return the configured model, at the configured precision."""
+        config = self.config
+        check_precision(config.precision)
+        resolve = partial(
+            resolve_model,
+            config.model,
+            cache_dir=self.cache_dir,
+            listener=self.listener,
+            options=config.export,
+        )
+        is_converted = config.precision != FULL_PRECISION
+        source = config.given.models.get(config.model)
+        if source is None and is_file_name(config.model):
+            source = resolve()
+        if source is None:
+            return resolve(conversion=self._conversion() if is_converted else None)
+        if not is_converted:
+            return source
+        check_convertible(source, config.precision)  # before a dataset is loaded in vain
+        return convert_on_first_use(
+            source, self._conversion(), cache_dir=self.cache_dir, listener=self.listener
+        )
+
+    def _conversion(self) -> ConversionRequest:
+        return conversion_request(self.config.precision, self.dataset, seed=self.config.seed)
 
     @cached_property
     def dataset(self) -> Dataset:
