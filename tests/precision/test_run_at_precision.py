@@ -129,9 +129,7 @@ def test_an_unknown_precision_is_found_before_any_work(config, backbone):
     assert backbone.n_exports == 0
 
 
-def test_a_file_that_cannot_be_converted_is_refused_before_data_are_loaded(
-    config, foreign_path
-):
+def test_a_file_that_cannot_be_converted_is_refused_before_data_are_loaded(config, foreign_path):
     with pytest.raises(ConfigError, match="has no model card"):
         run_benchmark(replace(config, model=str(foreign_path), dataset="cifar10"))
 

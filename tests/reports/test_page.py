@@ -22,6 +22,7 @@ from tlbench.reports.base import Table
 from tlbench.reports.comparison import comparison_parts
 from tlbench.reports.comparison_figures import pareto_front
 from tlbench.reports.console import answer_sentence, run_parts
+from tlbench.reports.page.svg import number_text
 from tlbench.reports.protocols import epochs_table, folds_table
 from tlbench.reports.timing import checks_table, cold_start_table, percentiles_table
 
@@ -306,3 +307,11 @@ def test_a_run_of_one_kind_alone_has_no_front(comparison):
     record, runs = comparison
     runs = [dataclasses.replace(run, latency=()) for run in runs]
     assert "Accuracy against time" not in comparison_page(record, runs)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (0.25, "0.25"), (9_999, "9999"), (10_000, "10,000"), (-1_200_000, "-1,200,000")],
+)
+def test_a_number_on_an_axis_is_no_power_of_ten(value, text):
+    assert number_text(value) == text

@@ -137,6 +137,19 @@ def train(tmp_path, monkeypatch):
     return do
 
 
+def test_the_page_shows_the_test_images(train, data):
+    """With thumbnails, the confidence of the classifier, and a map of the features, as for a run."""
+    _, run = train(data)
+    document = run.images.document
+    assert document.n_test == len(document.rows) == 45
+    assert list(document.confidence) == ["backbone.classifier"]
+    assert document.confidence["backbone.classifier"].kind == "probability"
+    assert document.code_map is not None or document.features_key
+    page = run.report("html")
+    assert "Absent" not in page
+    assert "misclassified by backbone.classifier" in page
+
+
 def test_the_accuracy_is_that_of_the_networks_own_classifier(train, data):
     """Computed by ONNX Runtime from the written file, and not by what trained it."""
     _, run = train(data, "shades.onnx")

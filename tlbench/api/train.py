@@ -133,4 +133,4 @@ def train(
     )
     plan = TrainingPlan.of(network, options, name, file, resume=resume)
     outcome = train_network(plan, config, listener_of(progress))
-    return Run(outcome.result, outcome.predictions)
+    return Run(outcome.result, outcome.predictions, images=outcome.images)

@@ -133,6 +133,6 @@ def train(
         )
         typer.echo(f"tlbench: interrupted; {what}.", err=True)
         raise typer.Exit(INTERRUPTED) from interrupt
-    save_and_show(Run(outcome.result, outcome.predictions), saving)
+    save_and_show(Run(outcome.result, outcome.predictions, images=outcome.images), saving)
     if not outcome.result.complete:
         raise typer.Exit(INTERRUPTED)

@@ -26,15 +26,16 @@ from tlbench.model import (
 )
 from tlbench.records import CrossValidation, Fold, entry_name
 from tlbench.workflows.config import RunConfig
-from tlbench.workflows.run import RunOutcome, time_model
+from tlbench.workflows.run import MeasuredTiming, RunOutcome, record_of, time_model
 from tlbench.workflows.steps.accuracy import MeasuredAccuracy
 from tlbench.workflows.steps.context import RunContext, cache_folder, load_limited_dataset
-from tlbench.workflows.steps.features import BACKBONE
+from tlbench.workflows.steps.features import BACKBONE, extract_split
+from tlbench.workflows.steps.images import keep_images
 from tlbench.workflows.steps.own_classifier import OWN_CLASSIFIER, classify, score_own_classifier
 from tlbench.workflows.steps.readable import ReadableImages
-from tlbench.workflows.steps.record import dataset_info, make_record, model_info
+from tlbench.workflows.steps.record import dataset_info
 from tlbench.workflows.steps.timed_model import latency_inputs
-from tlbench.workflows.steps.warnings import data_warnings, run_warnings
+from tlbench.workflows.steps.warnings import data_warnings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,29 +133,16 @@ def train_network(
                 cross_validations=tuple(_cross_validate(network, plan, context, data, card)),
             )
             inputs = latency_inputs(context.model, dataset.test.images)
-            timing = time_model(context, inputs, accuracy) if config.latency else None
-            result = make_record(
-                config,
+            timing = time_model(context, inputs, accuracy) if config.latency else MeasuredTiming()
+            result = record_of(
+                context,
                 created,
                 command=command,
-                model=model_info(context.model, inputs.assumptions if timing else ()),
-                dataset=accuracy.dataset,
-                accuracy=accuracy.results,
-                cross_validation=accuracy.cross_validations,
-                latency=timing.latency if timing else (),
-                complete=timing.complete if timing else True,
-                warnings=run_warnings(
-                    config,
-                    accuracy.dataset,
-                    timing.latency if timing else (),
-                    accuracy=accuracy.results,
-                    protocols=accuracy.protocols,
-                    about_data=accuracy.data_warnings,
-                    unlearnable=accuracy.unlearnable,
-                    is_limited=accuracy.is_limited,
-                ),
+                accuracy=accuracy,
+                timing=timing,
+                assumptions=inputs.assumptions if config.latency else (),
             )
-    return RunOutcome(result, accuracy.predictions)
+    return RunOutcome(result, accuracy.predictions, accuracy.images)
 
 
 def _check_destination(destination: Path) -> None:
@@ -187,14 +175,20 @@ def _training_of(card: ModelCard) -> TrainingRecord:
 def _measure(context: RunContext, data: ReadableImages, card: ModelCard) -> MeasuredAccuracy:
     """Score the network's own classifier on the test split."""
     dataset, test = context.dataset, data.test
+    # For reports, and for heads on these features; it brings the thumbnails along.
+    features = extract_split(context, dataset.test, "test")
     found = score_own_classifier(context, _training_of(card), dataset, test.images, test.labels)
+    name = entry_name(found.result)
+    assert found.confidence is not None  # of a softmax
     return MeasuredAccuracy(
         dataset=dataset_info(dataset, data.skipped),
+        extraction=(features.result,),
         results=(found.result,),
+        images=keep_images(context, features, {name: (found.confidence_kind, found.confidence)}),
         predictions={
             "labels": test.labels,
             "index": test.index,
-            entry_name(found.result): found.predictions,
+            name: found.predictions,
         },
         data_warnings=data_warnings(context, data.train, test),
         is_limited=dataset.is_limited,

@@ -45,6 +45,7 @@ COLOURS = {
     "c5": "#b2182b",
 }
 N_COLOURS = 6
+_MANY = 10_000  # from here on, four digits would become a power of ten
 
 
 def figure_block(
@@ -144,7 +145,7 @@ def percent_text(value: float) -> str:
 
 def number_text(value: float) -> str:
     """Return a number for an axis."""
-    return f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= _MANY else f"{value:.4g}"
 
 
 def time_unit(seconds: float) -> tuple[float, str]:
