@@ -138,7 +138,7 @@ def train(tmp_path, monkeypatch):
 
 
 def test_the_page_shows_the_test_images(train, data):
-    """With thumbnails, the confidence of the classifier, and a map of the features, as for a run."""
+    """With thumbnails, confidences and a map of the features, as for any run."""
     _, run = train(data)
     document = run.images.document
     assert document.n_test == len(document.rows) == 45
