@@ -125,6 +125,19 @@ def data():
 
 
 @pytest.fixture
+def pictures(tmp_path):
+    """A folder of 18 images to train on and 12 to test on."""
+    root = tmp_path / "pictures"
+    images, labels = shaded(30, 0)
+    for split, rows in (("train", range(18)), ("test", range(18, 30))):
+        for row in rows:
+            folder = root / split / f"shade{labels[row]}"
+            folder.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(images[row]).save(folder / f"{row:02}.png")
+    return root
+
+
+@pytest.fixture
 def train(tmp_path, monkeypatch):
     """Train `Brightness` in an empty folder; its requests are beside the run."""
     monkeypatch.chdir(tmp_path)
@@ -200,6 +213,28 @@ def test_a_run_of_a_training_is_not_fused(train, data, tmp_path):
         fuse_run("last", head="softmax", destination=tmp_path / "fused.onnx")
 
 
+def test_heads_on_a_trained_network_are_a_run_like_any_other(train, pictures, tmp_path):
+    """It is fused as the message above says, and shows no epochs; it costs the training, too."""
+    dataset = f"folder:{pictures}"
+    _, trained = train(dataset, "shades.onnx")
+    run = tlbench.evaluate("shades.onnx", dataset=dataset, heads="softmax", baselines=())
+    trained.save("runs")
+    run.save("runs")
+    assert (trained.record.is_training, run.record.is_training) == (True, False)
+    assert "epoch   loss" in str(trained)
+    assert "epoch   loss" not in str(run)
+    assert fuse_run("last", head="softmax", destination=tmp_path / "fused.onnx")
+    ways = tlbench.compare_runs(run, trained).record.training
+    assert [one.n_epochs for one in ways] == [None, 2]
+    assert ways[0].training_s > trained.record.training.elapsed_s == ways[1].training_s
+
+
+def test_a_timing_of_a_trained_file_is_no_training(train, data):
+    train(data, "shades.onnx")
+    timed = tlbench.measure_latency("shades.onnx", batch_sizes=(1,), min_duration_s=0.01)
+    assert not timed.record.is_training
+
+
 def test_the_latency_is_that_of_the_file(train, data):
     """Measured like that of any other."""
     _, run = train(data, latency=True)
@@ -245,23 +280,16 @@ def test_resuming_is_passed_on_to_the_folds_that_have_begun(train, data, tmp_pat
     assert [request.resume for request in requests] == [True, True, False]
 
 
-def test_unreadable_images_are_left_out_and_counted(train, tmp_path):
+def test_unreadable_images_are_left_out_and_counted(train, pictures):
     """They are neither trained on nor tested."""
-    root = tmp_path / "pictures"
-    images, labels = shaded(30, 0)
-    for split, rows in (("train", range(18)), ("test", range(18, 30))):
-        for row in rows:
-            folder = root / split / f"shade{labels[row]}"
-            folder.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(images[row]).save(folder / f"{row:02}.png")
-    (root / "train" / "shade0" / "00.png").write_bytes(b"no image")
-    requests, run = train(f"folder:{root}")
+    (pictures / "train" / "shade0" / "00.png").write_bytes(b"no image")
+    requests, run = train(f"folder:{pictures}")
     assert len(requests[0].train.labels) == 17
     assert run.record.dataset.n_train == 17
     (skipped,) = run.record.dataset.skipped
     assert skipped.index == 0
     with pytest.raises(UnreadableImageError, match="Not every image can be used"):
-        train(f"folder:{root}", strict=True)
+        train(f"folder:{pictures}", strict=True)
 
 
 def test_copies_between_train_and_test_are_reported(train):

@@ -20,7 +20,7 @@ from tlbench.records import (
 
 def has_rivals(runs: Sequence[ComparedRun]) -> bool:
     """Tell whether one of the runs is of a network that tlbench trained, and accuracy is there."""
-    return any(compared.run.training for compared in runs) and all(
+    return any(compared.run.is_training for compared in runs) and all(
         answer_of(compared.run) for compared in runs
     )
 
@@ -44,7 +44,7 @@ def training_costs(runs: Sequence[ComparedRun], *, allow_unlike: bool) -> tuple[
         _check_data(runs)
     answers = [answer for compared in runs if (answer := answer_of(compared.run))]
     target = min(answer.accuracy_fraction for answer in answers)
-    frozen = [compared.run for compared in runs if compared.run.training is None]
+    frozen = [compared.run for compared in runs if not compared.run.is_training]
     return tuple(
         _cost(compared.run, answer, letter_of(i), target, frozen, _paired(runs[0], compared, i))
         for i, (compared, answer) in enumerate(zip(runs, answers, strict=True))
@@ -86,18 +86,21 @@ def _cost(  # noqa: PLR0917 - what a row is made of
     frozen: Sequence[RunResult],
     paired: PairedDifference | None,
 ) -> TrainingCost:
-    training, card = run.training, run.model.card
+    card = run.model.card
+    training = run.training if run.is_training else None
+    trained_s = run.training.elapsed_s if run.training else 0.0
     extraction_s = next((one.elapsed_s for one in run.extraction if one.split == "train"), None)
     fit_s = answer.fit_s + (answer.search.elapsed_s if answer.search else 0.0)
     single = next((one for one in run.latency if one.scenario == "single"), None)
-    frozen_s = fit_s + (extraction_s or 0.0)
+    # A head on the features of a network that was itself trained here costs that training, too.
+    frozen_s = trained_s + fit_s + (extraction_s or 0.0)
     return derive(
         TrainingCost,
         answer,
         run=letter,
         model=card.backbone if card else run.model.path_name,
         n_epochs=len(training.epochs) if training else None,
-        training_s=training.elapsed_s if training else frozen_s,
+        training_s=trained_s if training else frozen_s,
         seconds_per_epoch=training.seconds_per_epoch if training else None,
         extraction_s=None if training else extraction_s,
         fit_s=None if training else fit_s,

@@ -1,5 +1,6 @@
 from .accuracy import (
     FITTED_EARLIER,
+    OWN_CLASSIFIER,
     AccuracyResult,
     ClassScore,
     CrossValidation,
@@ -105,6 +106,7 @@ from .sweep_folder import SweepFolder
 __all__ = [
     "FAILURE_VERSION",
     "FITTED_EARLIER",
+    "OWN_CLASSIFIER",
     "PICK_VERSION",
     "SWEEP_VERSION",
     "AccuracyDifference",

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from tlbench.core.units import format_percent
 
+OWN_CLASSIFIER = "classifier"  # the head of a network that tlbench trained: its own last layer
 # The warning about results of which `AccuracyResult.from_store` is true.
 FITTED_EARLIER = "heads fitted in an earlier run were not fitted again: fit times are from that run"
 

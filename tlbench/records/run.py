@@ -8,6 +8,7 @@ from tlbench.core.unused import UnusedFiles
 from tlbench.machine import Environment
 from tlbench.model import ModelCard, TrainingRecord
 from tlbench.records.accuracy import (
+    OWN_CLASSIFIER,
     AccuracyResult,
     CrossValidation,
     FeatureDrift,
@@ -153,3 +154,8 @@ class RunResult:
     def training(self) -> TrainingRecord | None:
         """How tlbench trained the measured network, from its card; None if it did not."""
         return self.model.card.training if self.model.card else None
+
+    @property
+    def is_training(self) -> bool:
+        """Whether `tlbench train` made the run: its accuracy is that of the network itself."""
+        return any(result.head == OWN_CLASSIFIER for result in self.accuracy)

@@ -81,7 +81,7 @@ def run_parts(run: RunResult, location: str | None) -> Iterator[Part]:
     yield protocols.drifted_models_table(run.drifts)
     yield protocols.drift_table(run.drifts)
     yield protocols.drifted_accuracy_table(run.drifts)
-    yield training.epochs_table(run.training)
+    yield training.epochs_table(run.training if run.is_training else None)
     yield {"How it was trained": training.training_lines(run.training)}
     yield timing.extraction_table(run.extraction, protocols.drift_letters(run.drifts))
     yield timing.models_table(run.models_under_test)

@@ -37,7 +37,6 @@ from tlbench.workflows.config import RunConfig
 from tlbench.workflows.predict import classify_images
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.features import SplitFeatures, extract_split
-from tlbench.workflows.steps.own_classifier import OWN_CLASSIFIER
 
 if TYPE_CHECKING:
     import onnx
@@ -154,7 +153,7 @@ def _path(kind: type, value: Any) -> Any:  # noqa: ANN401 - msgspec's own signat
 
 def _measured(run: RunResult, head: str) -> AccuracyResult:
     """Return the run's result of *head* on the backbone's own features."""
-    if run.training and all(result.head == OWN_CLASSIFIER for result in run.accuracy):
+    if run.is_training:
         msg = (
             f"Run {run.id} is of a training: the network's own classifier is in "
             f"{run.model.path_name} already, as its output logits. To fuse another head with its "

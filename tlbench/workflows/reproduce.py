@@ -13,10 +13,10 @@ from tlbench.core.registry import unknown_name
 from tlbench.heads import parse_params
 from tlbench.model import ExportOptions, TrainingOptions, is_file_name, resolve_model
 from tlbench.recipes import Recipe, Row, compare_with_published, find_recipe, find_rows
+from tlbench.records import OWN_CLASSIFIER
 from tlbench.workflows.config import ProtocolConfig, RunConfig
 from tlbench.workflows.run import RunOutcome, run_benchmark
 from tlbench.workflows.steps.context import cache_folder
-from tlbench.workflows.steps.own_classifier import OWN_CLASSIFIER
 from tlbench.workflows.train import TrainingPlan, train_network
 
 _NAMED_WEIGHTS = {"imagenet", "random"}

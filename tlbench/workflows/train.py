@@ -24,14 +24,14 @@ from tlbench.model import (
     TrainingRequest,
     find_network,
 )
-from tlbench.records import CrossValidation, Fold, entry_name
+from tlbench.records import OWN_CLASSIFIER, CrossValidation, Fold, entry_name
 from tlbench.workflows.config import RunConfig
 from tlbench.workflows.run import MeasuredTiming, RunOutcome, record_of, time_model
 from tlbench.workflows.steps.accuracy import MeasuredAccuracy
 from tlbench.workflows.steps.context import RunContext, cache_folder, load_limited_dataset
 from tlbench.workflows.steps.features import BACKBONE, extract_split
 from tlbench.workflows.steps.images import keep_images
-from tlbench.workflows.steps.own_classifier import OWN_CLASSIFIER, classify, score_own_classifier
+from tlbench.workflows.steps.own_classifier import classify, score_own_classifier
 from tlbench.workflows.steps.readable import ReadableImages
 from tlbench.workflows.steps.record import dataset_info
 from tlbench.workflows.steps.timed_model import latency_inputs

@@ -12,11 +12,9 @@ from tlbench.datasets import Dataset
 from tlbench.engine import extract_features
 from tlbench.heads import Evaluation, FitResult, score_fit
 from tlbench.model import TrainingRecord
-from tlbench.records import Epoch, derive
+from tlbench.records import OWN_CLASSIFIER, Epoch, derive
 from tlbench.workflows.steps.context import RunContext
 from tlbench.workflows.steps.features import BACKBONE
-
-OWN_CLASSIFIER = "classifier"
 
 
 class _Logits:
