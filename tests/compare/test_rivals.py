@@ -8,7 +8,7 @@ from tlbench.compare import ComparedRun, compare_runs, open_compared_run
 from tlbench.core.errors import ComparisonError
 from tlbench.model import TrainedEpoch, TrainingRecord
 from tlbench.records import ExtractionResult, LearningCurve, LearningPoint
-from tlbench.reports import comparison_document, render_comparison
+from tlbench.reports import comparison_document, comparison_page, render_comparison
 
 replace = dataclasses.replace
 
@@ -180,6 +180,22 @@ def test_one_sentence_says_whether_transfer_pays(frozen, rival, lost, gained, sa
     runs = [frozen(), rival("cnn", lost=lost, gained=gained)]
     text = render_comparison(compare_runs(runs if frozen_first else runs[::-1]))
     assert said in " ".join(text.split())
+
+
+def headline(compared):
+    runs = [one.run for one in compared]
+    return comparison_page(compare_runs(compared), runs).partition("<h1")[2].partition("</h1>")[0]
+
+
+def test_the_page_begins_with_the_answer(frozen, rival):
+    """And not with the speed of a network that is less accurate."""
+    assert "Transfer pays: softmax on frozen" in headline([frozen(), rival("cnn", lost=400)])
+
+
+def test_the_page_of_many_ways_begins_with_the_most_accurate(frozen, rival):
+    found = headline([frozen(), rival("cnn", lost=400), rival("tuned", epoch(0.9), gained=50)])
+    assert "Of 3 ways to a classifier, tuned is the most accurate: 92.1 % [90.3, 93.6]" in found
+    assert "after 10.0 s of training" in found
 
 
 def test_two_networks_without_frozen_features_have_no_such_sentence(rival):

@@ -145,6 +145,19 @@ def transfer_lines(costs: Sequence[TrainingCost]) -> list[str]:
     return [_sentence(frozen, one, costs[0].run) for one in costs if one.n_epochs is not None]
 
 
+def transfer_sentence(costs: Sequence[TrainingCost]) -> str | None:
+    """Return the answer of a comparison with trained networks in one sentence."""
+    lines = transfer_lines(costs)
+    if len(lines) <= 1:
+        return next(iter(lines), None)
+    best = max(costs, key=lambda one: one.accuracy_fraction)
+    figure, interval = accuracy_cells(best)
+    return (
+        f"Of {len(costs)} ways to a classifier, {_way(best)} is the most accurate: {figure} "
+        f"{interval}, after {format_seconds(best.training_s)} of training."
+    )
+
+
 def _sentence(frozen: TrainingCost, rival: TrainingCost, reference: str) -> str:
     """Say whether transfer pays; a test on the same images decides, where one of the two is A."""
     points = frozen.accuracy_fraction - rival.accuracy_fraction

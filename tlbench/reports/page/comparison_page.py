@@ -29,6 +29,7 @@ from tlbench.reports.page.markup import (
     table_markup,
 )
 from tlbench.reports.timing_figures import timing_figures
+from tlbench.reports.training import transfer_sentence
 
 
 def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
@@ -52,7 +53,8 @@ def comparison_page(comparison: Comparison, runs: Sequence[RunResult]) -> str:
         Page(
             title=f"{len(runs)} runs compared. tlbench",
             kicker=f"{len(runs)} runs, compared with run A",
-            sentence=comparison_sentence(comparison, lettered),
+            sentence=transfer_sentence(comparison.training)
+            or comparison_sentence(comparison, lettered),
             cards=(),
             sections=sections,
         )
