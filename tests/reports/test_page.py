@@ -311,7 +311,14 @@ def test_a_run_of_one_kind_alone_has_no_front(comparison):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0, "0"), (0.25, "0.25"), (9_999, "9999"), (10_000, "10,000"), (-1_200_000, "-1,200,000")],
+    [
+        (0, "0"),
+        (0.25, "0.25"),
+        (999.5, "999.5"),
+        (1000, "1,000"),
+        (12_345, "12,345"),
+        (-1_200_000, "-1,200,000"),
+    ],
 )
 def test_a_number_on_an_axis_is_no_power_of_ten(value, text):
     assert number_text(value) == text

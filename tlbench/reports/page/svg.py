@@ -45,7 +45,7 @@ COLOURS = {
     "c5": "#b2182b",
 }
 N_COLOURS = 6
-_MANY = 10_000  # from here on, four digits would become a power of ten
+_MANY = 1000  # from here on, a number has a separator and no power of ten
 
 
 def figure_block(
