@@ -1,5 +1,6 @@
 """Fixtures that several test folders share. No test touches the user's cache or the network."""
 
+import one_processor  # noqa: F401, I001 - first: numpy's threads stay where they are started
 import functools
 import http.server
 import importlib.util

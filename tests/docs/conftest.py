@@ -3,4 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
+from one_processor import all_processors
+
 sys.path.insert(0, str(Path(__file__).parent))  # for documents.py
+
+
+@pytest.fixture(autouse=True)
+def whole_machine():
+    """Pages say how many threads there were."""
+    with all_processors():
+        yield

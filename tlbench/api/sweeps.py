@@ -119,7 +119,7 @@ def sweep(
     ... )
     >>> [cell.name for cell in swept.cells.values()]
     ['32 px', '64 px']
-    >>> swept.pick(max_latency_s=10).record.picked in swept.cells
+    >>> swept.pick(max_size_bytes=20e6).record.picked in swept.cells
     True
     """
     is_single = isinstance(backbones, str | Path | LoadedBackbone)
