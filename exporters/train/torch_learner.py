@@ -1,7 +1,8 @@
 """A network of PyTorch with a new classifier, as the training loop takes it."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +11,10 @@ import torch
 from torch.nn import functional
 
 from exporters.torch.extractor import Extractor
+from exporters.torch.factory import described
 from exporters.train.learner import MOMENTUM, Arrays, Figures, Phase
 from tlbench.core.arrays import FloatArray, LabelArray
+from tlbench.core.errors import TrainingError
 
 _HIDDEN = 1024
 _DROPPED = 0.5
@@ -154,17 +157,30 @@ class TorchLearner:
         kept = torch.rand((len(images), _HIDDEN), generator=self._dropout) >= _DROPPED
         keep = (kept / (1 - _DROPPED)).to(self._device)
         self._optimizer.zero_grad(set_to_none=True)
-        with torch.enable_grad():
+        with torch.enable_grad(), self._failures():
             loss, figures = self._loss(images, labels, keep)
             self._scaler.scale(loss).backward()
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+            self._scaler.step(self._optimizer)
+            self._scaler.update()
         return figures
 
     def evaluate(self, images: FloatArray, labels: LabelArray) -> Figures:
         """Keep all hidden units."""
-        _, figures = self._loss(images, labels, None)
+        with self._failures():
+            _, figures = self._loss(images, labels, None)
         return figures
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Raise TrainingError for what the network's own code, or a lack of memory, raises."""
+        try:
+            yield
+        except Exception as error:
+            msg = (
+                f"{self.network.name} fails on {self.device} while it is trained: "
+                f"{described(error)} If memory is short, lower batch_size."
+            )
+            raise TrainingError(msg) from error
 
     def _loss(
         self, images: FloatArray, labels: LabelArray, keep: torch.Tensor | None
