@@ -98,6 +98,13 @@ def test_only_the_last_block_changes_and_only_in_the_second_phase(unwritten, tun
     assert [epoch.phase for epoch in third.record.epochs] == [1, 2, 2]
 
 
+def test_frozen_layers_cost_no_gradients(unwritten, tune, asked):
+    """They are computed once, to see which parameters the features depend on."""
+    torch_trunks.NOTED.clear()
+    tune("noting", asked())
+    assert sum(torch_trunks.NOTED) == 1
+
+
 def test_the_record_counts_what_the_file_contains(unwritten, tune, asked):
     """Not the old classifier: its features are the input of that."""
     record = tune("residual", asked()).record
@@ -190,10 +197,11 @@ def test_what_cannot_be_written_is_not_trained(tune, asked, saved):
 
 
 def assert_same(resumed, unbroken):
-    """Figures and weights are equal bit by bit."""
+    """Figures, weights and optimizer are equal bit by bit."""
     assert figures(resumed.record) == figures(unbroken.record)
-    for one, two in zip(resumed.weights, unbroken.weights, strict=True):
-        np.testing.assert_array_equal(one, two)
+    for name in ("weights", "optimizer"):
+        for one, two in zip(getattr(resumed, name), getattr(unbroken, name), strict=True):
+            np.testing.assert_array_equal(one, two)
 
 
 def test_kills_leave_no_trace(unwritten, tune, asked):
@@ -239,6 +247,8 @@ def test_the_seed_decides(unwritten, tune, asked):
     first = tune("residual", asked())
     other = tune("residual", asked(seed=1))
     assert figures(first.record) != figures(other.record)
+    hidden = [one.weights[-4].ravel() for one in (first, other)]
+    assert abs(np.corrcoef(hidden)[0, 1]) < 0.1  # a few steps change little of what was drawn
 
 
 def test_a_training_learns(unwritten, tune, asked):
@@ -405,7 +415,7 @@ def test_pytorch_is_left_as_it_was(unwritten, tune, asked):
     assert state() == before
 
 
-def test_lite0_with_its_published_weights(tune, asked, tmp_path):
+def test_lite0_with_its_published_weights(untried, tune, asked, tmp_path):
     """A real network: its last inverted residual, and the convolution behind it."""
     pytest.importorskip("efficientnet_lite_pytorch", reason="needs efficientnet-lite-pytorch")
     from exporters.lite.backbone import LITE0

@@ -177,14 +177,23 @@ class Mlp(nn.Module):
         return self.fc2(functional.gelu(self.fc1(x)))
 
 
+class Pair(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.one, self.two = Mlp(width), Mlp(width)
+
+    def forward(self, x):
+        return self.one(x) * self.two(x).sigmoid()
+
+
 class Transform(nn.Module):
-    """A block with two perceptrons, as in a mixer, and attention, which hides a layer."""
+    """A block with several perceptrons, as in a mixer, and attention, which hides a layer."""
 
     def __init__(self, width):
         super().__init__()
         self.norm = nn.LayerNorm(width)
         self.attention = nn.MultiheadAttention(width, 2, batch_first=True)
-        self.first, self.second = Mlp(width), Mlp(width)
+        self.first, self.second = Pair(width), Mlp(width)
 
     def forward(self, x):
         y = self.norm(x)
@@ -242,11 +251,12 @@ def staged():
 
 
 class Shared(Residual):
-    """Its last block runs a convolution of the first one again."""
+    """Its last block has a kernel of the first one, and is listed before it."""
 
     def __init__(self):
         super().__init__(4)
-        self.layer2[1].conv1 = self.layer1[0].conv1
+        self.layer2[1].conv1.weight = self.layer1[0].conv1.weight
+        self._modules = dict(reversed(self._modules.items()))
 
 
 @trained
@@ -289,6 +299,23 @@ class OfOneBatch(Residual):
 @trained
 def of_one_batch():
     return OfOneBatch()
+
+
+NOTED: list[bool] = []
+
+
+class Noting(Residual):
+    """Notes for each batch whether its first group of blocks is part of a graph of gradients."""
+
+    def maps(self, x):
+        before = self.layer1(functional.relu(self.bn1(self.conv1(x))))
+        NOTED.append(before.requires_grad)
+        return self.layer2(before)
+
+
+@trained
+def noting():
+    return Noting()
 
 
 class ForFewImages(Residual):
