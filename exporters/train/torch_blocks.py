@@ -132,17 +132,26 @@ class _Trace:
         return None
 
     def _innermost(self, block: torch.nn.Module) -> torch.nn.Module:
-        """Return the last block of a stage: other than a block, it has them in a container."""
+        """Return the last block of a stage, or *block* itself, if it has no blocks inside."""
         while True:
-            inner = [
-                one
-                for container in block.children()
-                if isinstance(container, _CONTAINERS)
-                for one in self._repeated(list(self._parts(container)))
-            ]
+            inner = [one for modules in self._series(block) for one in self._repeated(modules)]
             if not inner:
                 return block
             block = max(inner, key=self.first.__getitem__)
+
+    def _series(self, module: torch.nn.Module) -> Iterator[list[torch.nn.Module]]:
+        """Yield what is in the containers of a module, and its own parts if they are numbered.
+
+        Parts with other names are those of a single block: of its branches, or its perceptrons.
+        """
+        numbered = []
+        for name, child in module.named_children():
+            if isinstance(child, _CONTAINERS):
+                yield list(self._parts(child))
+            elif name[-1].isdecimal():
+                numbered.append(child)
+        if len(numbered) > _SEVERAL:
+            yield numbered
 
     def _parts(self, module: torch.nn.Module) -> Iterator[torch.nn.Module]:
         """Yield the modules inside *module*, those in containers in the place of the containers."""

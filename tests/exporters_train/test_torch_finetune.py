@@ -125,6 +125,7 @@ def test_the_record_counts_what_the_file_contains(unwritten, tune, asked):
         ("inception", "0.mixed_c.one.conv", "0.mixed_c.two.1.conv"),
         ("vision", "encoder.layers.2.norm", "encoder.norm"),
         ("staged", "0.2.blocks.1.conv1", "0.2.blocks.1.conv2"),
+        ("numbered", "0.2.b3.conv1", "0.2.b3.conv2"),
         ("plain", "features.6", "classifier.0"),
         ("unpooled", "0.2", "0.2"),
         ("shared", "layer2.1.conv2", "layer2.1.conv2"),

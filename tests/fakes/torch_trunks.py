@@ -250,6 +250,22 @@ def staged():
     return classified(nn.Sequential(nn.Conv2d(3, 4, 3), Stage(4), Stage(4)), 4)
 
 
+class Numbered(nn.Module):
+    """As in timm's RegNets: a stage whose blocks are attributes."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.b1, self.b2, self.b3 = (Basic(width, width) for _ in range(3))
+
+    def forward(self, x):
+        return self.b3(self.b2(self.b1(x)))
+
+
+@trained
+def numbered():
+    return classified(nn.Sequential(nn.Conv2d(3, 4, 3), Numbered(4), Numbered(4)), 4)
+
+
 class Shared(Residual):
     """Its last block has a kernel of the first one, and is listed before it."""
 
