@@ -273,7 +273,7 @@ class TorchFineTuned(_FineTuning):
         from exporters.torch.session import torch_session
 
         with torch_session():
-            from exporters.train.torch_run import train_and_export
+            from exporters.torch.finetune import train_and_export
 
             return train_and_export(self, request, destination, listener)
 

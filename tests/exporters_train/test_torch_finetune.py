@@ -53,14 +53,14 @@ def tune(tmp_path):
 @pytest.fixture
 def untried(monkeypatch):
     """Leave out the file that is written for trial before the training: it takes longer."""
-    monkeypatch.setattr("exporters.train.torch_run._check_exportable", lambda *_: None)
+    monkeypatch.setattr("exporters.torch.finetune._check_exportable", lambda *_: None)
 
 
 @pytest.fixture
 def unwritten(untried, monkeypatch):
     """Leave out the other export as well, and return the last checkpoint in place of a card."""
     monkeypatch.setattr(
-        "exporters.train.torch_run._export", lambda _network, _cut, checkpoint, *_: checkpoint
+        "exporters.torch.finetune._export", lambda _network, _cut, checkpoint, *_: checkpoint
     )
 
 

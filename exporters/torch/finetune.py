@@ -5,20 +5,22 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import torch
 
 from exporters.common.options import DEFAULT_OPSET
 from exporters.common.publish import publish
+from exporters.torch.backbone import TorchBackbone
+from exporters.torch.blocks import last_block, used_parameters
 from exporters.torch.convert import convert
 from exporters.torch.export import Cut, build, trial_images, versions
 from exporters.torch.factory import Factory
+from exporters.torch.learner import FineTuned, TorchLearner
 from exporters.torch.reference import preprocessed
 from exporters.train.checkpoint import Checkpoint
+from exporters.train.run import Network as AnyNetwork
 from exporters.train.run import Prepared, Settings, check_request, origin_of, run_training
-from exporters.train.torch_blocks import last_block, used_parameters
-from exporters.train.torch_learner import FineTuned, TorchLearner
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ConfigError, ExportError
 from tlbench.core.progress import Listener, Silent, task
@@ -30,14 +32,19 @@ from tlbench.model import (
     Weights,
 )
 
-if TYPE_CHECKING:
-    from exporters.train.networks import TorchFineTuned
-
 _OTHERWISE = "pass weights=FILE, or train a network from scratch: basic-cnn or wrn-28-8"
 
 
+class Network(AnyNetwork, Protocol):
+    """`exporters.train.networks.TorchFineTuned`."""
+
+    @property
+    def backbone(self) -> TorchBackbone:
+        """The network whose weights the training begins with."""
+
+
 def train_and_export(
-    network: "TorchFineTuned", request: TrainingRequest, destination: Path, listener: Listener
+    network: Network, request: TrainingRequest, destination: Path, listener: Listener
 ) -> ModelCard:
     """Fine-tune *network*, or go on with its checkpoint, and write it as an ONNX file."""
     settings = network.settings(request.options)
@@ -98,9 +105,7 @@ def _same_sums() -> Iterator[None]:
             torch.cuda.empty_cache()
 
 
-def _cut(
-    network: "TorchFineTuned", factory: Factory, options: TrainingOptions, listener: Listener
-) -> Cut:
+def _cut(network: Network, factory: Factory, options: TrainingOptions, listener: Listener) -> Cut:
     """Return the network with the weights that its training begins with, cut at its features."""
     wanted = options.export_options
     if wanted.weights != "imagenet" and not Path(wanted.weights).expanduser().is_file():
