@@ -205,7 +205,7 @@ class FineTuned(_FineTuning, _KerasNetwork):
         """One line for ``tlbench list networks``."""
         return (
             "a pretrained network whose last block is trained; finetune:BACKBONE chooses it, of "
-            "Keras, torch: or timm:"
+            "Keras or, with tlbench[torch] alone, torch:MODULE:FACTORY or timm:NAME"
         )
 
     def with_argument(self, argument: str) -> "FineTuned | TorchFineTuned":
