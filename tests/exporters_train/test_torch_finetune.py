@@ -1,7 +1,6 @@
 """Networks of PyTorch are fine-tuned by PyTorch: what changes, what is resumed, what is written."""
 
 import sys
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -21,6 +20,10 @@ pytestmark = pytest.mark.torch
 SIZE, N_STEPS = 16, 2
 PIXELS = {"scale": 1 / 255, "mean": (0.5, 0.4, 0.3), "std": (0.25,)}
 N_EPOCHS = 3  # one of the classifier alone, two with the last block
+
+
+def killed():
+    raise Killed
 
 
 def name_of(factory):
@@ -260,33 +263,35 @@ def test_a_training_learns(unwritten, tune, asked):
     assert record.epochs[-1].validation_accuracy_fraction > 0.8
 
 
-def test_early_stopping_exports_the_best_epoch(
-    untried, tune, asked, monkeypatch, run_onnx, tmp_path
-):
+def test_early_stopping_exports_the_best_epoch(untried, tune, asked, monkeypatch):
     """Not the last one, which the network has when the training ends."""
     losses = iter([3.0, 1.0, 2.0, 2.0])
     monkeypatch.setattr(
         "exporters.train.loop.Training._validate", lambda _: np.array([next(losses), 0.5])
     )
-    request = asked(train=toy(60, size=SIZE), epochs=3, early_stopping=2, learning_rate=0.1)
-    card = tune("residual", request)
-    assert card.training.stopped_early
-    checkpoint = Checkpoint.read(request.checkpoint)
-    images = toy(9, seed=3, size=SIZE).images
-    found = run_onnx(tmp_path / "toy.onnx", images)["logits"]
-    _, best = torch_outputs("residual", replace(checkpoint, weights=checkpoint.best), images)
-    _, last = torch_outputs("residual", checkpoint, images)
-    assert np.abs(found - best).max() <= 1e-4 * np.abs(best).max()
-    assert np.abs(found - last).max() > 1e-3 * np.abs(last).max()
+    monkeypatch.setattr(
+        "exporters.torch.finetune._export", lambda network, *_: network.new_classifier["logits"]
+    )
+    request = asked(train=toy(60, size=SIZE), epochs=3, early_stopping=2)
+    exported = tune("residual", request).weight.detach().numpy()
+    stopped = Checkpoint.read(request.checkpoint)
+    assert stopped.record.stopped_early
+    np.testing.assert_array_equal(exported, stopped.best[-2])
+    assert not np.array_equal(exported, stopped.weights[-2])
 
 
-def test_a_finished_training_is_written_again(untried, tune, asked, tmp_path):
-    """With resume, and without training anything."""
-    finished = tune("residual", asked())
-    content = (tmp_path / "toy.onnx").read_bytes()
-    (tmp_path / "toy.onnx").unlink()
-    assert tune("residual", asked(resume=True)).training == finished.training
-    assert (tmp_path / "toy.onnx").read_bytes() == content
+def test_a_finished_training_is_written_again(untried, tune, asked, monkeypatch, tmp_path):
+    """With resume, and without training anything: here it could not be written at first."""
+    with monkeypatch.context() as patched:
+        patched.setattr("exporters.torch.finetune.convert", lambda *_: killed())
+        with pytest.raises(Killed):
+            tune("residual", asked())
+    finished = Checkpoint.read(asked().checkpoint)
+    assert finished.is_finished
+    card = tune("residual", asked(resume=True))
+    assert card.training == finished.record
+    assert card.weights.sha256 == finished.weights_info.sha256
+    assert (tmp_path / "toy.onnx").is_file()
 
 
 @pytest.mark.parametrize(
@@ -385,13 +390,21 @@ def test_a_name_is_looked_at_before_any_work(name, said):
         find_network(name)
 
 
-def test_timm_states_the_preprocessing(untried, tune, asked):
+def test_timm_states_the_preprocessing(unwritten, tune, asked):
     """What the options say wins, each over its own part; the size is that of the options here."""
-    card = tune("oblong", asked(epochs=1, **dict.fromkeys(PIXELS)))
-    found = card.preprocess
-    assert (found.fit, found.crop_fraction, card.input_size) == ("crop", 0.5, (SIZE, SIZE))
-    assert (found.interpolation, found.antialias, found.mean) == ("bicubic", True, (0.5, 0.5, 0.5))
-    assert card.training.settings["preprocessing"].startswith("crop of 0.5; bicubic")
+    nothing = dict.fromkeys(PIXELS)
+    stated = tune("oblong", asked(epochs=1, **nothing))
+    assert stated.record.settings["input_size"] == SIZE
+    found = stated.record.settings["preprocessing"]
+    assert found.startswith("crop of 0.5; bicubic (a = -0.5), half-pixel centres, antialiasing; ")
+    assert found.endswith("; (x / 255 - 0.5) / 0.25")
+    asked().checkpoint.unlink()
+    chosen = {"fit": "pad", "resize": "nearest", "mean": (0.1,)}
+    other = tune("oblong", asked(epochs=1, **nothing | chosen))
+    found = other.record.settings["preprocessing"]
+    assert found.startswith("pad; nearest pixel")
+    assert found.endswith("; (x / 255 - 0.1) / 0.25")
+    assert figures(other.record) != figures(stated.record)
 
 
 def test_pytorch_is_left_as_it_was(unwritten, tune, asked):
