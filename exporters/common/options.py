@@ -4,7 +4,7 @@ from dataclasses import fields
 
 from exporters.common.session import Frameworks
 from tlbench.core.errors import ConfigError
-from tlbench.model import ExportOptions
+from tlbench.model import ExportOptions, TrainingOptions
 
 # Resize takes the spatial axes alone since opset 18; every ONNX Runtime since 1.14 reads it.
 DEFAULT_OPSET = 18
@@ -35,9 +35,9 @@ PREPROCESSING_KNOWN = {
 } | {"layout": "the layout of its input is known; leave out layout=..."}
 
 
-def refuse_options(name: str, options: ExportOptions, **reasons: str) -> None:
-    """Raise ConfigError if an option is set that the backbone *name* cannot use, and say why."""
-    for field in fields(ExportOptions):
+def refuse_options(name: str, options: ExportOptions | TrainingOptions, **reasons: str) -> None:
+    """Raise ConfigError if an option is set that the network *name* cannot use, and say why."""
+    for field in fields(options):
         if field.name in reasons and getattr(options, field.name) != field.default:
             raise ConfigError(f"{name}: {reasons[field.name]}.")
 

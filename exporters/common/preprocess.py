@@ -153,12 +153,17 @@ class DeclaredPixels:
         return text if self.channels == "RGB" else f"BGR, {text}"
 
     @property
-    def steps(self) -> tuple[Step, ...]:
-        """One subtraction and one product; their constants are rounded to float32 once."""
+    def preprocessing(self) -> Preprocessing:
+        """The same as one subtraction and one product."""
         mean = (self.mean[0] / self.scale, self.mean[1] / self.scale, self.mean[2] / self.scale)
         red, green, blue = self.std
         factor = (self.scale / red, self.scale / green, self.scale / blue)
-        return Preprocessing(self.text, mean, factor, self.channels).steps
+        return Preprocessing(self.text, mean, factor, self.channels)
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The operations; their constants are rounded to float32 once."""
+        return self.preprocessing.steps
 
 
 _WHOLE = 1e-6

@@ -1,1 +1,1 @@
-"""The networks of PyTorch and timm, exported through ``torch.onnx``."""
+"""The networks of PyTorch and timm: fine-tuned, and exported through ``torch.onnx``."""

@@ -52,7 +52,7 @@ class TorchBackbone:
 
         from exporters.torch.factory import distributions_of
 
-        found = distributions_of(self._factory(None).module)
+        found = distributions_of(self.factory(None).module)
         return ", ".join(f"{name} {metadata.version(name)}" for name in found) or None
 
     def export(
@@ -63,19 +63,20 @@ class TorchBackbone:
         from exporters.torch.session import torch_session
 
         refuse_options(self.name, options, **FROZEN_ONLY, **ONNX_ONLY, **_REFUSED)
-        factory = self._factory(options)
+        factory = self.factory(options)
         with torch_session():
             from exporters.torch.export import export_network
 
-            return export_network(self._described(options), factory, options, destination, listener)
+            return export_network(self.described(options), factory, options, destination, listener)
 
-    def _described(self, options: "ExportOptions") -> str:
+    def described(self, options: "ExportOptions") -> str:
         """Return the name with the arguments that make it another network."""
         given = options.factory_args or {}
         arguments = ", ".join(f"{name}={value!r}" for name, value in given.items())
         return f"{self.name}({arguments})" if arguments else self.name
 
-    def _factory(self, options: "ExportOptions | None") -> "Factory":
+    def factory(self, options: "ExportOptions | None") -> "Factory":
+        """Return the function that makes the network; ConfigError if it is not named rightly."""
         from exporters.torch.factory import Factory, parse_factory
 
         arguments = dict((options and options.factory_args) or {})

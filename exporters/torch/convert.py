@@ -1,26 +1,38 @@
 """Turn a module of PyTorch into an ONNX graph."""
 
 import math
+from typing import Protocol
 
 import onnx
 import torch
 
-from exporters.common.finish import rename
-from exporters.torch.extractor import Extractor
+from exporters.common.finish import GraphOutputs, rename
 from exporters.torch.factory import described
 from tlbench.core.errors import ExportError
 from tlbench.model import NETWORK_INPUT
 
 
-def convert(extractor: Extractor, images: torch.Tensor, opset: int) -> onnx.ModelProto:
+class Convertible(Protocol):
+    """A module that gives features, and logits where it has classes; see `Extractor`."""
+
+    @property
+    def name(self) -> str:
+        """Of the network, for errors."""
+
+    @property
+    def outputs(self) -> GraphOutputs:
+        """What it gives."""
+
+
+def convert(module: Convertible, images: torch.Tensor, opset: int) -> onnx.ModelProto:
     """Return the graph from ``NETWORK_INPUT``, float32 (N, 3, H, W), to the module's outputs.
 
     ExportError if PyTorch cannot convert the network, or not for any N.
     """
-    names = ["features", "logits"] if extractor.top else ["features"]
+    names = ["features"] if module.outputs.n_classes is None else ["features", "logits"]
     try:
         program = torch.onnx.export(
-            extractor,
+            module,
             (images,),
             input_names=[NETWORK_INPUT],
             output_names=names,
@@ -32,15 +44,15 @@ def convert(extractor: Extractor, images: torch.Tensor, opset: int) -> onnx.Mode
         )
         model: onnx.ModelProto = program.model_proto
     except Exception as error:
-        raise _failed(extractor.name, error) from error
+        raise _failed(module.name, error) from error
     foreign = {f"{node.domain}.{node.op_type}" for node in model.graph.node if node.domain}
     if foreign:
         msg = (
-            f"{extractor.name} has operators that ONNX itself lacks: {', '.join(sorted(foreign))}. "
+            f"{module.name} has operators that ONNX itself lacks: {', '.join(sorted(foreign))}. "
             "Choose a layer before them."
         )
         raise ExportError(msg)
-    _tidy(model, names, extractor)
+    _tidy(model, names, module.outputs)
     return model
 
 
@@ -60,7 +72,8 @@ def _name_after_modules(graph: onnx.GraphProto) -> None:
     taken = {value.name for value in graph.output}
     names: dict[str, str] = {}
     for tensor in graph.initializer:
-        short = tensor.name.removeprefix("network.")
+        # Where the network is inside the module that is converted.
+        short = tensor.name.removeprefix("trunk.").removeprefix("network.")
         # A name with a dot is a module's; one without might be that of another tensor.
         names[tensor.name] = short if "." in short else tensor.name
         tensor.name = names[tensor.name]
@@ -75,7 +88,7 @@ def _name_after_modules(graph: onnx.GraphProto) -> None:
             node.output[0] = names[node.output[0]]
 
 
-def _tidy(model: onnx.ModelProto, names: list[str], extractor: Extractor) -> None:
+def _tidy(model: onnx.ModelProto, names: list[str], outputs: GraphOutputs) -> None:
     """Remove the notes of PyTorch, with the paths of the machine in them, and name the axes."""
     graph = model.graph
     del graph.value_info[:]
@@ -85,7 +98,7 @@ def _tidy(model: onnx.ModelProto, names: list[str], extractor: Extractor) -> Non
         del node.metadata_props[:]
     for tensor in graph.initializer:
         del tensor.metadata_props[:]
-    sizes = [math.prod(extractor.outputs.feature_shape), extractor.outputs.n_classes]
+    sizes = [math.prod(outputs.feature_shape), outputs.n_classes]
     del graph.output[:]
     for name, size in zip(names, sizes, strict=False):
         graph.output.append(

@@ -29,10 +29,11 @@ from tlbench.core.progress import Listener
 from tlbench.model import ExportOptions, ModelCard, Weights
 
 _TRIED = 2  # images that a network is run on before it is converted
+OTHERWISE = "pass weights=FILE, or weights='random' for latency only"
 
 
 @dataclass(frozen=True, slots=True)
-class _Cut:
+class Cut:
     """A network, cut at its feature layer, and what is known of it."""
 
     extractor: Extractor
@@ -52,16 +53,16 @@ def export_network(
     """Build the network, convert it with ``torch.onnx`` and verify it against PyTorch."""
     listener.start(f"build {name}")
     opset = check_opset(options.opset)
-    cut = _build(name, factory, options, listener)
+    cut = build(name, factory, options, listener)
     listener.finish()
 
     listener.start(f"convert {name} with torch.onnx")
-    graph = convert(cut.extractor, _images(cut.size), opset)
+    graph = convert(cut.extractor, trial_images(cut.size), opset)
     listener.finish()
     return publish(
         graph,
         backbone=name,
-        source=f"{factory}, {_versions(factory)}",
+        source=f"{factory}, {versions(factory)}",
         weights=cut.weights,
         size=cut.size,
         fit=cut.declared.fit,
@@ -77,12 +78,22 @@ def export_network(
     )
 
 
-def _build(name: str, factory: Factory, options: ExportOptions, listener: Listener) -> _Cut:
-    """Return the network with its weights, cut at the layer that the options mean."""
+def build(
+    name: str,
+    factory: Factory,
+    options: ExportOptions,
+    listener: Listener,
+    *,
+    otherwise: str = OTHERWISE,
+) -> Cut:
+    """Return the network with its weights, cut at the layer that the options mean.
+
+    *otherwise* is what an error advises where the network has no weights.
+    """
     check_name(factory)
     made, is_pretrained = _choose_weights(name, factory, options)
     torch.manual_seed(options.seed)
-    network = _made(made, is_pretrained=is_pretrained)
+    network = _made(made, is_pretrained=is_pretrained, otherwise=otherwise)
     stated = None
     if options.preprocess is None:  # the file is to be used instead
         stated = stated_preprocessing(made, network, options)
@@ -90,7 +101,7 @@ def _build(name: str, factory: Factory, options: ExportOptions, listener: Listen
     if declared.size is None:
         msg = f"{name}: nothing says which size of images the network expects. Give input_size=..."
         raise ConfigError(msg)
-    images = _images(declared.size)
+    images = trial_images(declared.size)
     layer = find_layer(network, images, name, options, listener)
     if options.weights == "random":
         origin = f"as the network initialises itself, seed {options.seed}"
@@ -110,9 +121,10 @@ def _build(name: str, factory: Factory, options: ExportOptions, listener: Listen
     extractor.check(images)
     if options.weights == "imagenet":
         torch.manual_seed(options.seed + 1)
-        other = Extractor(_made(made, is_pretrained=is_pretrained), layer, images, name, options)
-        _check_trained(name, extractor, other, images)
-    return _Cut(extractor, weights, declared, declared.size)
+        again = _made(made, is_pretrained=is_pretrained, otherwise=otherwise)
+        other = Extractor(again, layer, images, name, options)
+        _check_trained(name, extractor, other, images, otherwise)
+    return Cut(extractor, weights, declared, declared.size)
 
 
 def _choose_weights(name: str, factory: Factory, options: ExportOptions) -> tuple[Factory, bool]:
@@ -131,7 +143,7 @@ def _choose_weights(name: str, factory: Factory, options: ExportOptions) -> tupl
     return (with_pretrained(factory), True) if options.weights == "imagenet" else (factory, False)
 
 
-def _made(factory: Factory, *, is_pretrained: bool) -> torch.nn.Module:
+def _made(factory: Factory, *, is_pretrained: bool, otherwise: str) -> torch.nn.Module:
     try:
         return factory.make()
     except ExportError as error:
@@ -139,28 +151,31 @@ def _made(factory: Factory, *, is_pretrained: bool) -> torch.nn.Module:
             raise
         msg = (
             f"{error} If the library's own weights do not exist, or cannot be downloaded here, "
-            "pass weights=FILE, or weights='random' for latency only."
+            f"{otherwise}."
         )
         raise ExportError(msg) from error
 
 
-def _check_trained(name: str, extractor: Extractor, other: Extractor, images: torch.Tensor) -> None:
+def _check_trained(
+    name: str, extractor: Extractor, other: Extractor, images: torch.Tensor, otherwise: str
+) -> None:
     """Raise ConfigError if a second call of the factory gives a network with other weights."""
     outputs = ("features", "logits")
     for output, ours, theirs in zip(outputs, extractor(images), other(images), strict=False):
         if not are_same([ours], [theirs]):
             msg = (
                 f"{name} has other {output} each time it is made, so its weights are random: the "
-                "factory loads none. Pass weights=FILE, or weights='random' for latency only."
+                f"factory loads none; {otherwise}."
             )
             raise ConfigError(msg)
 
 
-def _images(size: tuple[int, int]) -> torch.Tensor:
+def trial_images(size: tuple[int, int]) -> torch.Tensor:
     """Return preprocessed images to try a network with, float32 (2, 3, height, width)."""
     return torch.randn(_TRIED, 3, *size, generator=torch.Generator().manual_seed(0))
 
 
-def _versions(factory: Factory) -> str:
+def versions(factory: Factory) -> str:
+    """Return names and versions of what makes and converts the network."""
     found = [*distributions_of(factory.module), "torch", "onnxscript"]
     return ", ".join(f"{name} {metadata.version(name)}" for name in dict.fromkeys(found))

@@ -1,4 +1,4 @@
-"""Import PyTorch for one export: quietly, and with the caller's settings given back."""
+"""Import PyTorch for one task: quietly, and with the caller's settings given back."""
 
 import contextlib
 import logging
@@ -16,7 +16,7 @@ _LOGGERS = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")
 
 @dataclass(frozen=True, slots=True)
 class TorchSession:
-    """The imported framework; it is imported only during an export."""
+    """The imported framework; it is imported only when a network of it is asked for."""
 
     torch: Any
 
@@ -53,7 +53,7 @@ def _imported() -> Any:  # noqa: ANN401 - a module
         import torch
     except (ImportError, OSError) as error:  # OSError: one of its libraries is missing
         msg = (
-            f"This export needs torch and onnxscript ({one_line(error)}). "
+            f"A network of PyTorch needs torch and onnxscript ({one_line(error)}). "
             "Install them: pip install 'tlbench[torch]'"
         )
         raise MissingDependencyError(msg) from error

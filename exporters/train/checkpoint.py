@@ -1,30 +1,29 @@
 """The state of a training after an epoch, in one file that is written whole or not at all."""
 
+import hashlib
 import json
 import zipfile
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporters.common.preprocess import Preprocessing
+from exporters.train.learner import Arrays
 from tlbench.core.errors import TrainingError, one_line
 from tlbench.core.files import atomic_path, storage_errors
-from tlbench.model import TrainingRecord
+from tlbench.model import TrainingRecord, Weights
 
 _VERSION = 1
 _META = "checkpoint"
 _ADVICE = "Free some space, or choose another place for the ONNX file; checkpoints are beside it."
-Arrays = Sequence[NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
-    """All that a training needs to go on, or to be exported, on any backend.
+    """All that a training needs to go on, or to be exported, by whichever framework.
 
     Random numbers are drawn anew in each epoch, from the seed and the number of the epoch: there is
     no other state of a generator.
@@ -32,7 +31,7 @@ class Checkpoint:
     Attributes
     ----------
     network, classes, fingerprint : what is trained, and on what: a resumed training has the same
-    architecture : the Keras model as JSON
+    architecture : as JSON: the Keras model, or what makes the network of PyTorch
     preprocessing : what happens to the resized pixels
     weights, optimizer : the arrays of model and optimizer; the latter are those of the phase of the
         last epoch
@@ -51,6 +50,28 @@ class Checkpoint:
     weights: Arrays
     optimizer: Arrays
     best: Arrays = ()
+
+    @property
+    def final(self) -> Arrays:
+        """The weights of a finished training."""
+        return self.best or self.weights
+
+    @property
+    def weights_info(self) -> Weights:
+        """What the card says of them."""
+        digest = hashlib.sha256()
+        for array in self.final:
+            digest.update(np.ascontiguousarray(array).tobytes())
+        n_epochs = len(self.record.epochs)
+        return Weights(
+            kind="trained",
+            sha256=digest.hexdigest(),
+            origin=(
+                f"{n_epochs} epoch{'s' * (n_epochs != 1)} on {self.dataset}, seed "
+                f"{self.record.seed}, from {self.origin}"
+            ),
+            licence="your own; that of the weights it began with, if any, applies too",
+        )
 
     def save(self, path: Path) -> None:
         """Write the file in one step."""

@@ -4,7 +4,6 @@ tf2onnx reads TensorFlow graphs only. A checkpoint has the architecture and plai
 network trained on another backend is exported by a process of its own that runs TensorFlow.
 """
 
-import hashlib
 import importlib.util
 import json
 import os
@@ -29,7 +28,7 @@ from tlbench.core import errors
 from tlbench.core.arrays import FloatArray, ImageArray
 from tlbench.core.errors import ExportError, MissingDependencyError, TlbenchError
 from tlbench.core.progress import Listener, Silent, task
-from tlbench.model import ModelCard, OnnxModel, Weights
+from tlbench.model import ModelCard, OnnxModel
 
 _TENSORFLOW = "tensorflow"
 
@@ -113,7 +112,7 @@ def _export(checkpoint: Checkpoint, destination: Path, listener: Listener) -> Mo
             graph,
             backbone=checkpoint.network,
             source=f"trained by tlbench, {checkpoint.record.software}",
-            weights=_weights(checkpoint),
+            weights=checkpoint.weights_info,
             size=(size, size),
             fit=FIT,
             resize=BILINEAR,
@@ -134,29 +133,9 @@ def _rebuilt(frameworks: Frameworks, checkpoint: Checkpoint) -> Any:  # noqa: AN
     frameworks.start_over()
     text = checkpoint.architecture.replace('"mixed_float16"', '"float32"')
     trained = frameworks.keras.models.model_from_json(text)
-    trained.set_weights(list(_final(checkpoint)))
+    trained.set_weights(list(checkpoint.final))
     return frameworks.keras.Model(
         trained.input, [trained.get_layer(FEATURES).output, trained.output]
-    )
-
-
-def _final(checkpoint: Checkpoint) -> Any:  # noqa: ANN401 - arrays
-    return checkpoint.best or checkpoint.weights
-
-
-def _weights(checkpoint: Checkpoint) -> Weights:
-    digest = hashlib.sha256()
-    for array in _final(checkpoint):
-        digest.update(np.ascontiguousarray(array).tobytes())
-    n_epochs = len(checkpoint.record.epochs)
-    return Weights(
-        kind="trained",
-        sha256=digest.hexdigest(),
-        origin=(
-            f"{n_epochs} epoch{'s' * (n_epochs != 1)} on {checkpoint.dataset}, seed "
-            f"{checkpoint.record.seed}, from {checkpoint.origin}"
-        ),
-        licence="your own; that of the weights it began with, if any, applies too",
     )
 
 

@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 
 from exporters.common.fit import SquareFit
 from exporters.common.parity import open_session
-from exporters.common.preprocess import BILINEAR, PixelSteps, Preprocessing, prepend_preprocessing
-from tlbench.core.arrays import FloatArray, ImageArray, Images, LabelArray
+from exporters.common.preprocess import (
+    BILINEAR,
+    PixelSteps,
+    Preprocessing,
+    Resize,
+    prepend_preprocessing,
+)
+from tlbench.core.arrays import FloatArray, ImageArray, LabelArray
 from tlbench.core.progress import Listener, task
-from tlbench.model import NETWORK_INPUT
+from tlbench.model import NETWORK_INPUT, LabelledImages
 
 FIT = SquareFit()
 AS_IT_IS = Preprocessing("x")
@@ -24,7 +30,9 @@ _DIGITS = 7  # of float32
 Prepare = Callable[[ImageArray], FloatArray]
 
 
-def preparation(size: int, steps: PixelSteps) -> Prepare:
+def preparation(
+    size: int, steps: PixelSteps, *, fit: SquareFit = FIT, resize: Resize = BILINEAR
+) -> Prepare:
     """Return what the artefact's graph does to raw images, as a function to (N, S, S, 3), float32.
 
     A network is trained on the very pixels that it will get: crop, resize and scaling are ONNX
@@ -48,8 +56,8 @@ def preparation(size: int, steps: PixelSteps) -> Prepare:
         network_input=NETWORK_INPUT,
         size=(size, size),
         preprocessing=steps,
-        resize=BILINEAR,
-        fit=FIT,
+        resize=resize,
+        fit=fit,
     )
     # One thread: more would wait in a busy loop beside those of the training.
     session = open_session(graph, "preprocessing", threads=1)
@@ -62,17 +70,42 @@ def preparation(size: int, steps: PixelSteps) -> Prepare:
     return prepare
 
 
-def hold(images: Images, size: int, title: str, listener: Listener) -> ImageArray:
-    """Return all images as one array (n, H, W, 3): as they are, where they are small and alike.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Examples:
+    """Held images, uint8 (n, H, W, 3), and the class of each, int64 (n,).
 
-    Larger images, and those of several sizes, are cropped and resized to *size* first.
+    *are_squares* says that the images are cropped and resized already.
     """
-    resize = preparation(size, AS_IT_IS)
+
+    images: ImageArray
+    labels: LabelArray
+    are_squares: bool
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def hold(
+    given: LabelledImages,
+    size: int,
+    title: str,
+    listener: Listener,
+    *,
+    fit: SquareFit = FIT,
+    resize: Resize = BILINEAR,
+) -> Examples:
+    """Return all images in one array: as they are, where they are small and alike.
+
+    Larger images, and those of several sizes, are made squares of *size* pixels first, as the
+    artefact does it, and rounded to bytes.
+    """
+    to_square = preparation(size, AS_IT_IS, fit=fit, resize=resize)
+    images = given.images
     first = images[0].shape
     keeps = max(first[:2]) <= size
 
     def resized(image: ImageArray) -> ImageArray:
-        pixels = np.clip(np.rint(resize(image[np.newaxis])[0]), 0, 255)
+        pixels = np.clip(np.rint(to_square(image[np.newaxis])[0]), 0, 255)
         return _as_bytes(pixels)
 
     held: list[ImageArray] = []
@@ -83,7 +116,7 @@ def hold(images: Images, size: int, title: str, listener: Listener) -> ImageArra
                 held, keeps = [resized(one) for one in held], False
             held.append(image if keeps else resized(image))
             listener.advance()
-    return np.stack(held)
+    return Examples(images=np.stack(held), labels=given.labels, are_squares=not keeps)
 
 
 def standardisation(images: ImageArray) -> Preprocessing:

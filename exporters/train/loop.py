@@ -3,54 +3,20 @@
 import math
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from exporters.keras.network import leaf_layers
-from exporters.train.architectures import Built, thaw
-from exporters.train.checkpoint import Arrays, Checkpoint
-from exporters.train.images import Augmentation, Prepare
-from exporters.train.session import Backend
-from tlbench.core.arrays import ImageArray, LabelArray
+from exporters.train.checkpoint import Checkpoint
+from exporters.train.images import Augmentation, Examples, Prepare
+from exporters.train.learner import Figures, Learner, Phase
 from tlbench.core.errors import TrainingError
 from tlbench.core.progress import Listener
 from tlbench.model import TrainedEpoch, TrainingRecord
 
-_MOMENTUM = 0.9
 _MINUTE_S, _HOUR_S = 60, 3600
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phase:
-    """Epochs with the same trained layers and the same optimizer."""
-
-    epochs: int
-    optimizer: str
-    learning_rate: float
-    decay: float = 0.0  # step i has learning_rate / (1 + decay * i), on top of the schedule
-    trunk: bool = False  # whether the last block of a pretrained trunk is trained
-
-    def rate(self, schedule: str, step: int, n_steps: int) -> float:
-        """Return the learning rate of a step of the phase, which has *n_steps*."""
-        rate = self.learning_rate / (1 + self.decay * step)
-        return (
-            rate if schedule == "constant" else rate * (1 + math.cos(math.pi * step / n_steps)) / 2
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Examples:
-    """Held images, uint8 (n, H, W, 3), and the class of each, int64 (n,)."""
-
-    images: ImageArray
-    labels: LabelArray
-
-    def __len__(self) -> int:
-        return len(self.labels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -61,12 +27,12 @@ class Training:
     validation loss, and the weights of the epoch with the lowest are kept.
     """
 
-    backend: Backend
-    built: Built
+    learner: Learner
     phases: Sequence[Phase]
-    prepare: Prepare
     train: Examples
+    prepare: Prepare
     validation: Examples
+    prepare_validation: Prepare
     augment: Sequence[str]
     batch_size: int
     schedule: str
@@ -81,7 +47,7 @@ class Training:
             found = Checkpoint.read(self.path)
             found.check(self.path, self.begun)
             state = self._continued(found)
-            self.built.model.set_weights(list(state.weights))
+            self.learner.set_weights(state.weights)
         first = 0
         for phase in self.phases:
             done = len(state.record.epochs) - first
@@ -107,23 +73,16 @@ class Training:
         self, phase: Phase, first: int, state: Checkpoint, listener: Listener
     ) -> Checkpoint:
         """Run the phase whose first epoch has the number *first*, from where *state* is."""
-        model, is_last = self.built.model, phase is self.phases[-1]
-        thaw(self.built, trunk=phase.trunk)
-        model.compile(
-            optimizer=_optimizer(self.backend.keras, phase),
-            loss=self.backend.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-            metrics=["accuracy"],
-            jit_compile=False,  # equal sums in a resumed process; and compiling takes minutes
-        )
-        record = replace(state.record, n_trained_parameters=_count(model.trainable_weights))
+        learner, is_last = self.learner, phase is self.phases[-1]
+        record = replace(state.record, n_trained_parameters=learner.begin(phase))
         if len(record.epochs) > first:
-            _restore(model, state.optimizer)
+            learner.restore_optimizer(state.optimizer)
         for epoch in range(len(record.epochs), first + phase.epochs):
             title = _title(record, epoch, sum(one.epochs for one in self.phases))
             figures = self._epoch(phase, epoch, epoch - first, title, listener)
             record = replace(record, epochs=(*record.epochs, figures))
             waited = _epochs_since_best(record.epochs[first:]) if is_last else 0
-            weights = model.get_weights()
+            weights = learner.weights()
             is_best = self.patience is not None and is_last and waited == 0
             stops = self.patience is not None and is_last and waited >= self.patience
             record = replace(record, stopped_early=stops)
@@ -132,7 +91,7 @@ class Training:
                 record=record,
                 is_finished=stops or (is_last and epoch + 1 == first + phase.epochs),
                 weights=weights,
-                optimizer=[_array(self.backend, one) for one in model.optimizer.variables],
+                optimizer=learner.optimizer_state(),
                 best=weights if is_best else state.best,
             )
             state.save(self.path)
@@ -144,13 +103,13 @@ class Training:
         self, phase: Phase, epoch: int, in_phase: int, title: str, listener: Listener
     ) -> TrainedEpoch:
         """Train for one epoch, and return its figures."""
-        model, train, size = self.built.model, self.train, self.batch_size
+        learner, train, size = self.learner, self.train, self.batch_size
         # Seed and number of the epoch give all that is random in it, so that a resumed training
         # has it again.
         generator = np.random.default_rng([self.begun.record.seed, epoch])
         order = generator.permutation(len(train))
         augmentation = Augmentation.draw(self.augment, train.images.shape, generator)
-        _reseed(model, generator)
+        learner.reseed(generator)
         n_steps = math.ceil(len(train) / size)
         sums, rate = np.zeros(2), phase.learning_rate
         started = time.perf_counter()
@@ -160,9 +119,8 @@ class Training:
                 rows = order[start : start + size]
                 done = in_phase * n_steps + step
                 rate = phase.rate(self.schedule, done, phase.epochs * n_steps)
-                model.optimizer.learning_rate = rate
                 images = self.prepare(augmentation.apply(train.images[rows], rows))
-                found = _figures(model, model.train_on_batch, images, train.labels[rows])
+                found = learner.step(images, train.labels[rows], rate)
                 self._check(
                     found[0], f"at step {step + 1} of {n_steps} of epoch {epoch + 1}", epoch
                 )
@@ -184,18 +142,16 @@ class Training:
             elapsed_s=elapsed_s,
             images_per_s=len(train) / elapsed_s,
             peak_rss_bytes=_peak_rss_bytes(),
-            device_peak_bytes=self.backend.device_peak_bytes(),
+            device_peak_bytes=learner.device_peak_bytes(),
         )
 
-    def _validate(self) -> Any:  # noqa: ANN401 - an array of two
+    def _validate(self) -> Figures:
         """Return loss and accuracy on the validation images."""
-        model, data, sums = self.built.model, self.validation, np.zeros(2)
+        data, sums = self.validation, np.zeros(2)
         for start in range(0, len(data), self.batch_size):
             rows = np.arange(start, min(start + self.batch_size, len(data)))
-            found = _figures(
-                model, model.test_on_batch, self.prepare(data.images[rows]), data.labels[rows]
-            )
-            sums += len(rows) * found
+            images = self.prepare_validation(data.images[rows])
+            sums += len(rows) * self.learner.evaluate(images, data.labels[rows])
         return sums / len(data)
 
     def _check(self, loss: float, where: str, epoch: int) -> None:
@@ -211,47 +167,6 @@ class Training:
             "which begins another training."
         )
         raise TrainingError(msg)
-
-
-def _optimizer(keras: Any, phase: Phase) -> Any:  # noqa: ANN401
-    rate = phase.learning_rate
-    match phase.optimizer:
-        case "rmsprop":
-            return keras.optimizers.RMSprop(learning_rate=rate)
-        case "adam":
-            return keras.optimizers.Adam(learning_rate=rate)
-    return keras.optimizers.SGD(learning_rate=rate, momentum=_MOMENTUM, nesterov=True)
-
-
-def _figures(model: Any, step: Callable[..., Any], images: Any, labels: Any) -> Any:  # noqa: ANN401
-    model.reset_metrics()  # some releases do it themselves, others go on with their mean
-    found = step(images, labels, return_dict=True)
-    return np.array([float(found["loss"]), float(found["accuracy"])])
-
-
-def _reseed(model: Any, generator: np.random.Generator) -> None:  # noqa: ANN401
-    for layer in leaf_layers(model):
-        if (seeds := getattr(layer, "seed_generator", None)) is not None:
-            seeds.state.assign(np.array([generator.integers(2**31), 0]))
-
-
-def _restore(model: Any, arrays: Arrays) -> None:  # noqa: ANN401
-    model.optimizer.build(model.trainable_variables)
-    for variable, values in zip(model.optimizer.variables, arrays, strict=True):
-        variable.assign(values)
-
-
-def _array(backend: Backend, variable: Any) -> Any:  # noqa: ANN401
-    return np.array(backend.keras.ops.convert_to_numpy(variable.value))
-
-
-def _count(weights: Sequence[Any]) -> int:
-    return sum(math.prod(one.shape) for one in weights)
-
-
-def count_parameters(model: Any) -> int:  # noqa: ANN401
-    """Return the parameters of a model, the means and variances of normalisations included."""
-    return _count(model.weights)
 
 
 def _epochs_since_best(epochs: Sequence[TrainedEpoch]) -> int:

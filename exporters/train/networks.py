@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from exporters.keras.network import KerasNetwork
+from exporters.torch.backbone import TorchBackbone
 from tlbench.core.errors import ConfigError
-from tlbench.model import BACKBONES, TrainingOptions
+from tlbench.model import TrainingOptions, find_backbone
 
 if TYPE_CHECKING:  # `tlbench list networks` imports this module: nothing heavy here
     from exporters.train.architectures import Built
-    from exporters.train.loop import Phase
+    from exporters.train.learner import Phase
     from tlbench.core.progress import Listener
     from tlbench.model import ModelCard, TrainingRequest
 
@@ -28,7 +29,7 @@ class Defaults:
     learning_rate: float
     schedule: str
     augment: tuple[str, ...]
-    input_size: int
+    input_size: int | None  # None: the network states it once it is built
     fixed: tuple[tuple[str, Any], ...] = ()  # further settings, which have no option
 
     def settings(self, options: TrainingOptions) -> Settings:
@@ -45,10 +46,10 @@ class Defaults:
         }
 
 
-class _Network:
-    """What the networks have in common; each says how it is built and trained."""
+class _KerasNetwork:
+    """What the networks of Keras have in common; each says how it is built and trained."""
 
-    requires = ("tensorflow", "tf2onnx")
+    requires: tuple[str, ...] = ("tensorflow", "tf2onnx")
 
     def settings(self, options: TrainingOptions) -> Settings:
         """Return everything that decides how it is trained."""
@@ -59,7 +60,7 @@ class _Network:
         self, request: "TrainingRequest", destination: Path, listener: "Listener"
     ) -> "ModelCard":
         """Train, export and verify; see `tlbench.model.TrainableNetwork`."""
-        from exporters.train.run import train_and_export
+        from exporters.train.keras_run import train_and_export
 
         return train_and_export(self, request, destination, listener)  # type: ignore[arg-type]
 
@@ -70,7 +71,7 @@ class _Network:
 
 
 @dataclass(frozen=True)
-class BasicCnn(_Network):
+class BasicCnn(_KerasNetwork):
     """The CNN of Keras's CIFAR-10 example, as the study of 2018 trained it."""
 
     name: str = "basic-cnn"
@@ -95,13 +96,13 @@ class BasicCnn(_Network):
 
     def phases(self, settings: Settings) -> Sequence["Phase"]:
         """Return how it is trained."""
-        from exporters.train.loop import Phase
+        from exporters.train.learner import Phase
 
         return [_last_phase(Phase, settings, decay=settings["decay"])]
 
 
 @dataclass(frozen=True)
-class WideResNet(_Network):
+class WideResNet(_KerasNetwork):
     """Wide ResNet of any depth and width: ``wrn-28-8``."""
 
     depth: int = 28
@@ -149,14 +150,48 @@ class WideResNet(_Network):
 
     def phases(self, settings: Settings) -> Sequence["Phase"]:
         """Return how it is trained."""
-        from exporters.train.loop import Phase
+        from exporters.train.learner import Phase
 
         return [_last_phase(Phase, settings)]
 
 
+class _FineTuning:
+    """First the new classifier of a pretrained network is trained, then its last block too."""
+
+    def phases(self, settings: Settings) -> Sequence["Phase"]:
+        """Return the two phases: the classifier alone, then with the last block."""
+        from exporters.train.learner import Phase
+
+        settings["classifier_epochs"] = -(-settings["epochs"] // 4)
+        first = Phase(
+            epochs=settings["classifier_epochs"],
+            optimizer=settings["classifier_optimizer"],
+            learning_rate=settings["classifier_learning_rate"],
+        )
+        return [first, _last_phase(Phase, settings, trunk=True)]
+
+    @staticmethod
+    def defaults_for(input_size: int | None) -> Defaults:
+        """Return what is used where the user leaves it open."""
+        return Defaults(
+            epochs=20,
+            batch_size=32,
+            optimizer="sgd",
+            learning_rate=1e-4,
+            schedule="constant",
+            augment=("shift", "flip"),
+            input_size=input_size,
+            fixed=(
+                ("classifier_optimizer", "adam"),
+                ("classifier_learning_rate", 1e-3),
+                ("classifier_epochs", None),  # a quarter of the epochs, rounded up
+            ),
+        )
+
+
 @dataclass(frozen=True)
-class FineTuned(_Network):
-    """A pretrained Keras backbone: first its new classifier is trained, then its last block too."""
+class FineTuned(_FineTuning, _KerasNetwork):
+    """A pretrained backbone of Keras; with the name of one of PyTorch, `TorchFineTuned`."""
 
     backbone: str = "resnet50"
 
@@ -168,24 +203,31 @@ class FineTuned(_Network):
     @property
     def summary(self) -> str:
         """One line for ``tlbench list networks``."""
-        return "a pretrained Keras backbone whose last block is trained; finetune:NAME chooses it"
+        return (
+            "a pretrained network whose last block is trained; finetune:BACKBONE chooses it, of "
+            "Keras or, with tlbench[torch] alone, torch:MODULE:FACTORY or timm:NAME"
+        )
 
-    def with_argument(self, argument: str) -> "FineTuned":
+    def with_argument(self, argument: str) -> "FineTuned | TorchFineTuned":
         """Return the network for this backbone."""
-        network = FineTuned(argument)
-        _ = network.pretrained  # it may be unknown
-        return network
+        backbone = find_backbone(argument)  # it may be unknown
+        if isinstance(backbone, KerasNetwork):
+            return FineTuned(argument)
+        if isinstance(backbone, TorchBackbone):
+            backbone.factory(None)  # which may be named wrongly
+            return TorchFineTuned(backbone)
+        msg = (
+            f"{argument} cannot be fine-tuned: that needs a network of keras.applications (tlbench "
+            "list backbones), such as finetune:resnet50, or one of PyTorch: "
+            "finetune:torch:MODULE:FACTORY or finetune:timm:NAME."
+        )
+        raise ConfigError(msg)
 
     @property
     def pretrained(self) -> KerasNetwork:
         """The network whose weights the training begins with."""
-        backbone = BACKBONES.load(self.backbone)
-        if not isinstance(backbone, KerasNetwork):
-            msg = (
-                f"{self.backbone} cannot be fine-tuned: that needs a network of keras.applications "
-                "(tlbench list backbones), such as finetune:resnet50."
-            )
-            raise ConfigError(msg)
+        backbone = find_backbone(self.backbone)
+        assert isinstance(backbone, KerasNetwork)  # `with_argument` has looked
         return backbone
 
     @property
@@ -196,32 +238,44 @@ class FineTuned(_Network):
     @property
     def defaults(self) -> Defaults:
         """What is used where the user leaves it open."""
-        return Defaults(
-            epochs=20,
-            batch_size=32,
-            optimizer="sgd",
-            learning_rate=1e-4,
-            schedule="constant",
-            augment=("shift", "flip"),
-            input_size=self.pretrained.input_size,
-            fixed=(
-                ("classifier_optimizer", "adam"),
-                ("classifier_learning_rate", 1e-3),
-                ("classifier_epochs", None),  # a quarter of the epochs, rounded up
-            ),
-        )
+        return self.defaults_for(self.pretrained.input_size)
 
-    def phases(self, settings: Settings) -> Sequence["Phase"]:
-        """Return the two phases: the classifier alone, then with the last block."""
-        from exporters.train.loop import Phase
 
-        settings["classifier_epochs"] = -(-settings["epochs"] // 4)
-        first = Phase(
-            epochs=settings["classifier_epochs"],
-            optimizer=settings["classifier_optimizer"],
-            learning_rate=settings["classifier_learning_rate"],
-        )
-        return [first, _last_phase(Phase, settings, trunk=True)]
+@dataclass(frozen=True)
+class TorchFineTuned(_FineTuning):
+    """A pretrained network of PyTorch, which does the training; Keras and TensorFlow do nothing."""
+
+    backbone: TorchBackbone
+
+    @property
+    def name(self) -> str:
+        """The name with the backbone."""
+        return f"finetune:{self.backbone.name}"
+
+    @property
+    def summary(self) -> str:
+        """One line, as of the others."""
+        return f"{self.backbone.name} with a new classifier, and its last block trained"
+
+    @property
+    def requires(self) -> tuple[str, ...]:
+        """What an export of the network needs."""
+        return self.backbone.requires
+
+    def settings(self, options: TrainingOptions) -> Settings:
+        """Return everything that decides how it is trained, as far as the network is not needed."""
+        return self.defaults_for(None).settings(options)
+
+    def train(
+        self, request: "TrainingRequest", destination: Path, listener: "Listener"
+    ) -> "ModelCard":
+        """Train, export and verify; see `tlbench.model.TrainableNetwork`."""
+        from exporters.torch.session import torch_session
+
+        with torch_session():
+            from exporters.torch.finetune import train_and_export
+
+            return train_and_export(self, request, destination, listener)
 
 
 def _last_phase(kind: "type[Phase]", settings: Settings, **further: Any) -> "Phase":

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +66,45 @@ def test_each_option_is_passed_on(asked, tlbench):
     assert asked[1] == asked[0]
 
 
+def test_the_options_of_a_torch_network_are_passed_on(asked, tlbench):
+    """Those of an export, with the same names; the record's command repeats them."""
+    words = (
+        "finetune:torch:nets:make --factory-arg width=8 --factory-arg name='1' --layer body "
+        "--scale 1/255 --mean 0.485,0.456,0.406 --std 0.25 --channels bgr --fit squash "
+        "--resize bicubic --antialias --preprocess preprocessor_config.json -o net.onnx"
+    )
+    tlbench("train", *shlex.split(words))
+    ((plan, _, command),) = asked
+    assert plan.options == TrainingOptions(
+        factory_args={"width": 8, "name": 1},
+        layer="body",
+        scale=1 / 255,
+        mean=(0.485, 0.456, 0.406),
+        std=(0.25,),
+        channels="bgr",
+        fit="squash",
+        resize="bicubic",
+        antialias=True,
+        preprocess=Path("preprocessor_config.json"),
+    )
+    tlbench(*shlex.split(command)[1:])
+    assert asked[1] == asked[0]
+
+
+@pytest.mark.parametrize(
+    ("network", "file"),
+    [
+        ("finetune:torch:nets:Net.make", "finetune-torch-nets-Net.make-digits.onnx"),
+        ("finetune:timm:hf-hub:owner/name", "finetune-timm-hf-hub-owner-name-digits.onnx"),
+    ],
+)
+def test_the_file_is_named_after_the_network(asked, tlbench, network, file):
+    """In the working directory, whatever its name has in it."""
+    tlbench("train", network)
+    assert str(asked[0][0].destination) == file
+    assert str(asked[0][0].checkpoint) == file.replace(".onnx", ".checkpoint")
+
+
 def test_no_augmentation(asked, tlbench):
     """The word none, as for baselines."""
     tlbench("train", "basic-cnn", "--augment", "none", "--resume")
@@ -92,6 +132,20 @@ def test_no_augmentation(asked, tlbench):
         ("basic-cnn --folds 1", "--folds must be at least 2"),
         ("basic-cnn -o net.pb", "must end in .onnx"),
         ("basic-cnn --weights w.h5", "is where fine-tuning begins"),
+        ("basic-cnn --mean 0.5", "basic-cnn: its preprocessing is known"),
+        ("finetune:mobilenetv2 --factory-arg a=1", "leave them out"),
+        ("finetune:mobilenetv2 --preprocess p.json", "leave out --preprocess"),
+        ("finetune:mobilenetv2 --layer conv1", "leave out --layer"),
+        ("wrn-10-1 --fit squash", "leave out --fit, which is for networks of PyTorch"),
+        ("wrn-10-1 --crop-fraction 0.5", "leave out --crop-fraction, which is for"),
+        ("wrn-10-1 --resize bicubic", "leave out --resize, which is for networks of PyTorch"),
+        ("wrn-10-1 --antialias", "leave out --antialias, which is for networks of PyTorch"),
+        ("finetune:torch:nets:make --crop-fraction 2", "--crop-fraction must be greater than 0"),
+        ("finetune:torch:nets:make --std 0", "--std must be greater than 0"),
+        ("finetune:torch:nets:make --mean a", "--mean must be made of numbers"),
+        ("finetune:torch:nets:make --factory-arg a", "--factory-arg takes NAME=VALUE"),
+        ("finetune:torch:nets", "needs MODULE:FACTORY"),
+        ("finetune:efficientnet-lite0", "finetune:torch:MODULE:FACTORY or finetune:timm:NAME"),
         ("basic-cnn --input-size 6", "--input-size 6 is too small for basic-cnn"),
         ("basic-cnn --limit-train 20", "--batch-size 32 is more than the 20 training images"),
         ("basic-cnn --provider nowhere", "nowhere"),

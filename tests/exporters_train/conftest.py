@@ -57,5 +57,5 @@ def unexported(monkeypatch, eager):
     from exporters.train.checkpoint import Checkpoint
 
     monkeypatch.setattr(
-        "exporters.train.run.export_checkpoint", lambda path, _, __: Checkpoint.read(path)
+        "exporters.train.keras_run.export_checkpoint", lambda path, _, __: Checkpoint.read(path)
     )

@@ -4,8 +4,17 @@ import numpy as np
 import pytest
 from toy_training import toy
 
-from exporters.train.images import Augmentation, hold, preparation, standardisation
+from exporters.common.fit import SquareFit
+from exporters.common.preprocess import choose_resize
+from exporters.train.images import (
+    AS_IT_IS,
+    Augmentation,
+    hold,
+    preparation,
+    standardisation,
+)
 from tlbench.core.progress import Silent
+from tlbench.model import LabelledImages
 
 ROWS = np.arange(6)
 
@@ -94,8 +103,14 @@ def test_a_channel_of_one_value_is_no_division_by_zero():
 
 def test_small_images_are_held_as_they_are():
     """Nothing is lost of images that are no larger than the input."""
-    images = toy(5).images
-    np.testing.assert_array_equal(hold(images, 32, "images", Silent()), images)
+    given = toy(5)
+    held = hold(given, 32, "images", Silent())
+    np.testing.assert_array_equal(held.images, given.images)
+    assert not held.are_squares
+
+
+def labelled(images):
+    return LabelledImages(images=images, labels=np.zeros(len(images), np.int64))
 
 
 @pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)], ids=["first", "last"])
@@ -104,9 +119,25 @@ def test_images_of_several_sizes_are_resized(order):
     sizes = [(20, 24), (20, 24), (9, 9), (40, 16)][order]
     generator = np.random.default_rng(0)
     images = [generator.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
-    held = hold(images, 24, "images", Silent())
-    assert held.shape == (4, 24, 24, 3)
+    held = hold(labelled(images), 24, "images", Silent())
+    assert held.are_squares
+    assert held.images.shape == (4, 24, 24, 3)
     identity = preparation(24, standardisation(np.array([[[[0] * 3, [2] * 3]]], np.uint8)))
-    for one, image in zip(held, images, strict=True):
+    for one, image in zip(held.images, images, strict=True):
         exact = identity(image[np.newaxis])[0] + 1  # mean 1, deviation 1
         assert np.abs(one - exact).max() <= 0.5 + 1e-3  # rounded
+
+
+@pytest.mark.parametrize("fit", [SquareFit("crop", 0.5), SquareFit("squash"), SquareFit("pad")])
+@pytest.mark.parametrize("side", [20, 40], ids=["small", "large"])
+def test_images_become_squares_once_and_as_the_artefact_does_it(fit, side):
+    """Whether they are held as they are or as squares: a crop is not made twice."""
+    images = np.random.default_rng(0).integers(0, 256, (3, side, side - 4, 3), dtype=np.uint8)
+    how = {"fit": fit, "resize": choose_resize("bicubic", antialias=True)}
+    held = hold(labelled(images), 24, "images", Silent(), **how)
+    assert held.are_squares == (side > 24)
+    prepare = preparation(24, AS_IT_IS, **({} if held.are_squares else how))
+    wanted = preparation(24, AS_IT_IS, **how)(images)
+    if held.are_squares:  # rounded to bytes, between which a cubic may go beyond
+        wanted = wanted.clip(0, 255)
+    assert np.abs(prepare(held.images) - wanted).max() <= (0.501 if held.are_squares else 0)

@@ -1,7 +1,7 @@
 """A backbone in Python: exported or loaded once, then called with images."""
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -222,6 +222,13 @@ def export_options(
         preprocess=None if preprocess is None else Path(preprocess).expanduser(),
         **others,
     )
+
+
+def channel_values(values: float | Sequence[float] | None) -> tuple[float, ...] | None:
+    """Return one value, or one for each channel, as a tuple."""
+    if values is None:
+        return None
+    return (float(values),) if isinstance(values, int | float) else tuple(map(float, values))
 
 
 def _black_image() -> "NDArray[Any]":

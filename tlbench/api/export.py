@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from tlbench.api.backbone import LoadedBackbone, export_options
+from tlbench.api.backbone import LoadedBackbone, channel_values, export_options
 from tlbench.api.progress import Progress, listener_of
 from tlbench.api.settings import columns_of
 from tlbench.datasets import Dataset
@@ -148,8 +148,8 @@ def export(
         fit=fit,
         crop_fraction=crop_fraction,
         scale=scale,
-        mean=_channel_values(mean),
-        std=_channel_values(std),
+        mean=channel_values(mean),
+        std=channel_values(std),
         channels=channels,
         layout=layout,
         preprocess=preprocess,
@@ -171,9 +171,3 @@ def export(
         cache_dir=None if cache_dir is None else Path(cache_dir).expanduser(),
     )
     return LoadedBackbone(written.path)
-
-
-def _channel_values(values: float | Sequence[float] | None) -> tuple[float, ...] | None:
-    if values is None:
-        return None
-    return (float(values),) if isinstance(values, int | float) else tuple(map(float, values))

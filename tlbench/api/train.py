@@ -1,13 +1,14 @@
 """Train a network from Python."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from tlbench.api.backbone import channel_values
 from tlbench.api.progress import Progress, listener_of
 from tlbench.api.results import Run
 from tlbench.api.settings import DatasetLike, Folder, columns_of, folder_settings, named_dataset
-from tlbench.model import TrainableNetwork, TrainingOptions
+from tlbench.model import Fit, TrainableNetwork, TrainingOptions
 from tlbench.workflows import GivenObjects, ProtocolConfig, RunConfig, TrainingPlan, train_network
 
 
@@ -29,6 +30,17 @@ def train(
     weights: str | Path = "imagenet",
     mixed_precision: bool = False,
     early_stopping: int | None = None,
+    factory_args: Mapping[str, Any] | None = None,
+    layer: str | None = None,
+    preprocess: str | Path | None = None,
+    scale: float | None = None,
+    mean: float | Sequence[float] | None = None,
+    std: float | Sequence[float] | None = None,
+    channels: Literal["rgb", "bgr"] | None = None,
+    fit: Fit | None = None,
+    crop_fraction: float = 1.0,
+    resize: Literal["bilinear", "bicubic", "nearest"] | None = None,
+    antialias: bool = False,
     resume: bool = False,
     limit_train: int | None = None,
     limit_test: int | None = None,
@@ -42,14 +54,15 @@ def train(
 ) -> Run:
     """Train a network on images, write it as an ONNX file, and measure the file.
 
-    Keras does the training, on the backend that the variable ``KERAS_BACKEND`` names. What is None
-    has the published value of the network.
+    Keras does the training, on the backend that the variable ``KERAS_BACKEND`` names; PyTorch does
+    it for its own networks. What is None has the published value of the network.
 
     Parameters
     ----------
     network : str or TrainableNetwork
         ``"basic-cnn"``, ``"wrn-28-8"`` (of any depth and width), ``"finetune:resnet50"`` (of any
-        Keras backbone), or an object with the methods of `tlbench.model.TrainableNetwork`.
+        Keras backbone), ``"finetune:torch:MODULE:FACTORY"``, ``"finetune:timm:NAME"``, or an object
+        with the methods of `tlbench.model.TrainableNetwork`.
     file : str, Path or None
         The file to write; None for ``<network>-<dataset>.onnx`` in the working directory. Its
         checkpoint, with the suffix ``.checkpoint``, is replaced after each epoch.
@@ -73,6 +86,15 @@ def train(
     early_stopping : int or None
         Epochs without a lower loss on a held-out tenth of the training images after which to stop;
         None never stops, and holds nothing out.
+    factory_args, layer : mapping or None, str or None
+        For networks of PyTorch only: the arguments of the function that makes the network, and the
+        layer whose output the new classifier gets; None for the input of the last linear layer.
+    preprocess, scale, mean, std, channels
+        For networks of PyTorch only: what the network expects of its pixels, where its library does
+        not state it; as for `export`.
+    fit, crop_fraction, resize, antialias
+        For networks of PyTorch only: how images become squares, in training and in the file; as for
+        `export`.
     resume : bool
         Whether to go on from the checkpoint. Settings, data and seed must be the same.
     limit_train, limit_test, seed : int or None, int or None, int
@@ -130,6 +152,17 @@ def train(
         mixed_precision=mixed_precision,
         early_stopping=early_stopping,
         seed=seed,
+        factory_args=factory_args or None,
+        layer=layer,
+        preprocess=None if preprocess is None else Path(preprocess).expanduser(),
+        scale=scale,
+        mean=channel_values(mean),
+        std=channel_values(std),
+        channels=channels,
+        fit=fit,
+        crop_fraction=crop_fraction,
+        resize=resize,
+        antialias=antialias,
     )
     plan = TrainingPlan.of(network, options, name, file, resume=resume)
     outcome = train_network(plan, config, listener_of(progress))

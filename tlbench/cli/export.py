@@ -20,24 +20,9 @@ SplitName = StrEnum("SplitName", ["TRAIN", "TEST"])
 
 
 @dataclass(frozen=True, kw_only=True)
-class GraphOptions(o.OptionGroup):
-    """What is exported, and with which preprocessing."""
+class PixelOptions(o.OptionGroup):
+    """What becomes of an image before it reaches the network."""
 
-    input_tensor: Annotated[
-        str | None,
-        typer.Option(
-            "--input", help="For frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
-        ),
-    ] = None
-    output_tensor: Annotated[
-        str | None,
-        typer.Option(
-            "--output", help="For frozen:FILE.pb: the tensor of the features.", metavar="NAME"
-        ),
-    ] = None
-    weights: o.WeightsOption = "imagenet"
-    factory_args: o.FactoryArgs = None
-    input_size: o.InputSize = None
     fit: o.FitOption = None
     crop_fraction: o.CropFraction = 1.0
     resize: Annotated[
@@ -70,18 +55,45 @@ class GraphOptions(o.OptionGroup):
         Channels | None,
         typer.Option(help="Order of the channels in such a network; default: rgb."),
     ] = None
+    preprocess: o.PreprocessFile = None
+
+    def settings(self) -> dict[str, Any]:
+        """Return the fields of `tlbench.model.ExportOptions` that the options mean."""
+        values = vars(self)
+        chosen = {n: v.value for n, v in values.items() if isinstance(v, StrEnum)}
+        numbers: dict[str, Any] = {n: _numbers(n, values[n]) for n in ("scale", "mean", "std")}
+        if self.scale is not None:
+            if len(numbers["scale"]) > 1:
+                msg = f"scale must be one number, got {self.scale}. std takes one for each channel."
+                raise ConfigError(msg)
+            (numbers["scale"],) = numbers["scale"]
+        return values | chosen | numbers
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphOptions(PixelOptions):
+    """What is exported, and with which preprocessing."""
+
+    input_tensor: Annotated[
+        str | None,
+        typer.Option(
+            "--input", help="For frozen:FILE.pb: the tensor that takes the image.", metavar="NAME"
+        ),
+    ] = None
+    output_tensor: Annotated[
+        str | None,
+        typer.Option(
+            "--output", help="For frozen:FILE.pb: the tensor of the features.", metavar="NAME"
+        ),
+    ] = None
+    weights: o.WeightsOption = "imagenet"
+    factory_args: o.FactoryArgs = None
+    input_size: o.InputSize = None
     layout: Annotated[
         Layout | None,
         typer.Option(help="Order of the axes of its input; default: as its shape tells."),
     ] = None
-    preprocess: o.PreprocessFile = None
-    layer: Annotated[
-        str | None,
-        typer.Option(
-            help="Layer, or tensor of an ONNX file, whose output is the features; default: the "
-            "input of the classifier."
-        ),
-    ] = None
+    layer: o.LayerName = None
     pooling: Annotated[
         Pooling, typer.Option(help="How a spatial layer is pooled; none flattens it instead.")
     ] = Pooling.AVG
@@ -99,15 +111,7 @@ class GraphOptions(o.OptionGroup):
 
     def settings(self) -> dict[str, Any]:
         """Return the fields of `tlbench.model.ExportOptions` that the options mean."""
-        values = vars(self) | {"factory_args": o.factory_arguments(self.factory_args)}
-        chosen = {n: v.value for n, v in values.items() if isinstance(v, StrEnum)}
-        numbers: dict[str, Any] = {n: _numbers(n, values[n]) for n in ("scale", "mean", "std")}
-        if self.scale is not None:
-            if len(numbers["scale"]) > 1:
-                msg = f"scale must be one number, got {self.scale}. std takes one for each channel."
-                raise ConfigError(msg)
-            (numbers["scale"],) = numbers["scale"]
-        return values | chosen | numbers
+        return super().settings() | {"factory_args": o.factory_arguments(self.factory_args)}
 
 
 def _numbers(name: str, text: str | None) -> tuple[float, ...] | None:

@@ -102,6 +102,11 @@ CROP_FRACTION_HELP = (
     "Side of the cropped square, as a fraction of the shorter side. 0.875 is usual for ImageNet."
 )
 CropFraction = Annotated[float, typer.Option(help=CROP_FRACTION_HELP, metavar="F")]
+LAYER_HELP = (
+    "Layer, or tensor of an ONNX file, whose output is the features; default: the input of the "
+    "classifier."
+)
+LayerName = Annotated[str | None, typer.Option("--layer", help=LAYER_HELP)]
 INPUT_SIZE_HELP = "Height and width of the network's input in pixels; default: the backbone's own."
 InputSize = Annotated[int | None, typer.Option(help=INPUT_SIZE_HELP)]
 

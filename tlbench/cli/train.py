@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tlbench.cli import options as o
+from tlbench.cli.export import PixelOptions
 from tlbench.cli.measure import make_config, save_and_show
 from tlbench.cli.process import INTERRUPTED
 
@@ -45,6 +46,8 @@ class TrainOptions:
     weights: Annotated[
         str, typer.Option(help="Where fine-tuning begins: imagenet, or the path of a weights file.")
     ] = "imagenet"
+    factory_args: o.FactoryArgs = None
+    layer: o.LayerName = None
     mixed_precision: Annotated[
         bool, typer.Option("--mixed-precision", help="Compute in float16, for GPUs that do it.")
     ] = False
@@ -57,28 +60,34 @@ class TrainOptions:
         ),
     ] = None
 
-    def training_options(self, seed: int) -> "TrainingOptions":
+    def training_options(self, pixels: PixelOptions, seed: int) -> "TrainingOptions":
         """Return the options as the library takes them."""
         from tlbench.model import TrainingOptions
 
         words = {"optimizer": self.optimizer, "schedule": self.schedule}
         chosen: dict[str, Any] = {name: one and one.value for name, one in words.items()}
         chosen["augment"] = None if self.augment is None else o.split_names(self.augment)
-        return TrainingOptions(**vars(self) | chosen, seed=seed)
+        chosen["factory_args"] = o.factory_arguments(self.factory_args)
+        prepared = pixels.settings()
+        if pixels.preprocess is not None:
+            prepared["preprocess"] = pixels.preprocess.expanduser()
+        return TrainingOptions(**vars(self) | chosen | prepared, seed=seed)
 
 
 def train(
     network: Annotated[
         str,
         typer.Argument(
-            help="basic-cnn, finetune (of resnet50; finetune:NAME takes another Keras backbone), "
-            "or wrn-28-8, of any depth and width. See tlbench list networks."
+            help="basic-cnn, wrn-28-8 of any depth and width, or finetune (of resnet50; "
+            "finetune:NAME takes another Keras backbone, finetune:torch:MODULE:FACTORY or "
+            "finetune:timm:NAME a PyTorch network). See tlbench list networks."
         ),
     ],
     *,
     dataset: o.DatasetName = "digits",
     columns: o.ColumnOptions,
     training: TrainOptions,
+    pixels: PixelOptions,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the checkpoint beside the ONNX file.")
     ] = False,
@@ -104,7 +113,8 @@ def train(
 
     The network becomes an ONNX file that takes raw uint8 images and returns features and logits.
     A checkpoint beside the file is replaced after each epoch; --resume goes on from it. Keras runs
-    on the backend that the variable KERAS_BACKEND names, on a GPU if that backend sees one.
+    on the backend that the variable KERAS_BACKEND names; PyTorch networks are fine-tuned by PyTorch
+    itself, and only they take the options of preprocessing. Both use a GPU if they see one.
     """
     from tlbench.api import Run
     from tlbench.cli.repeat import train_command
@@ -120,7 +130,7 @@ def train(
         protocol=ProtocolConfig(folds=folds),
     )
     plan = TrainingPlan.of(
-        network, training.training_options(sample.seed), dataset, file, resume=resume
+        network, training.training_options(pixels, sample.seed), dataset, file, resume=resume
     )
     saving.check()
     try:

@@ -1,12 +1,14 @@
 """The contract of a network that is trained on the user's images."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from tlbench.core.errors import ConfigError
 from tlbench.core.registry import Registry, unknown_name
+from tlbench.model.backbone import ExportOptions, Fit
 
 if TYPE_CHECKING:
     from tlbench.core.arrays import Images, LabelArray
@@ -45,6 +47,9 @@ class TrainingOptions:
     early_stopping : int or None
         Epochs without a lower validation loss after which to stop, on held-out training images.
     seed : int
+    factory_args, layer, preprocess, scale, mean, std, channels, fit, crop_fraction, resize, \
+    antialias
+        Of a network of PyTorch that is fine-tuned; as in `ExportOptions`.
     """
 
     epochs: int | None = None
@@ -58,6 +63,17 @@ class TrainingOptions:
     mixed_precision: bool = False
     early_stopping: int | None = None
     seed: int = 0
+    factory_args: Mapping[str, Any] | None = None
+    layer: str | None = None
+    preprocess: Path | None = None
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    channels: Literal["rgb", "bgr"] | None = None
+    fit: Fit | None = None
+    crop_fraction: float = 1.0
+    resize: Literal["bilinear", "bicubic", "nearest"] | None = None
+    antialias: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size", "input_size", "early_stopping"):
@@ -76,6 +92,14 @@ class TrainingOptions:
                 raise unknown_name("augmentation", one, list(AUGMENTATIONS))
         if len(set(self.augment or ())) < len(self.augment or ()):
             raise ConfigError(f"augment names one twice: {','.join(self.augment or ())}.")
+        _ = self.export_options  # which checks the rest
+
+    @property
+    def export_options(self) -> ExportOptions:
+        """The options of the export with which a pretrained network is made."""
+        names = {field.name for field in fields(self)}
+        shared = [field.name for field in fields(ExportOptions) if field.name in names]
+        return ExportOptions(**{name: getattr(self, name) for name in shared})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

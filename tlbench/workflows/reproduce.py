@@ -114,7 +114,10 @@ def _train(  # noqa: PLR0917 - a row, and what changes it
 
 def _training_options(config: RunConfig, choices: RecipeChoices, row: Row) -> TrainingOptions:
     """Return the options that the parameters of a network's own classifier mean."""
-    known = [one.name for one in fields(TrainingOptions) if one.name not in {"seed", "weights"}]
+    names = [one.name for one in fields(TrainingOptions)]
+    # A recipe's networks are Keras's: what makes a network of PyTorch is no parameter of theirs.
+    made = {one.name for one in fields(ExportOptions)} - {"input_size"}
+    known = [name for name in names if name not in made]
     values: dict[str, Any] = {"seed": config.seed, "input_size": row.export.input_size}
     if choices.weights is not None:
         values["weights"] = choices.weights

@@ -72,7 +72,8 @@ class TrainingPlan:
         if file is None:
             title = network if isinstance(network, str) else network.name
             # folder:PATH gives the folder's name; finetune:resnet50 keeps both of its words
-            words = [*title.split(":"), Path(dataset.rpartition(":")[2]).stem]
+            # and timm:hf-hub:OWNER/NAME is no folder
+            words = [*title.replace("/", "-").split(":"), Path(dataset.rpartition(":")[2]).stem]
             file = "-".join(words) + ".onnx"
         destination = Path(file).expanduser()
         return cls(network=network, options=options, destination=destination, resume=resume)
