@@ -34,4 +34,6 @@ def test_the_commands_run_in_order(tmp_path):
         # On a restless machine, no cell may keep to a budget for sure: a verdict, like a gate's.
         expected = {0, 1} if command.startswith("tlbench pick") else {0}
         assert done.returncode in expected, f"{command}\n{done.stdout}{done.stderr}"
-    assert {"report.html", "digits.onnx", "baseline.json"} <= {p.name for p in tmp_path.iterdir()}
+    assert {"report.html", "map.png", "digits.onnx", "baseline.json"} <= {
+        p.name for p in tmp_path.iterdir()
+    }

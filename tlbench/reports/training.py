@@ -69,7 +69,8 @@ def training_lines(training: TrainingRecord | None) -> list[str]:
         for name, value in training.settings.items()
         if value not in (None, False)
     )
-    how = f"{phases} epochs in {format_seconds(training.elapsed_s)} on {training.device}"
+    unit = "epoch" if phases == "1" else "epochs"
+    how = f"{phases} {unit} in {format_seconds(training.elapsed_s)} on {training.device}"
     lines = [
         f"{how}, {training.software}, {of_whole}{layers}",
         f"Validation: {validation[training.validation]}.",
