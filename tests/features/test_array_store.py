@@ -10,17 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filled_store import ARRAY, Damages, fill, read_damaged, write_entry
 
 from tlbench.core.errors import StorageError
 from tlbench.features import ArrayStore, check_npz_path, content_key, save_npz
-
-ARRAY = np.arange(12, dtype=np.float32).reshape(3, 4)
-
-
-class Damages(list):
-    """Collects the messages about damaged entries."""
-
-    __call__ = list.append
 
 
 @pytest.fixture
@@ -29,13 +22,6 @@ def store(tmp_path):
     store = ArrayStore(tmp_path / "store", on_damage=damages)
     store.damages = damages
     return store
-
-
-def fill(store, key="ab" * 32, array=ARRAY):
-    with store.writing("features", key, {"model": "m"}) as entry:
-        entry.save("features", array)
-        entry.commit({"elapsed_s": 1.5})
-    return key
 
 
 def test_an_entry_comes_back(store):
@@ -192,14 +178,6 @@ def test_an_entry_that_was_just_repaired_is_kept(store, monkeypatch):
     assert [path.name for path in folder.parent.iterdir()] == [key]
 
 
-def _get(root, key, barrier):
-    damages = Damages()
-    store = ArrayStore(root, on_damage=damages)
-    barrier.wait()
-    assert store.get("features", key) is None
-    return len(damages)
-
-
 def test_of_several_processes_one_deletes_a_damaged_entry(tmp_path):
     """All find the damage at once; none fails, and the user is told once."""
     store = ArrayStore(tmp_path / "store", on_damage=print)
@@ -209,7 +187,7 @@ def test_of_several_processes_one_deletes_a_damaged_entry(tmp_path):
             key = fill(store, f"{attempt:02x}" * 32, np.zeros((500, 500), np.float32))
             flip_a_byte(store.root / "features" / key[:2] / key)
             calls = [(store.root, key, manager.Barrier(3))] * 3
-            assert sum(pool.starmap(_get, calls, chunksize=1)) == 1
+            assert sum(pool.starmap(read_damaged, calls, chunksize=1)) == 1
     assert [path for path in store.root.rglob("*") if path.is_file()] == []
 
 
@@ -299,16 +277,12 @@ def test_who_comes_second_drops_its_copy(store):
     assert len(list(store.root.rglob("*.npy"))) == 1
 
 
-def _write(root, key):
-    fill(ArrayStore(root, on_damage=print), key)
-
-
 def test_processes_may_share_a_store(tmp_path):
     """Several processes write the same and other entries at once."""
     root, keys = tmp_path / "store", [f"{i % 3:02x}" * 32 for i in range(9)]
     context = multiprocessing.get_context("spawn")
     with context.Pool(3) as pool:
-        pool.starmap(_write, [(root, key) for key in keys])
+        pool.starmap(write_entry, [(root, key) for key in keys])
     damages = Damages()
     store = ArrayStore(root, on_damage=damages)
     assert all(store.get("features", key) is not None for key in keys)
