@@ -49,9 +49,10 @@ N_FEATURES = 16
 
 @pytest.fixture(scope="module", autouse=True)
 def young_heap():
-    """Keras collects garbage for each network: without what the modules before have left.
+    """Leave the objects of earlier modules out of garbage collection.
 
-    In a process that runs all tests, that was half of the time of an export.
+    Keras collects garbage for each network. In a process that runs all tests, that took half of the
+    time of an export.
     """
     if "tensorflow" in sys.modules:
         gc.collect()

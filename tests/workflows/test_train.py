@@ -157,7 +157,8 @@ def test_the_page_shows_the_test_images(train, data):
     assert document.n_test == len(document.rows) == 45
     assert list(document.confidence) == ["backbone.classifier"]
     assert document.confidence["backbone.classifier"].kind == "probability"
-    assert document.code_map is not None or document.features_key
+    assert document.code_map is not None
+    assert document.features_key is not None
     page = run.report("html")
     assert "Absent" not in page
     assert "misclassified by backbone.classifier" in page
