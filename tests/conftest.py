@@ -18,10 +18,10 @@ import pytest
 from fake_cuda import claim_cuda
 from fake_nvidia import FakeNvml, fake_driver
 from hypothesis import settings
+from in_process import exit_code_of
 from onnx import TensorProto, helper, numpy_helper
 
 from exporters.common.preprocess import Preprocessing, prepend_preprocessing
-from tlbench.cli import main
 from tlbench.core.progress import Silent
 from tlbench.model import (
     CARD_KEY,
@@ -297,14 +297,7 @@ def tlbench(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(folder)
 
     def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["tlbench", *map(str, arguments)])
-        code, on_interrupt = 0, signal.getsignal(signal.SIGINT)
-        try:
-            main()
-        except SystemExit as stop:
-            code = stop.code or 0
-        finally:
-            signal.signal(signal.SIGINT, on_interrupt)  # `main` expects the process to end
+        code = exit_code_of(*arguments)
         out, err = capsys.readouterr()
         return Finished(code, out, err)
 

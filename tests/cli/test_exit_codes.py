@@ -17,10 +17,10 @@ import forked_commands
 import numpy as np
 import pytest
 import typer
+from in_process import exit_code_of
 from PIL import Image
 from typer.models import CommandInfo
 
-from tlbench.cli import main
 from tlbench.cli.app import app
 
 VERDICT = "gate that fails"
@@ -102,11 +102,8 @@ def words(name):
 
 def call(*arguments):
     """Run a command in this process, without a test."""
-    before, sys.argv = sys.argv, ["tlbench", *arguments]
-    with contextlib.redirect_stdout(io.StringIO()), pytest.raises(SystemExit) as stop:
-        main()
-    sys.argv = before
-    assert not stop.value.code
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert exit_code_of(*arguments) == 0
 
 
 @pytest.fixture(scope="module")
@@ -361,3 +358,59 @@ def test_ctrl_c_again_and_again_is_exit_code_130(pause_s):
             time.sleep(pause_s)
         assert process.returncode == 130
         assert process.stderr.read() in {b"tlbench: interrupted.\n", b""}
+
+
+DURING_AN_IMPORT = """
+import atexit, signal, sys
+from tlbench.cli import main
+class Once:
+    def find_spec(*_):
+        sys.meta_path.pop(0)
+        {happens}
+class Closing:
+    def __del__(self):
+        {ignored}
+sys.meta_path.insert(0, Once())
+{before}
+main()
+"""
+
+
+@pytest.fixture
+def process():
+    """Run `tlbench list heads` in a process in which *happens* is run while it imports."""
+
+    def run(happens, ignored="pass", before=""):
+        code = DURING_AN_IMPORT.format(happens=happens, ignored=ignored, before=before)
+        command = [sys.executable, "-c", code, "list", "heads"]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+
+    return run
+
+
+def test_ctrl_c_where_python_ignores_errors_is_not_lost(process):
+    forever = "Closing()\n        while True: sum(range(1000))"
+    done = process(forever, ignored="signal.raise_signal(signal.SIGINT)")
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "tlbench: interrupted.\n")
+
+
+def test_another_error_that_python_ignores_is_reported(process):
+    done = process("Closing()", ignored="raise OSError('busy')")
+    assert done.returncode == 0
+    assert done.stderr.startswith("Exception ignored in: <function Closing.__del__")
+    assert done.stderr.endswith("OSError: busy\n")
+
+
+def test_ctrl_c_after_the_end_of_a_command_shows_no_traceback(process):
+    done = process("atexit.register(signal.raise_signal, signal.SIGINT)")
+    assert (done.returncode, done.stderr) == (130, "")
+    assert "softmax" in done.stdout
+
+
+def test_an_interrupt_that_a_shell_ignores_is_ignored(process):
+    happens, before = (
+        "signal.raise_signal(signal.SIGINT)",
+        "signal.signal(signal.SIGINT, signal.SIG_IGN)",
+    )
+    done = process(happens, before=before)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,24 +1,19 @@
 """The process around a command: its streams, what ends it, and the code that it exits with."""
 
-import _signal
+import _thread
+import atexit
 import errno
 import io
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from tlbench.core.errors import StorageError, TlbenchError, one_line
-
-# C code without a Python function around it: nothing can be interrupted before it has its effect.
-_HOLD_BACK: Callable[[], object] = (
-    partial(_signal.pthread_sigmask, signal.SIG_BLOCK, (signal.SIGINT,))
-    if hasattr(_signal, "pthread_sigmask")
-    else int  # Windows has no mask; int() does nothing
-)
 
 ERROR = 2
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
@@ -31,20 +26,52 @@ def main() -> None:
     ``TLBENCH_DEBUG=1`` its traceback comes first. This holds for what no library should do, such as
     exiting, and for standard streams that are closed or full.
     """
-    code = INTERRUPTED
-    with suppress(KeyboardInterrupt):  # one more, which came before the others were held back
+    code, interrupt = INTERRUPTED, _Interrupt()
+    with suppress(KeyboardInterrupt):  # one that comes while another error is told
         try:
+            interrupt.expect()
             _open_streams()
             code = _run_command()
             sys.stdout.flush()  # Python would do it later, and make an error of it exit code 120
-        except KeyboardInterrupt as error:
-            _HOLD_BACK()  # until `_expect_more_interrupts`: the key may be held down
-            code = _failed(error)
         except BaseException as error:  # noqa: BLE001 - 1 would mean that a gate failed
             code = _failed(error)
-    if code == INTERRUPTED:
-        _expect_more_interrupts()
+    interrupt.ends_process = True
     sys.exit(code)
+
+
+class _Interrupt:
+    """What Ctrl-C does: it ends the command; a second time, or after that, the process at once."""
+
+    def __init__(self) -> None:
+        self.ends_process = False
+
+    def __call__(self, *_: object) -> None:
+        if self.ends_process:
+            os._exit(INTERRUPTED)
+        self.ends_process = True
+        raise KeyboardInterrupt
+
+    def expect(self) -> None:
+        """Handle the signal, unless it is ignored, as for what a shell runs in the background."""
+        if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+            return
+        with suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGINT, self)
+            # The last part of Python's end would restore what the system does: another exit code.
+            atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+            sys.unraisablehook = partial(self._ignored, sys.unraisablehook)
+
+    def _ignored(self, report: Callable[[Any], object], error: Any) -> None:  # noqa: ANN401
+        """Report an error that Python ignores, as it does in ``__del__``, but repeat Ctrl-C."""
+        if issubclass(error.exc_type, KeyboardInterrupt):
+            _thread.start_new_thread(self._repeat, ())
+        else:
+            report(error)
+
+    def _repeat(self) -> None:
+        time.sleep(0.01)  # until the main thread has left the code whose errors are ignored
+        self.ends_process = False
+        _thread.interrupt_main()
 
 
 def _run_command() -> int:
@@ -91,18 +118,6 @@ def _failed(error: BaseException) -> int:
         text = type(error).__name__
     _tell(f"tlbench: error: {text}")
     return ERROR
-
-
-def _expect_more_interrupts() -> None:
-    """Let Ctrl-C end the process at once, with the same exit code."""
-    import atexit
-
-    with suppress(ValueError):  # not in the main thread
-        signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
-        # The last part of Python's end would restore what the system does: another exit code.
-        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _explained(error: BaseException) -> str:
