@@ -25,6 +25,7 @@ from exporters.common.preprocess import Preprocessing, prepend_preprocessing
 from tlbench.core.progress import Silent
 from tlbench.model import (
     CARD_KEY,
+    ExportOptions,
     ModelCard,
     OnnxModel,
     Parity,
@@ -65,6 +66,15 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TLBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("TLBENCH_DATA", raising=False)
     return tmp_path / "cache"
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory):
+    """A cache that tests share, in all their processes: what was computed once is read."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder) / "cache"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -219,27 +229,29 @@ def tensorflow():
 
 
 @pytest.fixture(scope="session")
-def lite0(tmp_path_factory):
+def lite0(shared_cache):
     """EfficientNet-Lite0 with its published weights, exported once."""
-    return resolve_model(
-        "efficientnet-lite0", cache_dir=tmp_path_factory.mktemp("models"), listener=Silent()
-    )
+    return resolve_model("efficientnet-lite0", cache_dir=shared_cache, listener=Silent())
 
 
 @pytest.fixture(scope="module", params=["digits", "cifar10"])
-def measure_lite0(request, lite0, tmp_path_factory):
-    """Run Lite0 on each of these datasets and save the run; keywords are those of RunConfig."""
+def measure_lite0(request, shared_cache, tmp_path_factory):
+    """Run Lite0, small to save time, on each of these datasets, and save the run.
+
+    Keywords are those of RunConfig.
+    """
     data = request.getfixturevalue("real_data") if request.param == "cifar10" else None
     folder = tmp_path_factory.mktemp(request.param)
 
     def run(**settings):
         config = RunConfig(
-            model=str(lite0.path),
+            model="efficientnet-lite0",
+            export=ExportOptions(input_size=112),
             dataset=request.param,
             baselines=(),
             latency=False,
             data_dir=data,
-            cache_dir=folder / "cache",
+            cache_dir=shared_cache,
             **settings,
         )
         outcome = run_benchmark(config)

@@ -19,12 +19,6 @@ def _examples(name):
     return [one for one in finder.find(OBJECTS[name], name, globs=names) if one.examples]
 
 
-@pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory):
-    """A backbone is exported once for all examples."""
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # few images, a busy machine
 @pytest.mark.parametrize("name", [name for name in OBJECTS if _examples(name)])
 def test_examples_print_what_they_show(name, tmp_path, monkeypatch, shared_cache):

@@ -91,15 +91,15 @@ def test_evaluate_measures_no_latency(tlbench, quick, tiny_path):
     assert len(document["accuracy"]) == 2
 
 
-def test_latency_needs_no_dataset(tlbench, tiny_random_path):
-    done = tlbench("latency", tiny_random_path, "--batch-size", "4", "--format", "json")
+def test_latency_needs_no_dataset(tlbench, brief, tiny_random_path):
+    done = tlbench("latency", tiny_random_path, "--batch-size", "4", *brief, "--format", "json")
     document = json.loads(done.out)
     assert [one["batch_size"] for one in document["latency"]] == [1, 4]
     assert document["dataset"] is None
 
 
-def test_latency_on_the_console_has_its_table(tlbench, tiny_random_path):
-    done = tlbench("latency", tiny_random_path, "--batch-size", "4")
+def test_latency_on_the_console_has_its_table(tlbench, brief, tiny_random_path):
+    done = tlbench("latency", tiny_random_path, "--batch-size", "4", *brief)
     assert "single" in done.out
     assert "offline" in done.out
     assert "random weights" in done.out

@@ -55,8 +55,8 @@ def test_a_head_without_a_form_is_exit_code_2(tlbench, classifier):
     assert not Path("knn.onnx").exists()
 
 
-def test_a_classifier_has_a_latency_and_no_accuracy(tlbench, classifier):
-    done = tlbench("latency", "c.onnx", "--batch-size", "4", "--format", "json")
+def test_a_classifier_has_a_latency_and_no_accuracy(tlbench, brief, classifier):
+    done = tlbench("latency", "c.onnx", "--batch-size", "4", *brief, "--format", "json")
     assert done.code == 0, done.err
     assert {one["scenario"] for one in json.loads(done.out)["latency"]} == {"single", "offline"}
     done = tlbench("evaluate", "c.onnx", "--limit-train", "50", "--limit-test", "20")

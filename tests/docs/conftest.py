@@ -10,6 +10,12 @@ sys.path.insert(0, str(Path(__file__).parent))  # for documents.py
 
 
 @pytest.fixture(autouse=True)
+def warm_cache(own_cache, shared_cache, monkeypatch):
+    """The commands of a page find what those of other pages computed."""
+    monkeypatch.setenv("TLBENCH_CACHE", str(shared_cache))
+
+
+@pytest.fixture(autouse=True)
 def whole_machine():
     """Pages say how many threads there were."""
     with all_processors():

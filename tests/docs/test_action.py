@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not shutil.which("bash"), reason="needs bash")
 class Runner:
     """The steps of a composite action in one folder; pip and gh only note what they are told."""
 
-    def __init__(self, folder, cache):
+    def __init__(self, folder):
         self.folder = folder
         tools = folder / "tools"
         tools.mkdir()
@@ -37,7 +37,6 @@ class Runner:
             "GITHUB_STEP_SUMMARY": str(folder / "summary.md"),
             "GITHUB_REPOSITORY": "someone/photos",
             "RUNNER_TEMP": str(folder / "temp"),
-            "TLBENCH_CACHE": str(cache),
             "NO_COLOR": "1",
         }
 
@@ -74,9 +73,9 @@ class Runner:
 
 
 @pytest.fixture
-def runner(tmp_path, tmp_path_factory):
-    """With one cache for all tests: the backbone is exported once."""
-    return Runner(tmp_path, tmp_path_factory.getbasetemp() / "action-cache")
+def runner(tmp_path, warm_cache):
+    """The steps, in a folder of a test's own."""
+    return Runner(tmp_path)
 
 
 def save_baseline(runner):

@@ -58,7 +58,7 @@ def test_every_public_name_is_on_the_page():
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*:UserWarning")  # a busy machine
-def test_the_example_of_the_design(real_data, photos, monkeypatch):
+def test_the_example_of_the_design(real_data, photos, shared_cache, monkeypatch):
     """The calls that the API was designed by, on real images."""
     monkeypatch.setenv("TLBENCH_DATA", str(real_data))
     from sklearn.linear_model import LogisticRegression
@@ -81,7 +81,7 @@ def test_the_example_of_the_design(real_data, photos, monkeypatch):
     images = np.stack([np.asarray(Image.open(p)) for p in sorted(photos.rglob("*.jpg"))])
     labels = [p.parent.name for p in sorted(photos.rglob("*.jpg"))]
     data = tlbench.Dataset.from_arrays(images[::2], labels[::2], images[1::2], labels[1::2])
-    file = resolve_model("efficientnet-lite0", cache_dir=photos / "models", listener=Silent()).path
+    file = resolve_model("efficientnet-lite0", cache_dir=shared_cache, listener=Silent()).path
     assert tlbench.evaluate(str(file), dataset=data).accuracy["softmax"].n_test == 4
     backbone = tlbench.load_backbone("efficientnet-lite0")
     assert backbone.features(images).shape == (8, cifar.features.shape[1])

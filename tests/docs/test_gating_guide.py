@@ -75,13 +75,13 @@ def _without_outer_tox():
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory):
+def environment(tmp_path_factory, shared_cache):
     """A shell in which this tlbench comes first, and nothing of the user's."""
     home = tmp_path_factory.mktemp("home")
     folder = str(Path(sys.executable).parent)
     return _without_outer_tox() | {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "TLBENCH_CACHE": str(home / "cache"),
+        "TLBENCH_CACHE": str(shared_cache),
         "GIT_CONFIG_GLOBAL": str(home / "gitconfig"),
         "GIT_CONFIG_SYSTEM": os.devnull,
         "NO_COLOR": "1",

@@ -18,7 +18,6 @@ def test_the_commands_run_in_order(tmp_path):
     folder = str(Path(sys.executable).parent)
     environment = os.environ | {
         "PATH": f"{folder}{os.pathsep}{os.environ['PATH']}",
-        "TLBENCH_CACHE": str(tmp_path / "cache"),
     }
     commands = [command for command in COMMANDS if not command.startswith(INSTALLS)]
     assert len(commands) >= 8

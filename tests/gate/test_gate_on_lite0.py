@@ -12,6 +12,7 @@ from tlbench.compare import open_compared_run
 from tlbench.core.progress import Silent
 from tlbench.gate import AccuracyPolicy, Policy, judge_run, make_baseline
 from tlbench.heads import HEADS, evaluate_head
+from tlbench.model import ExportOptions, resolve_model
 from tlbench.records import save_run
 from tlbench.workflows import RunConfig, extract_dataset_split, run_benchmark
 
@@ -21,17 +22,18 @@ LAST_LAYER = ("_conv_head.kernel", "_conv_head.bias")
 
 
 @pytest.fixture(scope="module")
-def config(lite0, real_data, tmp_path_factory):
-    """1,000 train images and all 1,017 test images of the copy."""
+def config(real_data, shared_cache):
+    """1,000 train images and all 1,017 test images of the copy, small to save time."""
     return RunConfig(
-        model=str(lite0.path),
+        model="efficientnet-lite0",
+        export=ExportOptions(input_size=112),
         dataset="cifar10",
         data_dir=real_data,
         heads=("softmax",),
         baselines=(),
         limit_train=1000,
         latency=False,
-        cache_dir=tmp_path_factory.mktemp("cache"),
+        cache_dir=shared_cache,
     )
 
 
@@ -85,9 +87,12 @@ def _channels_for_a_drop(config, points):
 
 
 @pytest.fixture(scope="module")
-def disturbed(config, lite0, tmp_path_factory):
+def disturbed(config, shared_cache, tmp_path_factory):
     """Lite0 with channels of its last convolution silenced until accuracy fell by three points."""
     silent = _channels_for_a_drop(config, 3)
+    lite0 = resolve_model(
+        config.model, cache_dir=shared_cache, options=config.export, listener=Silent()
+    )
     model = onnx.load(lite0.path)
     tensors = {tensor.name: tensor for tensor in model.graph.initializer}
     for name in LAST_LAYER:
@@ -96,7 +101,7 @@ def disturbed(config, lite0, tmp_path_factory):
         tensors[name].CopyFrom(numpy_helper.from_array(values, name))
     path = Path(tmp_path_factory.mktemp("disturbed")) / "disturbed.onnx"
     onnx.save(model, path)
-    return dataclasses.replace(config, model=str(path))
+    return dataclasses.replace(config, model=str(path), export=ExportOptions())
 
 
 def test_fp32_passes_fp32(config, evaluated, baseline):
@@ -107,7 +112,7 @@ def test_fp32_passes_fp32(config, evaluated, baseline):
 
 def test_a_good_int8_passes(config, evaluated, baseline):
     """Converted by tlbench itself, calibrated on train images."""
-    int8 = dataclasses.replace(config, model="efficientnet-lite0", precision="int8")
+    int8 = dataclasses.replace(config, precision="int8")
     verdict = judge_run(evaluated(int8), baseline)
     assert verdict.passed
     assert verdict.accuracy[0].n_differing > 0

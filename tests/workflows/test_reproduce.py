@@ -176,12 +176,6 @@ def test_a_typing_error_costs_no_time(recipe, config, changes, error, match):
         run(replace(RecipeChoices(recipe=recipe), **changes), config)
 
 
-@pytest.fixture(scope="module")
-def shared_cache(tmp_path_factory):
-    """One cache for all recipes: the backbone is exported once."""
-    return tmp_path_factory.mktemp("shared-cache")
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     # its networks are trained: tests/exporters_train/test_rivals_recipe.py
