@@ -3,6 +3,7 @@
 import io
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from tlbench.datasets import ThumbnailedImages
@@ -62,6 +63,25 @@ def test_of_many_images_thumbnails_are_smaller():
     images = np.zeros((2001, 40, 40, 3), dtype=np.uint8)
     _, found = _sheet(images, list(range(2001)))
     assert (found.side, found.n_columns) == (32, 45)
+
+
+@pytest.mark.parametrize(("n_images", "most"), [(1017, 500_000), (10_000, 2_200_000)])
+@pytest.mark.parametrize("side", [28, 32, 100])
+def test_noise_which_nothing_compresses_fits_into_a_page(n_images, most, side):
+    """Of a page's 1 MB or 4 MB, a third is for base64, and the rest is for text."""
+    generator = np.random.default_rng(0)
+    images = [generator.integers(0, 256, (side, side, 3), dtype=np.uint8) for _ in range(200)]
+    kept = ThumbnailedImages([images[i % 200] for i in range(n_images)], range(n_images))
+    for row in range(n_images):
+        kept[row]
+    assert len(kept.sheet(range(n_images)).content) <= most
+
+
+def test_the_quality_suffers_only_where_it_must():
+    """The few noisy thumbnails of a small run have three times the bytes of those of many."""
+    images = np.random.default_rng(0).integers(0, 256, (1017, 48, 48, 3), dtype=np.uint8)
+    few, many = (len(_sheet(images, range(n))[1].content) / n for n in (100, 1017))
+    assert few > 3 * many
 
 
 def test_thumbnails_are_kept_of_chosen_images_only():

@@ -11,12 +11,15 @@ from tlbench.core.arrays import ImageArray, Images
 if TYPE_CHECKING:
     from PIL import Image
 
-# Side and quality where there are few images, and where there are many. Bytes decide: 10,000
-# thumbnails of 32 px are 2 MB, and a page with them may have 4.
 _MANY: Final = 2000
-_FORMS: Final = ((48, 60), (32, 50))
+_SIDES: Final = (48, 32)  # where there are few images, and where there are many
 # Below this side, the blocks of a lossy codec span several thumbnails.
 _LOSSLESS_BELOW: Final = 32
+# The size of a sheet: a page with 1,017 images may have 1 MB, and with 10,000 images 4 MB.
+_BYTES: Final = 300_000
+_BYTES_PER_IMAGE: Final = 190
+_QUALITIES: Final = (60, 50, 40, 30, 20, 10, 5, 1, 0)
+_SAMPLED: Final = 256  # thumbnails by which the quality is chosen
 
 
 class ThumbnailedImages:
@@ -28,7 +31,7 @@ class ThumbnailedImages:
     def __init__(self, images: Images, rows: Sequence[int]) -> None:
         self.images = images
         self._rows = frozenset(rows)
-        self._side, self._quality = _FORMS[len(self._rows) > _MANY]
+        self._side = _SIDES[len(self._rows) > _MANY]
         self._tiles: dict[int, ImageArray] = {}
 
     def __len__(self) -> int:
@@ -42,20 +45,18 @@ class ThumbnailedImages:
 
     def sheet(self, rows: Sequence[int]) -> "ThumbnailSheet":
         """Return the thumbnails of images that were read, in the order of *rows*."""
-        from PIL import Image
-
         tiles = [self._tiles[row] for row in rows]
         side = max(max(tile.shape[:2]) for tile in tiles)
-        n_columns = math.ceil(math.sqrt(len(tiles)))
-        n_lines = math.ceil(len(tiles) / n_columns)
-        sheet = Image.new("RGB", (n_columns * side, n_lines * side))
-        for position, tile in enumerate(tiles):
-            line, column = divmod(position, n_columns)
-            sheet.paste(_enlarged(tile, side), (column * side, line * side))
-        file = io.BytesIO()
-        lossless = side < _LOSSLESS_BELOW
-        sheet.save(file, "WEBP", quality=self._quality, lossless=lossless, method=2)
-        return ThumbnailSheet(content=file.getvalue(), side=side, n_columns=n_columns)
+        sample = tiles[:: math.ceil(len(tiles) / _SAMPLED)]
+        most = (_BYTES + _BYTES_PER_IMAGE * len(tiles)) * len(sample) / len(tiles)
+        forms = [_Form(max(side, _LOSSLESS_BELOW), quality) for quality in _QUALITIES]
+        if side < _LOSSLESS_BELOW:
+            forms.insert(0, _Form(side, None))
+        fitting = (form for form in forms if len(form.encode(sample)) <= most)
+        form = next(fitting, forms[-1])
+        return ThumbnailSheet(
+            content=form.encode(tiles), side=form.side, n_columns=_columns(len(tiles))
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +66,33 @@ class ThumbnailSheet:
     content: bytes
     side: int
     n_columns: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How a sheet is encoded: the side of its thumbnails, and the quality, None for no loss."""
+
+    side: int
+    quality: int | None
+
+    def encode(self, tiles: Sequence[ImageArray]) -> bytes:
+        """Return the sheet of some thumbnails as a WebP file."""
+        from PIL import Image
+
+        n_columns = _columns(len(tiles))
+        n_lines = math.ceil(len(tiles) / n_columns)
+        sheet = Image.new("RGB", (n_columns * self.side, n_lines * self.side))
+        for position, tile in enumerate(tiles):
+            line, column = divmod(position, n_columns)
+            sheet.paste(_enlarged(tile, self.side), (column * self.side, line * self.side))
+        file = io.BytesIO()
+        lossless = self.quality is None
+        sheet.save(file, "WEBP", quality=self.quality or 0, lossless=lossless, method=2)
+        return file.getvalue()
+
+
+def _columns(n_tiles: int) -> int:
+    return math.ceil(math.sqrt(n_tiles))
 
 
 def _thumbnail(image: ImageArray, side: int) -> ImageArray:
