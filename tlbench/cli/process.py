@@ -61,7 +61,11 @@ class _Interrupt:
             atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
             sys.unraisablehook = partial(self._ignored, sys.unraisablehook)
 
-    def _ignored(self, report: Callable[[Any], object], error: Any) -> None:  # noqa: ANN401
+    def _ignored(
+        self,
+        report: Callable[["sys.UnraisableHookArgs"], object],
+        error: "sys.UnraisableHookArgs",
+    ) -> None:
         """Report an error that Python ignores, as it does in ``__del__``, but repeat Ctrl-C."""
         if issubclass(error.exc_type, KeyboardInterrupt):
             _thread.start_new_thread(self._repeat, ())

@@ -2,8 +2,10 @@
 
 import io
 import math
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from tlbench.core.arrays import ImageArray, Images
@@ -19,7 +21,7 @@ _LOSSLESS_BELOW: Final = 32
 _BYTES: Final = 300_000
 _BYTES_PER_IMAGE: Final = 190
 _QUALITIES: Final = (60, 50, 40, 30, 20, 10, 5, 1, 0)
-_SAMPLED: Final = 256  # thumbnails by which the quality is chosen
+_SAMPLED: Final = 256  # thumbnails encoded first, to find a quality that may fit
 
 
 class ThumbnailedImages:
@@ -47,16 +49,19 @@ class ThumbnailedImages:
         """Return the thumbnails of images that were read, in the order of *rows*."""
         tiles = [self._tiles[row] for row in rows]
         side = max(max(tile.shape[:2]) for tile in tiles)
-        sample = tiles[:: math.ceil(len(tiles) / _SAMPLED)]
-        most = (_BYTES + _BYTES_PER_IMAGE * len(tiles)) * len(sample) / len(tiles)
+        most = _BYTES + _BYTES_PER_IMAGE * len(tiles)
+        # At random: every tenth image may be of one class.
+        sample = random.Random(0).sample(tiles, min(len(tiles), _SAMPLED))  # noqa: S311 - no secret
+        share = len(sample) / len(tiles)
         forms = [_Form(max(side, _LOSSLESS_BELOW), quality) for quality in _QUALITIES]
         if side < _LOSSLESS_BELOW:
             forms.insert(0, _Form(side, None))
-        fitting = (form for form in forms if len(form.encode(sample)) <= most)
-        form = next(fitting, forms[-1])
-        return ThumbnailSheet(
-            content=form.encode(tiles), side=form.side, n_columns=_columns(len(tiles))
-        )
+        likely = (form for form in forms[:-1] if len(form.encode(sample)) <= share * most)
+        for form in chain(likely, forms[-1:]):
+            content = form.encode(tiles)
+            if len(content) <= most:
+                break
+        return ThumbnailSheet(content=content, side=form.side, n_columns=_columns(len(tiles)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
